@@ -1,0 +1,226 @@
+package wire
+
+import "time"
+
+// Limits of one Overview. A list that was cut says so by its *_total field; the whole list is a request of its own.
+const (
+	DecisionRowsMax = 200  // newest decisions
+	UnitRowsMax     = 1000 // units by label
+	TallyRowsMax    = 1000 // tallies by label, then currency
+	AlertRowsMax    = 50   // newest alerts
+	HistoryCellsMax = 60   // one second each, oldest first
+)
+
+// Overview is the console's whole picture of one node at one moment: an immutable snapshot. Seq grows by one with each
+// snapshot of a node process, so that a reader can tell a repeated one from a new one.
+type Overview struct {
+	Seq             uint64        `json:"seq"`
+	Time            time.Time     `json:"time"`
+	Node            NodeInfo      `json:"node"`
+	Identity        Identity      `json:"identity"` // the identity whose view this is
+	Ledger          LedgerInfo    `json:"ledger"`
+	Launch          Launch        `json:"launch"`
+	Slices          []SliceRow    `json:"slices"`
+	Gates           []GateRow     `json:"gates"`     // 17, by number
+	Decisions       []DecisionRow `json:"decisions"` // newest first
+	Tallies         []TallyRow    `json:"tallies"`   // probe units are left out
+	TalliesTotal    int           `json:"tallies_total"`
+	Totals          []TotalRow    `json:"totals"` // per rule and currency, over all tallies
+	Cluster         []MemberRow   `json:"cluster"`
+	Units           []UnitRow     `json:"units"` // probe units are left out
+	UnitsTotal      int           `json:"units_total"`
+	Alerts          []Alert       `json:"alerts"`            // newest first
+	EventsPerSecond float64       `json:"events_per_second"` // durable events, mean of the last whole second
+	Dropped         uint64        `json:"dropped"`           // lossy events that this reader did not get; denials are never lossy
+}
+
+// Node states.
+const (
+	NodeLaunching = "launching"
+	NodeServing   = "serving"
+	NodeDegraded  = "degraded"
+	NodeFailed    = "failed"
+	NodeStopping  = "stopping"
+)
+
+// NodeInfo names the node process.
+type NodeInfo struct {
+	Name      string            `json:"name"`
+	Cluster   string            `json:"cluster"` // cluster id, 32 hexadecimal digits
+	State     string            `json:"state"`   // one of the Node* constants
+	Profile   string            `json:"profile"` // dev or prod
+	PID       int               `json:"pid"`
+	Version   string            `json:"version"`
+	Addresses map[string]string `json:"addresses"` // at least api and gateway once they listen
+	Started   time.Time         `json:"started"`
+}
+
+// Identity is a public key with a name and what it may do here.
+type Identity struct {
+	Name        string   `json:"name"`
+	Key         string   `json:"key"`         // base64 of the Ed25519 public key
+	Fingerprint string   `json:"fingerprint"` // short form for narrow columns
+	Roles       []string `json:"roles"`       // operator, creator, platform, node
+	ReadOnly    bool     `json:"read_only"`   // no key to sign with: nothing can be changed
+	Source      string   `json:"source"`      // where the key is: file path, agent:FINGERPRINT
+}
+
+// LedgerInfo is the state of the node's log. Verified of Entries says how far the stored bytes were re-read.
+type LedgerInfo struct {
+	Size            uint64 `json:"size"` // entries in the tree
+	Root            string `json:"root"` // base64 of the RFC 6962 root
+	Index           uint64 `json:"index"`
+	Checkpoint      string `json:"checkpoint"`        // signed note (C2SP)
+	CheckpointAgeMs int64  `json:"checkpoint_age_ms"` // -1 before the first
+	Cosigners       int    `json:"cosigners"`         // other parties that signed it; 0 on a single node
+	Verified        uint64 `json:"verified"`
+	Entries         uint64 `json:"entries"`
+	On              string `json:"on"` // the node that holds the ledger when it is not this one
+}
+
+// SliceRow is one slice of the edge. Latencies are what a client observes through the real listener less the direct
+// baseline (SPEC section 4); nil where nothing was measured.
+type SliceRow struct {
+	Slice         string     `json:"slice"`
+	Unit          string     `json:"unit"` // unit id
+	Label         string     `json:"label"`
+	Name          string     `json:"name"`
+	Class         string     `json:"class"`
+	P50Ms         *float64   `json:"p50_ms"`
+	P99Ms         *float64   `json:"p99_ms"`
+	P999Ms        *float64   `json:"p999_ms"`
+	BaselineP50Ms *float64   `json:"baseline_p50_ms"`
+	GatewayP99Ms  *float64   `json:"gateway_p99_ms"` // first byte read to last written, less backend time
+	Samples       uint64     `json:"samples"`
+	RateBps       float64    `json:"rate_bps"` // bits per second, last second
+	InFlight      int        `json:"in_flight"`
+	Queue         int        `json:"queue"`
+	Refused       uint64     `json:"refused"`
+	Dropped       uint64     `json:"dropped"`
+	GuaranteedBps uint64     `json:"guaranteed_bps"` // bits per second, 0 is a fair share
+	CeilingBps    uint64     `json:"ceiling_bps"`    // bits per second, 0 is the gateway's capacity
+	BudgetMs      float64    `json:"budget_ms"`
+	History       []*float64 `json:"history"` // p99 of the last 60 s in ms, oldest first, nil where nothing was measured
+}
+
+// GateRow is one of the 17 gates with its counters since genesis.
+type GateRow struct {
+	Gate           int        `json:"gate"`
+	Name           string     `json:"name"` // slug of SPEC section 1
+	Rule           string     `json:"rule"`
+	Allowed        uint64     `json:"allowed"`
+	Denied         uint64     `json:"denied"`
+	Decides        bool       `json:"decides"`
+	Enforced       bool       `json:"enforced"`
+	EnforcedBy     string     `json:"enforced_by"` // what makes it so, or will once it is built
+	LastDeniedTime *time.Time `json:"last_denied_time"`
+	LastReason     string     `json:"last_reason"`
+}
+
+// Verdict words of a decision and of a gate.
+const (
+	VerdictAllow = "allow"
+	VerdictDeny  = "deny"
+)
+
+// DecisionRow is the short form of a decision; Index leads to the Decision.
+type DecisionRow struct {
+	Index     uint64    `json:"index"`
+	Time      time.Time `json:"time"`
+	Verdict   string    `json:"verdict"`
+	Gates     []int     `json:"gates"` // the gates that refused
+	Action    string    `json:"action"`
+	Actor     string    `json:"actor"` // base64 public key
+	ActorName string    `json:"actor_name"`
+	Unit      string    `json:"unit"` // unit id, empty when there is none
+	UnitLabel string    `json:"unit_label"`
+	Reason    string    `json:"reason"` // of the first refusal
+	Observed  string    `json:"observed"`
+	Required  string    `json:"required"`
+	Fix       string    `json:"fix"`
+}
+
+// TallyRow is the split of one unit (or channel) in one currency, as `nexus revenue tally -o json` prints it.
+type TallyRow struct {
+	Unit            string    `json:"unit"` // label, IMVU-001
+	UnitID          string    `json:"unit_id"`
+	Label           string    `json:"label"` // the same label, under the key that other rows use
+	Name            string    `json:"name"`
+	Kind            string    `json:"kind"` // imvu, platform, channel, probe
+	Rule            string    `json:"rule"` // 55/45 or 80/20
+	Currency        string    `json:"currency"`
+	Gross           int64     `json:"gross"` // minor units, as the two after it
+	Creator         int64     `json:"creator"`
+	Platform        int64     `json:"platform"`
+	Events          uint64    `json:"events"`
+	Channel         string    `json:"channel,omitempty"`
+	Owner           string    `json:"owner,omitempty"`
+	NewestEventTime time.Time `json:"newest_event_time,omitzero"`
+}
+
+// TotalRow sums the tallies of one rule in one currency.
+type TotalRow struct {
+	Rule     string `json:"rule"`
+	Currency string `json:"currency"`
+	Gross    int64  `json:"gross"`
+	Creator  int64  `json:"creator"`
+	Platform int64  `json:"platform"`
+	Events   uint64 `json:"events"`
+	Units    int    `json:"units"`
+}
+
+// MemberRow is one member of the cluster as gossip and the replicated state show it.
+type MemberRow struct {
+	Name     string    `json:"name"`
+	Node     string    `json:"node"`  // node key, short
+	State    string    `json:"state"` // alive, suspect, failed, left
+	Addr     string    `json:"addr"`
+	Role     string    `json:"role"`     // voter, nonvoter, edge
+	Admitted bool      `json:"admitted"` // false: listed, carries no traffic
+	RTTMs    *float64  `json:"rtt_ms"`
+	LastSeen time.Time `json:"last_seen"`
+}
+
+// Envelope is a unit's ceilings. They are not reservations.
+type Envelope struct {
+	CPUCores     float64 `json:"cpu_cores"`
+	MemoryBytes  uint64  `json:"memory_bytes"`
+	StorageBytes uint64  `json:"storage_bytes"`
+	Processes    uint64  `json:"processes"`
+}
+
+// UnitRow is one unit in lists and, printed alone, the answer to a creation.
+type UnitRow struct {
+	ID           string   `json:"id"`
+	Label        string   `json:"label"`
+	Name         string   `json:"name"`
+	Kind         string   `json:"kind"`
+	Owner        string   `json:"owner"`      // base64 public key
+	OwnerName    string   `json:"owner_name"` // name of the identity
+	Status       string   `json:"status"`     // creating, active, suspended, exiting, exited
+	Domain       string   `json:"domain"`
+	StageDomain  string   `json:"stage_domain"`
+	Slice        string   `json:"slice"`
+	Rule         string   `json:"rule"`
+	Jurisdiction string   `json:"jurisdiction"`
+	Envelope     Envelope `json:"envelope"`
+	Dormant      bool     `json:"dormant"` // made by a bulk import: recorded, nothing running
+}
+
+// Alert levels, in rising order.
+const (
+	LevelInfo     = "info"
+	LevelWarning  = "warning"
+	LevelCritical = "critical"
+)
+
+// Alert is something an operator should look at. Index, when not 0, is the decision or entry it comes from.
+type Alert struct {
+	Time  time.Time `json:"time"`
+	Level string    `json:"level"`
+	Code  string    `json:"code"` // gate.denied, slice.breach, cluster.failed, ledger.fork...
+	Text  string    `json:"text"`
+	Unit  string    `json:"unit"` // label
+	Index uint64    `json:"index"`
+	Fix   string    `json:"fix"`
+}
