@@ -1,0 +1,142 @@
+package ledger
+
+import (
+	"bytes"
+	"fmt"
+	stdslices "slices"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/ledger/merkle"
+)
+
+// UnitHead is where a unit's chain stands: its last sequence number and the commitment of that entry.
+type UnitHead struct {
+	Unit nexus.ID
+	Seq  uint64
+	Head nexus.Hash
+}
+
+// ChainState is a Chain as canonical data, for snapshots. Units are sorted by id, without repeats.
+type ChainState struct {
+	Size       uint64
+	Range      []nexus.Hash // subtree roots, largest first
+	LastIndex  uint64
+	LastTimeMs int64
+	Units      []UnitHead
+}
+
+// Chain is the deterministic state of the log that the state machine owns: size, compact Merkle range, unit heads. It
+// does no I/O and reads no clock. It is not safe for concurrent use.
+type Chain struct {
+	tree       merkle.Range
+	units      map[nexus.ID]*unitPoint // pointers: a head moves with every entry, and the map need not be written again
+	lastIndex  uint64
+	lastTimeMs int64
+}
+
+type unitPoint struct {
+	seq  uint64
+	head nexus.Hash
+}
+
+// NewChain is the chain before genesis.
+func NewChain() *Chain { return &Chain{units: make(map[nexus.ID]*unitPoint)} }
+
+// RestoreChain rebuilds a chain from a snapshot. Error: nexus.CodeMalformed.
+func RestoreChain(s ChainState) (*Chain, error) {
+	tree, err := merkle.NewRange(s.Size, s.Range)
+	if err != nil {
+		return nil, err
+	}
+	c := &Chain{tree: tree, units: make(map[nexus.ID]*unitPoint, len(s.Units)), lastIndex: s.LastIndex,
+		lastTimeMs: s.LastTimeMs}
+	var total uint64
+	for i, u := range s.Units {
+		if u.Seq == 0 || i > 0 && bytes.Compare(s.Units[i-1].Unit[:], u.Unit[:]) >= 0 {
+			return nil, nexus.Errf("restore chain", nexus.CodeMalformed, "unit "+u.Unit.String(),
+				"restore from a snapshot that verifies", "heads not sorted or without entries")
+		}
+		total += u.Seq
+		c.units[u.Unit] = &unitPoint{seq: u.Seq, head: u.Head}
+	}
+	if total != s.Size {
+		return nil, nexus.Errf("restore chain", nexus.CodeMalformed, fmt.Sprintf("size %d", s.Size),
+			"restore from a snapshot that verifies", "the units' entries add up to %d", total)
+	}
+	return c, nil
+}
+
+// Snapshot gives the chain as canonical data.
+func (c *Chain) Snapshot() ChainState {
+	s := ChainState{Size: c.tree.Size(), Range: c.tree.Hashes(), LastIndex: c.lastIndex, LastTimeMs: c.lastTimeMs,
+		Units: make([]UnitHead, 0, len(c.units))}
+	for id, p := range c.units {
+		s.Units = append(s.Units, UnitHead{Unit: id, Seq: p.seq, Head: p.head})
+	}
+	stdslices.SortFunc(s.Units, func(a, b UnitHead) int { return bytes.Compare(a.Unit[:], b.Unit[:]) })
+	return s
+}
+
+// Size is the number of entries so far: the next entry's Seq.
+func (c *Chain) Size() uint64 { return c.tree.Size() }
+
+// Root is the RFC 6962 root over all entries so far.
+func (c *Chain) Root() nexus.Hash { return c.tree.Root() }
+
+// LastTimeMs is the log time of the last command, 0 before the first. The next must be later.
+func (c *Chain) LastTimeMs() int64 { return c.lastTimeMs }
+
+// LastIndex is the index of the last command that made entries, 0 before the first.
+func (c *Chain) LastIndex() uint64 { return c.lastIndex }
+
+// Head gives where a unit's chain stands; Seq 0 and a zero Head before its first entry.
+func (c *Chain) Head(unit nexus.ID) UnitHead {
+	h := UnitHead{Unit: unit}
+	if p := c.units[unit]; p != nil {
+		h.Seq, h.Head = p.seq, p.head
+	}
+	return h
+}
+
+// Append gives the drafts of one command their places and returns their canonical bytes and leaf hashes, in order.
+// All entries share one allocation, which nobody may write to.
+//
+// Index and timeMs must be above those of the last command and the drafts must pass CheckDrafts; anything else is a
+// broken invariant of the state machine and panics before anything has changed, because going on would put a wrong
+// entry into the log for ever.
+func (c *Chain) Append(index uint64, timeMs int64, salt [16]byte, drafts []Draft) ([][]byte, []nexus.Hash) {
+	if len(drafts) == 0 {
+		return nil, nil
+	}
+	if index <= c.lastIndex || timeMs <= c.lastTimeMs {
+		panic(fmt.Sprintf("ledger: command %d at %d ms after command %d at %d ms", index, timeMs, c.lastIndex, c.lastTimeMs))
+	}
+	if err := CheckDrafts(drafts); err != nil {
+		panic("ledger: " + err.Error())
+	}
+	room := 0
+	for i := range drafts {
+		room += drafts[i].sizeMax()
+	}
+	arena := make([]byte, 0, room)
+	entries := make([][]byte, len(drafts))
+	leaves := make([]nexus.Hash, len(drafts))
+	for i := range drafts {
+		d := &drafts[i]
+		p := c.units[d.Unit]
+		if p == nil {
+			p = &unitPoint{}
+			c.units[d.Unit] = p
+		}
+		start := len(arena)
+		arena = Entry{Seq: c.tree.Size(), Index: index, TimeMs: timeMs, Unit: d.Unit, UnitSeq: p.seq + 1, UnitPrev: p.head,
+			Kind: d.Kind, Body: d.Body, Postings: d.Postings}.AppendTo(arena)
+		entries[i] = arena[start:len(arena):len(arena)]
+		p.seq++
+		p.head = Commitment(EntrySalt(salt, uint32(i)), entries[i])
+		leaves[i] = merkle.LeafHash(p.head)
+		c.tree.Append(leaves[i])
+	}
+	c.lastIndex, c.lastTimeMs = index, timeMs
+	return entries, leaves
+}

@@ -1,0 +1,134 @@
+package ledger
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"golang.org/x/mod/sumdb/note"
+)
+
+// Checkpoint is what a node signs about its log: size and root of the tree, the command index it stands at and the hash
+// of the replicated state there. As text it is a C2SP checkpoint (c2sp.org/tlog-checkpoint) with two extension lines.
+type Checkpoint struct {
+	Cluster nexus.ID
+	Size    uint64
+	Root    nexus.Hash
+	Index   uint64
+	State   nexus.Hash
+}
+
+const originPrefix = "nexus/"
+
+// Origin is the checkpoint's first line: which log it speaks of.
+func (cp Checkpoint) Origin() string { return originPrefix + cp.Cluster.String() }
+
+// Text is the checkpoint's body, the bytes that are signed.
+func (cp Checkpoint) Text() string {
+	return fmt.Sprintf("%s\n%d\n%s\nindex %d\nstate %s\n", cp.Origin(), cp.Size,
+		base64.StdEncoding.EncodeToString(cp.Root[:]), cp.Index, cp.State)
+}
+
+// ParseCheckpoint reads a body as Text writes it and refuses every other spelling. Error: nexus.CodeMalformed.
+func ParseCheckpoint(text string) (Checkpoint, error) {
+	var cp Checkpoint
+	bad := func() (Checkpoint, error) {
+		return Checkpoint{}, nexus.Errf("parse checkpoint", nexus.CodeMalformed, fmt.Sprintf("checkpoint of %d bytes", len(text)),
+			"origin, size, root, index and state, one line each", "not a checkpoint of this program")
+	}
+	lines := strings.Split(text, "\n")
+	if len(lines) != 6 || len(text) > 1024 {
+		return bad()
+	}
+	cluster, ok := strings.CutPrefix(lines[0], originPrefix)
+	if !ok || cp.Cluster.UnmarshalText([]byte(cluster)) != nil {
+		return bad()
+	}
+	root, errRoot := base64.StdEncoding.DecodeString(lines[2])
+	state, errState := hex.DecodeString(strings.TrimPrefix(lines[4], "state "))
+	size, errSize := strconv.ParseUint(lines[1], 10, 64)
+	index, errIndex := strconv.ParseUint(strings.TrimPrefix(lines[3], "index "), 10, 64)
+	for _, err := range []error{errRoot, errState, errSize, errIndex} {
+		if err != nil {
+			return bad()
+		}
+	}
+	if len(root) != 32 || len(state) != 32 {
+		return bad()
+	}
+	cp.Size, cp.Index, cp.Root, cp.State = size, index, nexus.Hash(root), nexus.Hash(state)
+	// One text per checkpoint: leading zeros, capitals and padding tricks all differ from what Text writes.
+	if cp.Text() != text {
+		return bad()
+	}
+	return cp, nil
+}
+
+// VerifierKey gives the key in the form of signed notes ("name+hash+base64"), as other tools of that ecosystem take
+// it. Error: nexus.CodeMalformed for a name that is empty or holds a space or a plus sign.
+func VerifierKey(name string, key nexus.PublicKey) (string, error) {
+	vkey, err := note.NewEd25519VerifierKey(name, ed25519.PublicKey(key[:]))
+	if err == nil {
+		_, err = note.NewVerifier(vkey)
+	}
+	if err != nil {
+		return "", nexus.Errf("verifier key", nexus.CodeMalformed, fmt.Sprintf("name %q", name),
+			"a name without spaces and plus signs", "%w", err)
+	}
+	return vkey, nil
+}
+
+// noteSigner lets any nexus.Signer, an agent's key too, sign notes.
+type noteSigner struct {
+	name   string
+	hash   uint32
+	signer nexus.Signer
+}
+
+func (s noteSigner) Name() string                    { return s.name }
+func (s noteSigner) KeyHash() uint32                 { return s.hash }
+func (s noteSigner) Sign(msg []byte) ([]byte, error) { return s.signer.Sign(msg) }
+
+// SignCheckpoint gives the signed note of cp: its text, a blank line, one signature line under name. Errors:
+// nexus.CodeMalformed for a bad name, nexus.CodeUnavailable when the signer fails.
+func SignCheckpoint(signer nexus.Signer, name string, cp Checkpoint) (string, error) {
+	vkey, err := VerifierKey(name, signer.Public())
+	if err != nil {
+		return "", err
+	}
+	verifier, err := note.NewVerifier(vkey)
+	if err != nil {
+		return "", nexus.Errf("sign checkpoint", nexus.CodeInternal, "key "+vkey, "", "%w", err)
+	}
+	signed, err := note.Sign(&note.Note{Text: cp.Text()}, noteSigner{name: name, hash: verifier.KeyHash(), signer: signer})
+	if err != nil {
+		return "", nexus.Errf("sign checkpoint", nexus.CodeUnavailable, fmt.Sprintf("size %d", cp.Size),
+			"check the node's key", "%w", err)
+	}
+	return string(signed), nil
+}
+
+// OpenCheckpoint checks that text carries name's signature by key and gives the checkpoint. Signatures of others
+// (cosignatures) are let through unread. Errors: nexus.CodeCorrupt when the signature is absent or wrong,
+// nexus.CodeMalformed when what is signed is no checkpoint.
+func OpenCheckpoint(text string, name string, key nexus.PublicKey) (Checkpoint, error) {
+	vkey, err := VerifierKey(name, key)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	verifier, err := note.NewVerifier(vkey)
+	if err != nil {
+		return Checkpoint{}, nexus.Errf("open checkpoint", nexus.CodeInternal, "key "+vkey, "", "%w", err)
+	}
+	opened, err := note.Open([]byte(text), note.VerifierList(verifier))
+	if err != nil {
+		return Checkpoint{}, nexus.Errf("open checkpoint", nexus.CodeCorrupt,
+			fmt.Sprintf("checkpoint under %s (%08x)", name, verifier.KeyHash()),
+			"do not trust it; compare the node's public key", "%w", err)
+	}
+	return ParseCheckpoint(opened.Text)
+}
