@@ -1,0 +1,232 @@
+package wire
+
+import "time"
+
+// Units is the answer of the unit lists.
+type Units struct {
+	Units []UnitRow `json:"units"`
+}
+
+// UnitDetail is one unit with what belongs to it.
+type UnitDetail struct {
+	UnitRow
+	Created       time.Time  `json:"created"`
+	CreatedIndex  uint64     `json:"created_index"`
+	Parent        string     `json:"parent,omitempty"` // label of a channel's platform
+	Class         string     `json:"class"`
+	GuaranteedBps uint64     `json:"guaranteed_bps"`
+	CeilingBps    uint64     `json:"ceiling_bps"`
+	BudgetMs      float64    `json:"budget_ms"`
+	Domains       []string   `json:"domains"`
+	Routes        []RouteRow `json:"routes"`
+	Tallies       []TallyRow `json:"tallies"`
+	Sequence      uint64     `json:"sequence"` // entries in the unit's chain
+	Head          string     `json:"head"`
+}
+
+// RouteRow is one route. Index is the ledger index of its public entry.
+type RouteRow struct {
+	Host    string `json:"host"`
+	Unit    string `json:"unit"`
+	Label   string `json:"label"`
+	Backend string `json:"backend"`
+	Index   uint64 `json:"index"`
+}
+
+// Routes is the answer of `nexus route list`.
+type Routes struct {
+	Routes []RouteRow `json:"routes"`
+}
+
+// IdentityRow is one registered identity.
+type IdentityRow struct {
+	Name        string    `json:"name"`
+	Key         string    `json:"key"`
+	Fingerprint string    `json:"fingerprint"`
+	Role        string    `json:"role"`
+	Issued      time.Time `json:"issued"`
+	Revoked     bool      `json:"revoked"`
+	Successor   string    `json:"successor,omitempty"`
+	Recovery    string    `json:"recovery,omitempty"`
+	PendingKey  string    `json:"pending_key,omitempty"`
+	PendingTime time.Time `json:"pending_time,omitzero"`
+}
+
+// Identities is the answer of `nexus identity list`.
+type Identities struct {
+	Identities []IdentityRow `json:"identities"`
+}
+
+// SourceRow is one revenue source.
+type SourceRow struct {
+	Name    string `json:"name"`
+	Class   string `json:"class"` // metered, provider, attested
+	Key     string `json:"key"`
+	Active  bool   `json:"active"`
+	LastSeq uint64 `json:"last_seq"`
+	Events  uint64 `json:"events"`
+}
+
+// Sources is the answer of `nexus revenue sources`.
+type Sources struct {
+	Sources []SourceRow `json:"sources"`
+}
+
+// Members is the answer of `nexus cluster members`.
+type Members struct {
+	Members []MemberRow `json:"members"`
+}
+
+// Decisions is the answer of `nexus gates log`, newest first.
+type Decisions struct {
+	Decisions []DecisionRow `json:"decisions"`
+	Next      uint64        `json:"next,omitempty"` // give it as before= for the page after
+}
+
+// Explanation is a decision with its replay (`nexus gates explain`).
+type Explanation struct {
+	Decision
+	Facts    string `json:"facts"` // JSON of the facts the gates saw
+	Replayed bool   `json:"replayed"`
+	Same     bool   `json:"same"` // the gates gave the same verdicts again
+}
+
+// Entry is one ledger entry (`nexus ledger show`).
+type Entry struct {
+	Seq        uint64    `json:"seq"`
+	Index      uint64    `json:"index"`
+	Time       time.Time `json:"time"`
+	Kind       string    `json:"kind"`
+	Unit       string    `json:"unit"`
+	UnitSeq    uint64    `json:"unit_seq"`
+	UnitPrev   string    `json:"unit_prev"`
+	Commitment string    `json:"commitment"`
+	Salt       string    `json:"salt"`
+	Bytes      []byte    `json:"bytes"` // canonical entry, base64
+	Body       any       `json:"body,omitempty"`
+	Postings   []Posting `json:"postings,omitempty"`
+}
+
+// Posting is one leg of an entry.
+type Posting struct {
+	Account  string `json:"account"` // source, creator, platform
+	Ref      string `json:"ref,omitempty"`
+	Currency string `json:"currency"`
+	Minor    int64  `json:"minor"`
+}
+
+// Entries is a page of entries.
+type Entries struct {
+	Entries []Entry `json:"entries"`
+	Size    uint64  `json:"size"`
+}
+
+// EntryProof proves one entry (`nexus ledger prove`), to be checked offline with the public key alone.
+type EntryProof struct {
+	Entry
+	Leaf       string   `json:"leaf"`
+	Inclusion  []string `json:"inclusion"`
+	Size       uint64   `json:"size"`
+	Root       string   `json:"root"`
+	Checkpoint string   `json:"checkpoint"`
+	Key        string   `json:"key"` // verifier key of the signer, note format
+}
+
+// Consistency proves that the log of New entries begins with the log of Old.
+type Consistency struct {
+	Old   uint64   `json:"old"`
+	New   uint64   `json:"new"`
+	Proof []string `json:"proof"`
+}
+
+// Finding is something wrong that a check found, with its evidence.
+type Finding struct {
+	Where    string `json:"where"` // file, record or unit
+	What     string `json:"what"`
+	Required string `json:"required,omitempty"`
+	Evidence string `json:"evidence,omitempty"`
+	Unit     string `json:"unit,omitempty"`
+}
+
+// VerifyReport is the answer of `nexus ledger verify`. Verified of Entries were re-read and recomputed.
+type VerifyReport struct {
+	Verified   uint64    `json:"verified"`
+	Entries    uint64    `json:"entries"`
+	Records    uint64    `json:"records"`
+	Units      int       `json:"units"`
+	Size       uint64    `json:"size"`
+	Root       string    `json:"root"` // base64
+	Findings   []Finding `json:"findings"`
+	Notes      []string  `json:"notes,omitempty"`
+	DurationMs int64     `json:"duration_ms"`
+}
+
+// AuditReport is the answer of `nexus audit`.
+type AuditReport struct {
+	Time     time.Time `json:"time"`
+	Units    int       `json:"units"`
+	Checks   int       `json:"checks"`
+	Findings []Finding `json:"findings"`
+	LastFull time.Time `json:"last_full"`
+}
+
+// SuiteReport is the result of one live suite.
+type SuiteReport struct {
+	Suite      string    `json:"suite"`
+	Status     string    `json:"status"`
+	Reason     string    `json:"reason,omitempty"`
+	Checks     []Check   `json:"checks"`
+	Started    time.Time `json:"started"`
+	DurationMs int64     `json:"duration_ms"`
+}
+
+// Suites is the answer of `nexus verify`.
+type Suites struct {
+	Suites []SuiteReport `json:"suites"`
+	Checks int           `json:"checks"`
+	Passed int           `json:"passed"`
+}
+
+// SuiteRequest names the suites to run; empty: the four of phase 10.
+type SuiteRequest struct {
+	Suites []string `json:"suites"`
+}
+
+// InviteRequest asks for a join token.
+type InviteRequest struct {
+	TTLSeconds int64 `json:"ttl_seconds"`
+}
+
+// Invite is a join token (`nexus cluster invite`).
+type Invite struct {
+	Token   string    `json:"token"`
+	Expires time.Time `json:"expires"`
+	Seeds   []string  `json:"seeds"`
+}
+
+// NoticeRow is one must-deliver message to an owner.
+type NoticeRow struct {
+	Index uint64    `json:"index"`
+	Time  time.Time `json:"time"`
+	Unit  string    `json:"unit"`
+	Text  string    `json:"text"`
+}
+
+// Notices is the answer of `nexus notices`.
+type Notices struct {
+	Notices []NoticeRow `json:"notices"`
+}
+
+// ReportRow is one deployment report that the ledger knows.
+type ReportRow struct {
+	Index   uint64    `json:"index"`
+	Time    time.Time `json:"time"`
+	SHA256  string    `json:"sha256"`
+	Verdict string    `json:"verdict"`
+	Name    string    `json:"name"`
+}
+
+// Reports is the answer of `nexus report list`.
+type Reports struct {
+	Reports []ReportRow `json:"reports"`
+}
