@@ -1,0 +1,71 @@
+package edge
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+)
+
+// Config is what a gateway is built from. Zero values of limits mean the defaults written beside them.
+type Config struct {
+	Addr        string       // plain HTTP/1.1 and h2c: "127.0.0.1:0"; "" for no plain listener
+	TLSAddr     string       // HTTPS with HTTP/2 by ALPN; "" for none
+	CapacityBps uint64       // bits per second that clients' connections share, both directions; 0: 1 Gbit/s
+	Logger      *slog.Logger // nil: discards
+
+	// Certificate gives the certificate of a host; called for hosts of the current table only, from many goroutines at
+	// once. Needed with TLSAddr. DevCA.Certificate is one.
+	Certificate func(host string) (*tls.Certificate, error)
+
+	HeaderBytesMax int           // of one request, bytes; 0: 32 KiB
+	BodyBytesMax   int64         // of one request, bytes; 0: 1 GiB
+	ConnectionsMax int           // of all slices together; beyond it nothing is accepted; 0: 16384
+	HeaderTimeout  time.Duration // from the first byte of a request to the end of its header; 0: 5 s
+	IdleTimeout    time.Duration // of a keep-alive connection between requests; 0: 75 s
+	StallTimeout   time.Duration // without one byte of a started body or response moving; 0: 30 s
+	BackendTimeout time.Duration // from request sent to response header; 0: 60 s
+	DrainTimeout   time.Duration // how long Run lets streams finish after its context ends; 0: 10 s
+}
+
+func (c Config) withDefaults() (Config, error) {
+	bad := func(subject, hint, why string) (Config, error) {
+		return c, nexus.Errf("edge", nexus.CodeUsage, subject, hint, "%s", why)
+	}
+	switch {
+	case c.Addr == "" && c.TLSAddr == "":
+		return bad("addresses", "give Addr or TLSAddr, 127.0.0.1:0 for any port", "no listener")
+	case c.TLSAddr != "" && c.Certificate == nil:
+		return bad("TLSAddr "+c.TLSAddr, "set Certificate, for example to DevCA.Certificate", "no certificate source")
+	case c.HeaderBytesMax < 0 || c.BodyBytesMax < 0 || c.ConnectionsMax < 0:
+		return bad("limits", "0 for the default or a positive number", "negative")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	orInt := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	orTime := func(v *time.Duration, d time.Duration) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	orInt(&c.HeaderBytesMax, 32<<10)
+	orInt(&c.ConnectionsMax, 16384)
+	if c.BodyBytesMax == 0 {
+		c.BodyBytesMax = 1 << 30
+	}
+	if c.CapacityBps == 0 {
+		c.CapacityBps = 1_000_000_000
+	}
+	orTime(&c.HeaderTimeout, 5*time.Second)
+	orTime(&c.IdleTimeout, 75*time.Second)
+	orTime(&c.StallTimeout, 30*time.Second)
+	orTime(&c.BackendTimeout, 60*time.Second)
+	orTime(&c.DrainTimeout, 10*time.Second)
+	return c, nil
+}

@@ -1,0 +1,31 @@
+package edge
+
+import (
+	"github.com/BobbyBlanco400/nexus-cos/slices"
+	"github.com/BobbyBlanco400/nexus-cos/slices/meter"
+)
+
+// AddedLatency is what the probes of one slice measured (SPEC section 4): a client's view through the real listener,
+// timed from the moment each probe was due, less the direct baseline: the same request sent straight to the same
+// responder in the same seconds. All figures are of the last minute, in microseconds; with Samples 0 they mean nothing.
+type AddedLatency struct {
+	AddedP50    int64 `json:"added_p50_micros"`
+	AddedP99    int64 `json:"added_p99_micros"`
+	AddedP999   int64 `json:"added_p999_micros"`
+	ThroughP50  int64 `json:"through_p50_micros"` // through the gateway, nothing subtracted
+	ThroughP99  int64 `json:"through_p99_micros"`
+	ThroughP999 int64 `json:"through_p999_micros"`
+	BaselineP50 int64 `json:"baseline_p50_micros"` // straight to the responder
+	BaselineP99 int64 `json:"baseline_p99_micros"`
+	Samples     int64 `json:"samples"` // probes through the gateway
+	Missed      int64 `json:"missed"`  // of these, failed or not sent in time; each counts with the full timeout
+}
+
+// SliceStats is one slice for the console: Added is what a client observes, Gateway the gateway's own histogram (first
+// byte read to last byte written, less backend time) and counters.
+type SliceStats struct {
+	Slice   slices.Slice   `json:"slice"`
+	Hosts   int            `json:"hosts"`
+	Added   AddedLatency   `json:"added"`
+	Gateway meter.Snapshot `json:"gateway"`
+}
