@@ -15,6 +15,9 @@ type Gate struct {
 	Number int
 	Name   string // slug of SPEC section 1: "identity-binding"
 	Rule   string // the rule in one sentence
+	// Version of the rule, from 1. Raise it with every change after which some facts could get another verdict or another
+	// reason code: it enters the hash of the gate set, and a node whose set differs must not decide (DESIGN section 1).
+	Version int
 	// Enforcer names what makes reality obey the verdict, "" while that fabric is not built; then Enforced is false
 	// everywhere and Later says what will enforce it.
 	Enforcer string
@@ -23,6 +26,9 @@ type Gate struct {
 	Good     func() Facts // a sample that this gate allows
 	Bad      func() Facts // a sample that this gate refuses
 }
+
+// Enforced reports whether something makes reality obey this gate's verdicts in this version.
+func (g Gate) Enforced() bool { return g.Enforcer != "" }
 
 // Verdict is one gate's answer.
 type Verdict struct {
