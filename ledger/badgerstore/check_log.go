@@ -1,0 +1,144 @@
+package badgerstore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+	"math"
+	"strconv"
+)
+
+// The form of a memtable log (badger memtable.go): 20 bytes of header, then entries, each meta, user meta, lengths of key
+// and value and expiry as varints, key with an 8-byte timestamp, value, CRC-32C. Entries of a transaction carry logTxn;
+// one with logFin and the timestamp in decimal ends it. The rest of the file is zero.
+const (
+	logHeaderBytes = 20
+	logTxn         = 0x40
+	logFin         = 0x80
+	logFinKey      = "!badger!txn"
+	logEntryHead   = 22 // the most bytes an entry's head takes
+)
+
+// logEntry is an entry as far as it could be read.
+type logEntry struct {
+	meta, userMeta byte
+	keyLen, valLen uint64
+	expires        uint64
+	head           int // bytes of the head
+}
+
+func (e logEntry) size() int { return e.head + int(e.keyLen) + int(e.valLen) + crc32.Size }
+
+// parseLogHead reads an entry's head; false when it is no head or goes past the end of b.
+func parseLogHead(b []byte) (logEntry, bool) {
+	if len(b) < 5 {
+		return logEntry{}, false
+	}
+	e := logEntry{meta: b[0], userMeta: b[1], head: 2}
+	for _, field := range []*uint64{&e.keyLen, &e.valLen, &e.expires} {
+		value, n := binary.Uvarint(b[e.head:])
+		if n <= 0 {
+			return logEntry{}, false
+		}
+		*field = value
+		e.head += n
+	}
+	if e.keyLen > math.MaxUint16 || e.valLen > math.MaxUint32 || uint64(len(b)) < uint64(e.head)+e.keyLen+e.valLen+crc32.Size {
+		return logEntry{}, false
+	}
+	return e, true
+}
+
+// logState is where a walk through a log stands.
+type logState struct {
+	open uint64 // timestamp of the transaction under way, 0 outside one
+	last uint64 // timestamp of the last transaction that ended
+}
+
+// checkMemLog checks a memtable log from the first entry to the last byte.
+func checkMemLog(b []byte) *damage {
+	if len(b) < logHeaderBytes {
+		return checkZero(b) // the process died between making the file and filling it
+	}
+	if i := firstNonZero(b[:8]); i >= 0 {
+		return damaged(i, "key id in an unencrypted store")
+	}
+	var st logState
+	off := logHeaderBytes
+	for off < len(b) {
+		rest := b[off:]
+		e, ok := parseLogHead(rest)
+		if ok && e.keyLen > 0 {
+			body := rest[:e.size()-crc32.Size]
+			if crc32.Checksum(body, crcTable()) == binary.BigEndian.Uint32(rest[len(body):]) {
+				if why := st.take(e, body[e.head:]); why != "" {
+					return damaged(off, "%s", why)
+				}
+				off += e.size()
+				continue
+			}
+		}
+		if firstNonZero(rest) < 0 || st.torn(rest) {
+			return nil
+		}
+		return damaged(off, "entry does not fit its checksum, or a byte in unused space is not zero")
+	}
+	return nil
+}
+
+// take follows transactions through a sound entry and says why it cannot stand here.
+func (st *logState) take(e logEntry, body []byte) string {
+	key, value := body[:e.keyLen], body[e.keyLen:]
+	if len(key) < 8 {
+		return "key without timestamp"
+	}
+	ts := math.MaxUint64 - binary.BigEndian.Uint64(key[len(key)-8:])
+	switch {
+	case e.meta == logTxn && (st.open == 0 && ts > st.last || st.open == ts):
+		st.open = ts
+	case e.meta == logFin && st.open == ts && string(value) == strconv.FormatUint(ts, 10):
+		st.open, st.last = 0, ts
+	default:
+		return "entry outside its transaction"
+	}
+	return ""
+}
+
+// torn reports whether rest, which does not begin with a sound entry and is not all zero, is what the death of the
+// process in the middle of copying its last entry leaves: an entry that is plausible as far as it goes, with nothing
+// after it and nothing yet in the place of its checksum. A changed byte in a whole entry never looks so: the checksum
+// is in its place, or a changed length disagrees with the timestamp in the key or the length in the value's seal.
+func (st *logState) torn(rest []byte) bool {
+	end := len(bytes.TrimRight(rest, "\x00"))
+	if firstNonZero(rest[:min(len(rest), logEntryHead)]) < 0 {
+		// Copying may store the middle of a long entry before its beginning; one changed byte is not that many.
+		return firstNonZero(rest) < 64 && end-bytes.Count(rest[:end], []byte{0}) >= 64
+	}
+	e, ok := parseLogHead(rest)
+	if !ok || e.userMeta != 0 || e.expires != 0 || e.meta != logTxn && e.meta != logFin || end < e.head {
+		return false
+	}
+	if end > e.size()-crc32.Size || e.keyLen < 11 || e.valLen > sealHeaderMax {
+		return false
+	}
+	written := rest[e.head:end]
+	if len(written) < int(e.keyLen) {
+		return true
+	}
+	key, value := written[:e.keyLen], written[e.keyLen:]
+	ts := math.MaxUint64 - binary.BigEndian.Uint64(key[len(key)-8:])
+	if st.open != 0 && ts != st.open || st.open == 0 && ts <= st.last {
+		return false
+	}
+	if e.meta == logFin {
+		return string(key[:len(key)-8]) == logFinKey && int(e.valLen) == len(strconv.FormatUint(ts, 10))
+	}
+	if len(value) < len(sealMagic)+4 {
+		return true
+	}
+	return string(value[:len(sealMagic)]) == sealMagic &&
+		uint64(binary.BigEndian.Uint32(value[len(sealMagic):]))+uint64(sealHeader) == e.valLen
+}
+
+// sealHeaderMax is the longest value the store writes: a chunk, its count and its seal.
+const sealHeaderMax = chunkBytes + 4 + uint64(sealHeader)
