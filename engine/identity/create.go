@@ -250,18 +250,32 @@ func Recover(dir string) ([]string, error) {
 		}
 		did = append(did, "completed an interrupted creation of keys and genesis")
 	}
-	stale, err := filepath.Glob(filepath.Join(dir, "."+GenesisFile+".*"+tempSuffix))
+	genesisDid, err := removeGenesisTemps(op, dir)
+	did = append(did, genesisDid...)
 	if err != nil {
-		return did, fileError(op, dir, err)
+		return did, err
 	}
-	for _, path := range stale {
+	keysDid, err := RecoverKeys(filepath.Join(dir, KeysDir))
+	return append(did, keysDid...), err
+}
+
+func removeGenesisTemps(op, dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, fileError(op, dir, err)
+	}
+	var did []string
+	for _, e := range entries {
+		if base, ok := isTemp(e.Name()); !ok || base != GenesisFile {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
 		if err := os.Remove(path); err != nil {
 			return did, fileError(op, path, err)
 		}
 		did = append(did, "removed temporary "+path)
 	}
-	keysDid, err := RecoverKeys(filepath.Join(dir, KeysDir))
-	return append(did, keysDid...), err
+	return did, nil
 }
 
 // RecoverKeys ends interrupted GenerateKey calls in one directory: a staged key whose sidecar is in place is renamed to
