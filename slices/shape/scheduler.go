@@ -1,0 +1,333 @@
+package shape
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// linkBurstMs is the depth of the link's bucket: a timer that fires late by that much wastes nothing.
+	linkBurstMs = 5
+	// timerMinNs keeps the scheduler from waking more often than callers could notice.
+	timerMinNs = 200_000
+)
+
+// decider is the pure heart of Scheduler: it knows the time only as an argument.
+type decider struct {
+	link  Bucket
+	ring  []*Flow // flows with waiters; the front is the one whose turn it is
+	serve uint64  // counts grants, for turns among equals
+}
+
+// add puts a waiter in its flow's queue.
+func (d *decider) add(w *waiter) {
+	f := w.flow
+	f.push(w)
+	if !f.queued {
+		f.queued, f.visited, f.deficit = true, false, 0
+		d.ring = append(d.ring, f)
+	}
+}
+
+// remove takes back a waiter that gave up.
+func (d *decider) remove(w *waiter) {
+	f := w.flow
+	f.unlink(w)
+	if f.head != nil {
+		return
+	}
+	for i, g := range d.ring {
+		if g == f {
+			d.drop(i)
+			return
+		}
+	}
+}
+
+func (d *decider) drop(i int) {
+	f := d.ring[i]
+	f.queued = false
+	copy(d.ring[i:], d.ring[i+1:])
+	d.ring[len(d.ring)-1] = nil
+	d.ring = d.ring[:len(d.ring)-1]
+}
+
+// dispatch grants all that may go at nowNs and returns the nanoseconds after which to ask again, 0 when nobody waits.
+func (d *decider) dispatch(nowNs int64) (waitNs int64) {
+	d.link.Advance(nowNs)
+	for len(d.ring) > 0 {
+		if !d.link.Ready() {
+			return d.link.WaitNs()
+		}
+		if i := d.guaranteedNext(nowNs); i >= 0 {
+			d.grant(i, true)
+			continue
+		}
+		i, wait := d.roundRobinNext(nowNs)
+		if i < 0 {
+			return wait
+		}
+		d.grant(i, false)
+	}
+	return 0
+}
+
+// guaranteedNext gives the ring index of the most urgent flow with guaranteed rate left, the longest unserved among
+// equals; -1 when there is none. Priority counts here and nowhere else, so it cannot starve anybody: all guarantees
+// together are at most ReservablePercent of the link.
+func (d *decider) guaranteedNext(nowNs int64) int {
+	best := -1
+	for i, f := range d.ring {
+		if !f.insideGuarantee(nowNs) || !f.mayGo(nowNs) {
+			continue
+		}
+		if best >= 0 {
+			b := d.ring[best]
+			if f.rates.Priority > b.rates.Priority ||
+				f.rates.Priority == b.rates.Priority && f.lastServed >= b.lastServed {
+				continue
+			}
+		}
+		best = i
+	}
+	return best
+}
+
+// roundRobinNext is deficit round robin: the flow at the front gets QuantumBytes a turn and goes to the back when its
+// next waiter wants more than is left. Flows at their ceiling are passed over. The result is 0 (the front) or -1 with
+// the nanoseconds until the first ceiling lets somebody go.
+func (d *decider) roundRobinNext(nowNs int64) (index int, waitNs int64) {
+	blocked := 0
+	for blocked < len(d.ring) {
+		f := d.ring[0]
+		if !f.mayGo(nowNs) {
+			blocked++
+			if w := f.ceiling.WaitNs(); waitNs == 0 || w < waitNs {
+				waitNs = w
+			}
+			d.rotate()
+			continue
+		}
+		if !f.visited {
+			f.visited = true
+			f.deficit += QuantumBytes
+		}
+		if int64(f.head.bytes) <= f.deficit {
+			return 0, 0
+		}
+		d.rotate()
+	}
+	return -1, waitNs
+}
+
+func (d *decider) rotate() {
+	f := d.ring[0]
+	f.visited = false
+	copy(d.ring, d.ring[1:])
+	d.ring[len(d.ring)-1] = f
+}
+
+// grant lets the head of ring[i] go. Bytes inside the guarantee do not count against the fair share.
+func (d *decider) grant(i int, guaranteed bool) {
+	f := d.ring[i]
+	w := f.head
+	f.unlink(w)
+	d.charge(f, w.bytes, guaranteed)
+	if !guaranteed {
+		f.deficit -= int64(w.bytes)
+	}
+	if f.head == nil {
+		d.drop(i)
+	}
+	w.granted = true
+	w.ready <- struct{}{}
+}
+
+func (d *decider) charge(f *Flow, n int, guaranteed bool) {
+	d.serve++
+	f.lastServed = d.serve
+	d.link.Take(n)
+	if f.rates.CeilingBps > 0 {
+		f.ceiling.Take(n)
+	}
+	f.granted += uint64(n)
+	if guaranteed {
+		f.guaranteed.Take(n)
+		f.grantedGuar += uint64(n)
+	}
+}
+
+// Scheduler shares one link's bytes between flows. Safe for concurrent use. It holds at most one waiter per caller
+// inside Take, so its memory is bounded by the callers.
+type Scheduler struct {
+	start time.Time
+	pool  sync.Pool
+
+	mu      sync.Mutex
+	decider decider
+	timer   *time.Timer
+	timerAt int64 // nanoseconds since start when the timer is due, 0 when it is not set
+	closed  bool
+}
+
+// NewScheduler makes a scheduler of a link of capacityBps bits per second.
+func NewScheduler(capacityBps uint64) *Scheduler {
+	s := &Scheduler{start: time.Now()}
+	s.pool.New = func() any { return &waiter{ready: make(chan struct{}, 1)} }
+	burst := max(int64(min(capacityBps/8/1000*linkBurstMs, burstBytesMax)), QuantumBytes)
+	s.decider.link = NewBucket(capacityBps, burst, 0)
+	s.timer = time.AfterFunc(time.Hour, s.tick)
+	s.timer.Stop()
+	return s
+}
+
+// NewFlow adds a slice.
+func (s *Scheduler) NewFlow(r Rates) *Flow {
+	f := &Flow{rates: r}
+	now := s.nowNs()
+	f.guaranteed = NewBucket(r.GuaranteedBps, burstBytes(r.GuaranteedBps), now)
+	f.ceiling = NewBucket(r.CeilingBps, burstBytes(r.CeilingBps), now)
+	return f
+}
+
+// SetRates changes a flow's limits from now on.
+func (s *Scheduler) SetRates(f *Flow, r Rates) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.setRates(r, s.nowNs())
+	s.run()
+}
+
+// Quantum gives the largest n that Take accepts for the flow without cutting into its fairness, in bytes.
+func (s *Scheduler) Quantum(f *Flow) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return f.quantum()
+}
+
+// Take waits until the flow may move n bytes (at most Quantum) and pays for them. It reports false when cancel was
+// closed or the scheduler closed first; then nothing was paid. A nil cancel waits without end.
+func (s *Scheduler) Take(f *Flow, n int, cancel <-chan struct{}) bool {
+	n = min(n, QuantumBytes)
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return false
+	}
+	if s.takeNow(f, n) {
+		s.mu.Unlock()
+		return true
+	}
+	w := s.pool.Get().(*waiter)
+	w.flow, w.bytes, w.granted = f, n, false
+	s.decider.add(w)
+	s.run()
+	s.mu.Unlock()
+	select {
+	case <-w.ready:
+		return s.finish(w)
+	case <-cancel:
+	}
+	s.mu.Lock()
+	gaveUp := w.queued
+	if gaveUp {
+		s.decider.remove(w)
+	}
+	s.mu.Unlock()
+	if !gaveUp {
+		<-w.ready // answered at the same moment; a grant is paid, so it counts
+	}
+	return s.finish(w)
+}
+
+// TryTake is Take without waiting: false when the flow would have to.
+func (s *Scheduler) TryTake(f *Flow, n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.closed && s.takeNow(f, min(n, QuantumBytes))
+}
+
+func (s *Scheduler) finish(w *waiter) bool {
+	ok := w.granted
+	w.flow = nil
+	s.pool.Put(w)
+	return ok
+}
+
+// takeNow is the common case: nobody waits and the buckets hold something.
+func (s *Scheduler) takeNow(f *Flow, n int) bool {
+	d := &s.decider
+	if len(d.ring) > 0 {
+		return false
+	}
+	now := s.nowNs()
+	d.link.Advance(now)
+	if !d.link.Ready() || !f.mayGo(now) {
+		return false
+	}
+	d.charge(f, n, f.insideGuarantee(now))
+	return true
+}
+
+// Charge pays for bytes that have moved already, without waiting: what follows waits the longer.
+func (s *Scheduler) Charge(f *Flow, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.nowNs()
+	s.decider.link.Advance(now)
+	f.mayGo(now)
+	s.decider.charge(f, n, f.insideGuarantee(now))
+}
+
+// Waiting gives the number of callers that wait on the flow.
+func (s *Scheduler) Waiting(f *Flow) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return f.waiting
+}
+
+// Granted gives the bytes granted to the flow in all and, of these, inside its guaranteed rate.
+func (s *Scheduler) Granted(f *Flow) (all, guaranteed uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return f.granted, f.grantedGuar
+}
+
+// Close ends every wait with false and refuses new ones.
+func (s *Scheduler) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.timer.Stop()
+	for len(s.decider.ring) > 0 {
+		w := s.decider.ring[0].head
+		s.decider.remove(w)
+		w.ready <- struct{}{}
+	}
+}
+
+func (s *Scheduler) nowNs() int64 { return int64(time.Since(s.start)) }
+
+// tick runs on the timer's goroutine when the first waiter may go.
+func (s *Scheduler) tick() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.timerAt = 0
+	if !s.closed {
+		s.run()
+	}
+}
+
+// run dispatches and sets the timer; the caller holds the mutex.
+func (s *Scheduler) run() {
+	now := s.nowNs()
+	wait := s.decider.dispatch(now)
+	if wait == 0 {
+		return
+	}
+	at := now + max(wait, timerMinNs)
+	if s.timerAt == 0 || at < s.timerAt {
+		s.timerAt = at
+		s.timer.Reset(time.Duration(at - now))
+	}
+}
