@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Domains that separate one kind of signature from another. A signature made for one purpose never verifies for another.
+// Domains that separate one kind of signature from another: made for one purpose, it never verifies for another.
 const (
 	actionDomain = "nexus-action-v1\n"
 	queryDomain  = "nexus-query-v1\n"
@@ -54,18 +54,21 @@ func (a Action) Validate() error {
 	case a.ID.IsZero():
 		return bad("id", "choose a random 128-bit id", "missing")
 	case a.Kind == "" || len(a.Kind) > 64:
-		return bad(fmt.Sprintf("kind %q", a.Kind), "one of the kinds in docs/reference/actions.md", "1 to 64 bytes")
+		return bad(fmt.Sprintf("kind %q", a.Kind), "a noun and a verb such as imvu.create", "not of 1 to 64 bytes")
 	case a.Actor.IsZero():
 		return bad("actor", "sign with an identity", "missing")
+	case a.TimeMs <= 0: // also keeps the difference below from wrapping round
+		return bad(fmt.Sprintf("time %d", a.TimeMs), "Unix milliseconds", "not after 1970")
 	case a.ExpiresMs <= a.TimeMs || a.ExpiresMs-a.TimeMs > MaxActionLife:
-		return bad(fmt.Sprintf("life of %d ms", a.ExpiresMs-a.TimeMs), "expiry after the time and at most a day later", "out of range")
+		return bad(fmt.Sprintf("life of %d ms", a.ExpiresMs-a.TimeMs), "let it expire after its time, within a day",
+			"out of range")
 	case len(a.Body) > MaxCanonicalLen:
 		return bad(fmt.Sprintf("body of %d bytes", len(a.Body)), "send smaller batches", "too large")
 	}
 	return nil
 }
 
-// Signer signs with one identity: a key file, or a key held by an ssh-agent. Implementations are safe for concurrent use.
+// Signer signs with one identity: a key file, or a key held by an ssh-agent. It is safe for concurrent use.
 type Signer interface {
 	Public() PublicKey
 	// Sign returns the 64-byte Ed25519 signature over msg.
@@ -90,8 +93,8 @@ func SignAction(s Signer, a Action) (Action, error) {
 	a.Actor = s.Public()
 	sig, err := s.Sign(a.SigningBytes())
 	if err != nil {
-		return Action{}, &Error{Op: "sign action", Code: CodeUnavailable, Subject: "identity " + a.Actor.Short(), Cause: err,
-			Hint: "check the key file or that the ssh-agent is running"}
+		return Action{}, Errf("sign action", CodeUnavailable, "identity "+a.Actor.Short(),
+			"check the key file or that the ssh-agent is running", "%w", err)
 	}
 	a.Signature = sig
 	return a, nil

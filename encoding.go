@@ -3,7 +3,6 @@ package nexus
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 	"reflect"
 )
 
@@ -54,17 +53,28 @@ func appendValue(dst []byte, v reflect.Value) []byte {
 		}
 		return dst
 	case reflect.Array:
+		mustBeCanonical(v)
 		for i := range v.Len() {
 			dst = append(dst, byte(v.Index(i).Uint()))
 		}
 		return dst
 	case reflect.Struct:
 		for i := range v.NumField() {
-			dst = appendValue(dst, v.Field(i))
+			f := v.Field(i)
+			mustBeCanonical(f)
+			dst = appendValue(dst, f)
 		}
 		return dst
 	default:
 		panic(fmt.Sprintf("nexus: %s has no canonical encoding", v.Type()))
+	}
+}
+
+// mustBeCanonical stops on an unexported field and on an array of anything but bytes: reflection would read both, and
+// the decoder could not write them back.
+func mustBeCanonical(v reflect.Value) {
+	if !v.CanInterface() || v.Kind() == reflect.Array && v.Type().Elem().Kind() != reflect.Uint8 {
+		panic(fmt.Sprintf("nexus: unexported field or array of non-bytes, %s, has no canonical encoding", v.Type()))
 	}
 }
 
@@ -133,13 +143,11 @@ func (d *decoder) value(v reflect.Value) {
 	}
 	switch v.Kind() {
 	case reflect.Bool:
-		if b := d.take(1); b != nil {
-			if b[0] > 1 {
-				d.fail("bool %d", b[0])
-				return
-			}
-			v.SetBool(b[0] == 1)
+		b := d.take(1)
+		if len(b) == 1 && b[0] > 1 {
+			d.fail("bool %d", b[0])
 		}
+		v.SetBool(len(b) == 1 && b[0] == 1)
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		x := d.uvarint()
 		if v.OverflowUint(x) {
@@ -160,10 +168,13 @@ func (d *decoder) value(v reflect.Value) {
 	case reflect.Slice:
 		d.slice(v)
 	case reflect.Array:
+		mustBeCanonical(v)
 		reflect.Copy(v, reflect.ValueOf(d.take(uint64(v.Len()))))
 	case reflect.Struct:
 		for i := range v.NumField() {
-			d.value(v.Field(i))
+			f := v.Field(i)
+			mustBeCanonical(f)
+			d.value(f)
 		}
 	default:
 		panic(fmt.Sprintf("nexus: %s has no canonical encoding", v.Type()))
@@ -172,6 +183,7 @@ func (d *decoder) value(v reflect.Value) {
 
 func (d *decoder) slice(v reflect.Value) {
 	n := d.uvarint()
+	v.SetZero() // what the slice held before is no part of the value; an empty one decodes to nil
 	if v.Type().Elem().Kind() == reflect.Uint8 {
 		if b := d.take(n); len(b) > 0 {
 			v.SetBytes(append([]byte(nil), b...))
@@ -179,19 +191,18 @@ func (d *decoder) slice(v reflect.Value) {
 		return
 	}
 	// An element takes at least one byte, so a count past the rest of the input is refused before memory is taken.
-	if n > uint64(len(d.b)-d.off) || n > math.MaxInt32 {
+	if d.err != nil || n > MaxCanonicalLen || n > uint64(len(d.b)-d.off) {
 		d.fail("count %d past the end", n)
 		return
 	}
-	if n == 0 {
-		return
-	}
-	s := reflect.MakeSlice(v.Type(), int(n), int(n))
+	// Memory follows the elements really read: a count of 16 million wide structs over a few bytes costs nothing.
 	for i := range int(n) {
-		d.value(s.Index(i))
-		if d.err != nil {
+		if i == v.Cap() {
+			v.Grow(min(int(n)-i, max(i, 256)))
+		}
+		v.SetLen(i + 1)
+		if d.value(v.Index(i)); d.err != nil {
 			return
 		}
 	}
-	v.Set(s)
 }

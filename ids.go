@@ -22,13 +22,16 @@ func (id ID) IsZero() bool { return id == ID{} }
 func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
 // UnmarshalText accepts exactly 32 hexadecimal digits.
-func (id *ID) UnmarshalText(b []byte) error {
-	if len(b) != 32 {
-		return Errf("parse id", CodeMalformed, fmt.Sprintf("id %q", b), "32 hexadecimal digits", "wrong length %d", len(b))
+func (id *ID) UnmarshalText(b []byte) error { return unhex("id", id[:], b) }
+
+// unhex fills dst from exactly as many digits as it holds, and leaves it alone on failure.
+func unhex(what string, dst, b []byte) error {
+	raw, err := hex.DecodeString(string(b))
+	if err != nil || len(raw) != len(dst) {
+		return Errf("parse "+what, CodeMalformed, fmt.Sprintf("%s %q", what, b),
+			fmt.Sprintf("%d hexadecimal digits", 2*len(dst)), "not of that form")
 	}
-	if _, err := hex.Decode(id[:], b); err != nil {
-		return Errf("parse id", CodeMalformed, fmt.Sprintf("id %q", b), "32 hexadecimal digits", "%v", err)
-	}
+	copy(dst, raw)
 	return nil
 }
 
@@ -74,9 +77,11 @@ func (k PublicKey) MarshalText() ([]byte, error) { return []byte(k.String()), ni
 
 // UnmarshalText reads the base64 form.
 func (k *PublicKey) UnmarshalText(b []byte) error {
-	raw, err := base64.StdEncoding.DecodeString(string(b))
-	if err != nil || len(raw) != len(k) {
-		return Errf("parse key", CodeMalformed, fmt.Sprintf("public key %q", b), "base64 of 32 bytes", "not an Ed25519 public key")
+	// Strict, and of the one length: otherwise stray bits or line breaks would give one key several texts.
+	raw, err := base64.StdEncoding.Strict().DecodeString(string(b))
+	if err != nil || len(raw) != len(k) || len(b) != base64.StdEncoding.EncodedLen(len(k)) {
+		return Errf("parse key", CodeMalformed, fmt.Sprintf("public key %q", b), "base64 of 32 bytes",
+			"not an Ed25519 public key")
 	}
 	copy(k[:], raw)
 	return nil
@@ -94,14 +99,8 @@ func (h Hash) IsZero() bool { return h == Hash{} }
 // MarshalText implements encoding.TextMarshaler.
 func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
-// UnmarshalText reads 64 hexadecimal digits.
-func (h *Hash) UnmarshalText(b []byte) error {
-	if len(b) != 64 {
-		return Errf("parse hash", CodeMalformed, fmt.Sprintf("hash %q", b), "64 hexadecimal digits", "wrong length %d", len(b))
-	}
-	_, err := hex.Decode(h[:], b)
-	return err
-}
+// UnmarshalText accepts exactly 64 hexadecimal digits.
+func (h *Hash) UnmarshalText(b []byte) error { return unhex("hash", h[:], b) }
 
 // UnitKind says what a unit of account is; the split rule follows from it and from nothing else (SPEC section 1).
 type UnitKind uint8
@@ -114,35 +113,39 @@ const (
 	KindProbe    UnitKind = 4 // made by a suite, currency XTS only; carries its own rule field
 )
 
-var unitKindNames = map[UnitKind]string{KindIMVU: "imvu", KindPlatform: "platform", KindChannel: "channel", KindProbe: "probe"}
+var unitKindNames = [...]string{KindIMVU: "imvu", KindPlatform: "platform", KindChannel: "channel", KindProbe: "probe"}
 
 // String gives the word used in CLI and JSON.
 func (k UnitKind) String() string {
-	if s, ok := unitKindNames[k]; ok {
-		return s
+	if int(k) < len(unitKindNames) && unitKindNames[k] != "" {
+		return unitKindNames[k]
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
 
-// Slug makes a DNS label from a display name: lower-case ASCII letters, digits and single hyphens, at most 40 bytes.
+// MaxSlugBytes bounds a slug, so that a suffix against clashes still fits one DNS label of 63 bytes.
+const MaxSlugBytes = 40
+
+// Slug makes a DNS label from a display name: lower-case ASCII letters, digits, single hyphens, at most MaxSlugBytes.
 // Accents and other scripts are dropped, so the result may be empty; the caller then falls back to the unit's label.
 func Slug(name string) string {
 	var b strings.Builder
 	hyphen := false
 	for _, r := range strings.ToLower(name) {
-		switch {
-		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
-			if hyphen && b.Len() > 0 {
-				b.WriteByte('-')
-			}
-			hyphen = false
-			b.WriteRune(r)
-		default:
+		if (r < 'a' || r > 'z') && (r < '0' || r > '9') {
 			hyphen = true
+			continue
 		}
-		if b.Len() >= 40 {
-			break
+		separator := "-"
+		if !hyphen || b.Len() == 0 {
+			separator = ""
 		}
+		if b.Len()+len(separator)+1 > MaxSlugBytes {
+			break // before the hyphen, so that it never stands last
+		}
+		b.WriteString(separator)
+		b.WriteRune(r)
+		hyphen = false
 	}
 	return b.String()
 }

@@ -13,7 +13,8 @@ const TestCurrency = "XTS"
 // ISO 4217 active codes by number of decimal digits of the minor unit (list one, 2024). Codes without a minor unit
 // (funds, metals) count whole units.
 var currenciesByExponent = map[int]string{
-	0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XUA XXX",
+	0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU " +
+		"XUA XXX",
 	2: "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF " +
 		"CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF " +
 		"IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN " +
@@ -50,10 +51,7 @@ func (m Money) String() string { return m.Currency + " " + m.Decimal() }
 
 // Decimal prints the amount in major units with thousands separators.
 func (m Money) Decimal() string {
-	exp, ok := CurrencyExponent(m.Currency)
-	if !ok {
-		exp = 0
-	}
+	exp, _ := CurrencyExponent(m.Currency) // 0 for an unknown code
 	neg := m.Minor < 0
 	u := uint64(m.Minor)
 	if neg {
@@ -88,14 +86,17 @@ func ParseMinor(s, currency string) (Money, error) {
 	}
 	exp, ok := CurrencyExponent(currency)
 	if !ok {
-		return Money{}, Errf("amount", CodeMalformed, fmt.Sprintf("currency %q", currency), "an ISO 4217 code such as USD", "unknown currency")
+		return Money{}, Errf("amount", CodeMalformed, fmt.Sprintf("currency %q", currency),
+			"an ISO 4217 code such as USD", "unknown currency")
 	}
 	if strings.ContainsAny(s, ".,eE") {
-		return fail(fmt.Sprintf("amounts are integer minor units: for 19.99 %s with %d decimals write 1999", currency, exp), "not an integer")
+		return fail(fmt.Sprintf("amounts are integers in the minor unit, as 1999 for USD 19.99; %s has %d decimals",
+			currency, exp), "not an integer")
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
-		return fail(fmt.Sprintf("an integer between %d and %d", int64(math.MinInt64), int64(math.MaxInt64)), "not an integer of 64 bits")
+		return fail(fmt.Sprintf("an integer between %d and %d", int64(math.MinInt64), int64(math.MaxInt64)),
+			"not an integer of 64 bits")
 	}
 	return Money{Minor: n, Currency: currency}, nil
 }
