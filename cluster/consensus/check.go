@@ -19,22 +19,23 @@ type Finding struct {
 
 // Report is what Inspect saw.
 type Report struct {
-	Findings  []Finding `json:"findings"` // damage: do not open
-	Notes     []Finding `json:"notes"`    // left by a crash, or unused: harmless, mended or ignored at Open
-	Files     int       `json:"files"`    // files read
-	Bytes     int64     `json:"bytes"`    // bytes read in them
-	Entries   uint64    `json:"entries"`  // log entries whose seal was checked
-	FirstLog  uint64    `json:"first_log"`
-	LastLog   uint64    `json:"last_log"`
-	Marker    uint64    `json:"marker"` // log index of the newest snapshot marker, 0 when none
-	Head      Head      `json:"-"`
-	meta      metaState
-	metaGen   uint64
-	tail      *segmentScan // of the last segment, if its file exists
-	tailPath  string
-	lastTerm  uint64
-	headTerm  uint64 // term of the log entry at Head.Index
-	headInLog bool
+	Findings      []Finding `json:"findings"` // damage: do not open
+	Notes         []Finding `json:"notes"`    // left by a crash, or unused: harmless, mended or ignored at Open
+	Files         int       `json:"files"`    // files read
+	Bytes         int64     `json:"bytes"`    // bytes read in them
+	Entries       uint64    `json:"entries"`  // log entries whose seal was checked
+	FirstLog      uint64    `json:"first_log"`
+	LastLog       uint64    `json:"last_log"`
+	Marker        uint64    `json:"marker"` // log index of the newest snapshot marker, 0 when none
+	Head          Head      `json:"-"`
+	meta          metaState
+	metaGen       uint64
+	markerApplied uint64
+	tail          *segmentScan // of the last segment, if its file exists
+	tailPath      string
+	lastTerm      uint64
+	headTerm      uint64 // term of the log entry at Head.Index
+	headInLog     bool
 }
 
 // CheckFiles reads every consensus file of dir without changing anything and before the log library opens them, and
@@ -71,8 +72,6 @@ type checker struct {
 	dir, logDir string
 	applied     uint64
 	report      Report
-	marker      marker
-	hasMarker   bool
 	hasMeta     bool
 }
 
@@ -127,9 +126,8 @@ func (c *checker) markers() error {
 			continue
 		}
 		c.count(n)
-		if !c.hasMarker || m.Index > c.marker.Index {
-			c.marker, c.hasMarker = m, true
-			c.report.Marker = m.Index
+		if m.Index > c.report.Marker {
+			c.report.Marker, c.report.markerApplied = m.Index, m.Applied
 		}
 	}
 	return nil
@@ -251,9 +249,9 @@ func (c *checker) cross() {
 	case r.FirstLog > r.Marker+1 && r.FirstLog > 1:
 		c.find(filepath.Join(c.dir, "snapshots"), 0, "log begins at index %d, but no marker covers what was before it",
 			r.FirstLog)
-	case c.hasMarker && c.applied > 0 && c.marker.Applied > c.applied:
+	case c.applied > 0 && r.markerApplied > c.applied:
 		c.find(filepath.Join(c.dir, "snapshots"), 0, "log was cut up to applied index %d, the state machine has only %d",
-			c.marker.Applied, c.applied)
+			r.markerApplied, c.applied)
 	case r.meta.uint64Of(keyCurrentTerm) < r.lastTerm:
 		c.find(filepath.Join(c.logDir, metaNames[r.metaGen%2]), 0, "term %d is behind the log's term %d",
 			r.meta.uint64Of(keyCurrentTerm), r.lastTerm)

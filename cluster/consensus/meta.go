@@ -195,7 +195,7 @@ func fromPersistent(p types.PersistentState) metaState {
 	out := metaState{NextSegmentID: p.NextSegmentID}
 	for _, seg := range p.Segments {
 		out.Segments = append(out.Segments, metaSegment{ID: seg.ID, BaseIndex: seg.BaseIndex, MinIndex: seg.MinIndex,
-			MaxIndex: seg.MaxIndex, Codec: seg.Codec, IndexStart: seg.IndexStart, SizeLimit: seg.SizeLimit,
+			MaxIndex: seg.MaxIndex, Codec: entryCodecID, IndexStart: seg.IndexStart, SizeLimit: seg.SizeLimit,
 			CreateNs: toNs(seg.CreateTime), SealNs: toNs(seg.SealTime)})
 	}
 	return out

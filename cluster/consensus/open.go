@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -89,13 +90,19 @@ func (g *Group) open() error {
 	if len(report.Findings) > 0 {
 		return report.refusal("open log")
 	}
+	// CheckFiles cannot tell an applied index of 0 from an unknown one; here it is known.
+	if report.markerApplied > g.machine.Applied() {
+		return nexus.Errf("open log", nexus.CodeCorrupt, "state machine at index "+strconv.FormatUint(g.machine.Applied(), 10),
+			"restore the whole data directory from a backup", "log was cut up to applied index %d", report.markerApplied)
+	}
 	if err := mend(g.cfg.Dir, report, g.cfg.Logger.With("component", "consensus")); err != nil {
 		return err
 	}
 	meta := &metaStore{}
 	hlog := newHclog(g.cfg.Logger.With("component", "consensus"))
-	w, err := wal.Open(filepath.Join(g.cfg.Dir, "log"), wal.WithMetaStore(meta), wal.WithCodec(entryCodec{}),
-		wal.WithSegmentSize(g.cfg.SegmentSize), wal.WithLogger(hlog.Named("raft-wal")))
+	logDir := filepath.Join(g.cfg.Dir, "log")
+	w, err := wal.Open(logDir, wal.WithMetaStore(meta), wal.WithSegmentFiler(newFiler(logDir)),
+		wal.WithCodec(entryCodec{}), wal.WithSegmentSize(g.cfg.SegmentSize), wal.WithLogger(hlog.Named("raft-wal")))
 	if err != nil {
 		return &nexus.Error{Op: "open log", Code: nexus.CodeUnavailable, Subject: g.cfg.Dir, Cause: err,
 			Hint: "check disk space and permissions"}

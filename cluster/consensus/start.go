@@ -41,7 +41,13 @@ func (g *Group) start(hlog hclog.Logger, transport raft.Transport) error {
 			if !leads {
 				continue
 			}
-			return g.Barrier(context.Background())
+			if err := g.Barrier(context.Background()); err != nil {
+				if failed := g.failure(); failed != nil {
+					return failed
+				}
+				return err
+			}
+			return nil
 		case err := <-g.failedOut:
 			return err
 		case <-timer.C:
