@@ -1,6 +1,5 @@
 package rules
 
-
 // Jurisdiction is a tag that a unit and all its resources can carry (SPEC section 1, gate 9).
 type Jurisdiction struct {
 	Tag     string
