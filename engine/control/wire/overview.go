@@ -14,24 +14,27 @@ const (
 // Overview is the console's whole picture of one node at one moment: an immutable snapshot. Seq grows by one with each
 // snapshot of a node process, so that a reader can tell a repeated one from a new one.
 type Overview struct {
-	Seq             uint64        `json:"seq"`
-	Time            time.Time     `json:"time"`
-	Node            NodeInfo      `json:"node"`
-	Identity        Identity      `json:"identity"` // the identity whose view this is
-	Ledger          LedgerInfo    `json:"ledger"`
-	Launch          Launch        `json:"launch"`
-	Slices          []SliceRow    `json:"slices"`
-	Gates           []GateRow     `json:"gates"`     // 17, by number
-	Decisions       []DecisionRow `json:"decisions"` // newest first
-	Tallies         []TallyRow    `json:"tallies"`   // probe units are left out
-	TalliesTotal    int           `json:"tallies_total"`
-	Totals          []TotalRow    `json:"totals"` // per rule and currency, over all tallies
-	Cluster         []MemberRow   `json:"cluster"`
-	Units           []UnitRow     `json:"units"` // probe units are left out
-	UnitsTotal      int           `json:"units_total"`
-	Alerts          []Alert       `json:"alerts"`            // newest first
-	EventsPerSecond float64       `json:"events_per_second"` // durable events, mean of the last whole second
-	Dropped         uint64        `json:"dropped"`           // lossy events that this reader did not get; denials are never lossy
+	Seq       uint64        `json:"seq"`
+	Time      time.Time     `json:"time"`
+	Node      NodeInfo      `json:"node"`
+	Identity  Identity      `json:"identity"` // the identity whose view this is
+	Ledger    LedgerInfo    `json:"ledger"`
+	Launch    Launch        `json:"launch"`
+	Slices    []SliceRow    `json:"slices"`
+	Gates     []GateRow     `json:"gates"`     // 17, by number
+	Decisions []DecisionRow `json:"decisions"` // newest first
+	// DecisionsAllowed and DecisionsDenied count whole decisions since genesis; a refusal by two gates is one.
+	DecisionsAllowed uint64      `json:"decisions_allowed"`
+	DecisionsDenied  uint64      `json:"decisions_denied"`
+	Tallies          []TallyRow  `json:"tallies"` // probe units are left out
+	TalliesTotal     int         `json:"tallies_total"`
+	Totals           []TotalRow  `json:"totals"` // per rule and currency, over all tallies
+	Cluster          []MemberRow `json:"cluster"`
+	Units            []UnitRow   `json:"units"` // probe units are left out
+	UnitsTotal       int         `json:"units_total"`
+	Alerts           []Alert     `json:"alerts"`            // newest first
+	EventsPerSecond  float64     `json:"events_per_second"` // durable events, mean of the last whole second
+	Dropped          uint64      `json:"dropped"`           // lossy events that this reader did not get; denials are never lossy
 }
 
 // Node states.

@@ -1,0 +1,83 @@
+package tui
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
+)
+
+// Backend is the node as the console needs it; the client of engine/control satisfies it. All methods are safe for
+// concurrent use and return soon after ctx ends. Errors are shown to the user as they are: operation, subject, cause
+// and hint.
+type Backend interface {
+	// Watch calls show for the present state and then for each later one, from one goroutine at a time, until ctx
+	// ends (nil) or the node is lost (an error). It may skip states but never denials or phase results: those are
+	// in the snapshots that follow. show returns at once and keeps the pointer: the snapshot must not change.
+	Watch(ctx context.Context, show func(*wire.Overview)) error
+	// Decision fetches the evidence of one decision.
+	Decision(ctx context.Context, index uint64) (wire.Decision, error)
+	// Proof fetches the proof of a unit's tally in one currency and re-computes its inclusion.
+	Proof(ctx context.Context, unit, currency string) (wire.Proof, error)
+	// RerunPhase runs a failed phase and what depends on it again.
+	RerunPhase(ctx context.Context, phase int) error
+	// Stop stops the node in order and returns when it has stopped.
+	Stop(ctx context.Context) error
+	// CreateUnit creates an IMVU or mini-platform, all or nothing.
+	CreateUnit(ctx context.Context, req wire.UnitCreate) (wire.UnitCreated, error)
+	// DryRun asks all 17 gates about a creation without doing it. A malformed request is an error.
+	DryRun(ctx context.Context, req wire.UnitCreate) ([]wire.Verdict, error)
+	// Identity is the identity that signs, known without asking the node.
+	Identity() wire.Identity
+}
+
+// Options are what Run and Plain need to know. Zero values are usable except for Backend and Out.
+type Options struct {
+	Backend Backend
+	In      io.Reader // keys; nil means none
+	Out     io.Writer // the terminal; a file with a descriptor also gives size and resizes
+
+	// Theme decides colours and glyphs: usually theme.Detect of the session's environment.
+	Theme theme.Options
+	// ReadOnly disables every act. It is implied by an identity that cannot sign.
+	ReadOnly bool
+	// Launching says that this session started the node: quitting then asks whether to stop it.
+	Launching bool
+	// Width and Height are the size until the terminal says its own; 80x24 when zero.
+	Width, Height int
+	// Keys override the default keys of actions by name (tui/keymap). A conflict is an error of Run.
+	Keys map[string][]string
+	// Now is the clock, time.Now when nil.
+	Now func() time.Time
+}
+
+// Quit says how a console session ended.
+type Quit string
+
+// The ways to end.
+const (
+	QuitDetach Quit = "detach" // the node goes on serving, or was never this session's
+	QuitStop   Quit = "stop"   // the user asked for the node to stop, and it did
+	QuitLost   Quit = "lost"   // the terminal or the context of the session went away; the node is untouched
+)
+
+// Result is what a console session came to.
+type Result struct {
+	Quit Quit
+	// Launch is the status of the node's launch as last seen (wire.Status*), "" when no picture ever arrived. A
+	// console launch exits by it.
+	Launch string
+	// Bytes and Frames count what was written to the terminal.
+	Bytes, Frames uint64
+}
+
+func (o Options) now() time.Time {
+	if o.Now != nil {
+		return o.Now()
+	}
+	return time.Now()
+}
+
+func (o Options) readOnly() bool { return o.ReadOnly || o.Backend.Identity().ReadOnly }

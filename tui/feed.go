@@ -1,0 +1,144 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+)
+
+// Pace of pictures and of reconnection.
+const (
+	paceFast     = 100 * time.Millisecond
+	paceSlow     = 250 * time.Millisecond
+	backoffFirst = 500 * time.Millisecond
+	backoffMost  = 5 * time.Second
+)
+
+// picture is the state of the feed as the model sees it: the newest snapshot, and whether the node is lost.
+type picture struct {
+	overview *wire.Overview
+	lost     bool
+	lostAt   time.Time
+	cause    error
+}
+
+// feed keeps the newest picture between the node and the program. Pictures that nobody came to fetch are replaced, so
+// however fast the node is, one is waiting at most.
+type feed struct {
+	backend Backend
+	now     func() time.Time
+
+	mu   sync.Mutex
+	last picture
+	wake chan struct{} // one slot: something changed since the last take
+}
+
+func newFeed(b Backend, now func() time.Time) *feed {
+	return &feed{backend: b, now: now, wake: make(chan struct{}, 1)}
+}
+
+func (f *feed) set(change func(*picture)) {
+	f.mu.Lock()
+	change(&f.last)
+	f.mu.Unlock()
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (f *feed) take() picture {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last
+}
+
+// watch follows the node until ctx ends, and comes back to it after a loss: at once 0.5 s later, then twice as long
+// each time up to 5 s.
+func (f *feed) watch(ctx context.Context) {
+	backoff := backoffFirst
+	for {
+		err := f.backend.Watch(ctx, func(o *wire.Overview) {
+			backoff = backoffFirst
+			f.set(func(p *picture) { *p = picture{overview: o} })
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			err = errors.New("the node closed the connection")
+		}
+		f.set(func(p *picture) {
+			if !p.lost {
+				p.lost, p.lostAt = true, f.now()
+			}
+			p.cause = err
+		})
+		if !sleep(ctx, backoff) {
+			return
+		}
+		backoff = min(backoff*2, backoffMost)
+	}
+}
+
+// pace hands pictures on: at once after a silence, otherwise no sooner than the pace after the one before. send blocks
+// until the program has taken the picture, so there is never more than one under way.
+func (f *feed) pace(ctx context.Context, slow func() bool, send func(picture)) {
+	var last time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.wake:
+		}
+		gap := paceFast
+		if slow() {
+			gap = paceSlow
+		}
+		if !last.IsZero() && !sleep(ctx, gap-time.Since(last)) {
+			return
+		}
+		select { // what arrived while waiting is part of this picture
+		case <-f.wake:
+		default:
+		}
+		last = time.Now()
+		send(f.take())
+	}
+}
+
+// run does both until ctx ends, and returns when its goroutines have.
+func (f *feed) run(ctx context.Context, slow func() bool, send func(picture)) {
+	var group sync.WaitGroup
+	group.Go(func() { f.watch(ctx) })
+	group.Go(func() { f.pace(ctx, slow, send) })
+	group.Wait()
+}
+
+// sleep waits, and reports false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// describe shortens an error for one line: hints stay, for they are the way out.
+func describe(err error) string {
+	var e *nexus.Error
+	if errors.As(err, &e) && e.Hint != "" {
+		return e.Error()
+	}
+	return err.Error()
+}

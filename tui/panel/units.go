@@ -1,0 +1,73 @@
+package panel
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
+)
+
+// The units panel: IMVUs and mini-platforms with owner, envelope and domain.
+func unitsPanel() Panel {
+	return Panel{ID: Units, View: 6, Title: "Units", Sections: []Section{SecUnits},
+		Len: func(in Input) int { return len(in.Overview.Units) },
+		Key: func(in Input, i int) string { return in.Overview.Units[i].ID },
+		Text: func(in Input, i int) string {
+			u := &in.Overview.Units[i]
+			return strings.Join([]string{u.Label, u.Name, u.Kind, u.OwnerName, u.Status, u.Domain, u.Jurisdiction, dormancy(u)}, " ")
+		},
+		Target: func(in Input, i int) Target {
+			u := &in.Overview.Units[i]
+			return Target{Kind: UnitTarget, Key: u.ID, Label: u.Label}
+		},
+		Draw: drawUnits}
+}
+
+func dormancy(u *wire.UnitRow) string {
+	if u.Dormant {
+		return "dormant"
+	}
+	return u.Status
+}
+
+func envelope(e *wire.Envelope) string {
+	return fmt.Sprintf("%s cores %s %s", number(e.CPUCores), bytesSize(e.MemoryBytes), bytesSize(e.StorageBytes))
+}
+
+func drawUnits(in Input) []string {
+	s, th := newSheet(in), in.Theme
+	dormant := 0
+	for i := range in.Overview.Units {
+		if in.Overview.Units[i].Dormant {
+			dormant++
+		}
+	}
+	total := max(in.Overview.UnitsTotal, len(in.Overview.Units))
+	words := ""
+	if dormant > 0 {
+		words = fmt.Sprintf("%d dormant", dormant)
+	}
+	s.title(6, "Units", words, count(uint64(total))+" in all", theme.Plain)
+	name := max(min(in.Width-58, 28), 10)
+	s.head(func(l *theme.Line) {
+		l.Space(3).Cell(theme.Faint, "unit", 10).Cell(theme.Faint, "name", name).Cell(theme.Faint, "owner", 15).
+			Cell(theme.Faint, "status", 11).Cell(theme.Faint, "tag", 9)
+		if in.Width >= 110 {
+			l.Cell(theme.Faint, "envelope", 26)
+		}
+		l.Add(theme.Faint, "domain")
+	})
+	s.rows("no unit yet: `nexus imvu create -i` opens the guided wizard", func(l *theme.Line, i int, text theme.Style) {
+		u := &in.Overview.Units[i]
+		symbol, style := state(th, dormancy(u))
+		l.Cell(text, theme.Clean(u.Label), 9).Space(1).Cell(text, theme.Clean(u.Name), name-1).Space(1).
+			Cell(theme.Plain, theme.Clean(u.OwnerName), 14).Space(1).Cell(style, symbol+" "+theme.Clean(dormancy(u)), 11).
+			Cell(theme.Faint, theme.Clean(u.Jurisdiction), 8).Space(1)
+		if in.Width >= 110 {
+			l.Cell(theme.Plain, envelope(&u.Envelope), 26)
+		}
+		l.Add(theme.Faint, theme.Clean(u.Domain))
+	})
+	return s.done()
+}

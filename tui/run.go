@@ -1,0 +1,68 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"unicode/utf8"
+
+	"github.com/aymanbagabas/go-osc52/v2"
+	tea "github.com/charmbracelet/bubbletea"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/tui/keymap"
+)
+
+// framesPerSecond bounds the renderer. It wakes that often even when idle: thirty costs half a percent of a core and
+// keeps a key's echo near 10 ms.
+const framesPerSecond = 30
+
+func firstRune(s string) (rune, int) { return utf8.DecodeRuneInString(s) }
+
+// Run shows the console until the user leaves, the terminal goes away (SIGHUP), the process is told to end (SIGTERM)
+// or ctx ends; the last three give QuitLost and no error, and never touch the node. It returns when all its goroutines
+// have, with the terminal as it found it. An error means that the console could not start or draw; the caller then
+// goes on with Plain.
+func Run(ctx context.Context, o Options) (Result, error) {
+	if o.Backend == nil || o.Out == nil {
+		return Result{}, nexus.Errf("console", nexus.CodeInternal, "options", "", "backend and output are needed")
+	}
+	keys, err := keymap.New(o.Keys)
+	if err != nil {
+		return Result{}, err
+	}
+	ctx, stopSignals := signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGTERM)
+	defer stopSignals()
+	session, endSession := context.WithCancel(ctx)
+	defer endSession()
+	out, writer := newWriter(o.Out)
+	m := newModel(session, o, keys, writer)
+	m.copies = func(text string) { _, _ = osc52.New(text).WriteTo(out) }
+	program := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(out), tea.WithAltScreen(),
+		tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler())
+	var group sync.WaitGroup
+	feed := newFeed(o.Backend, o.now)
+	group.Go(func() {
+		feed.run(session, writer.slow, func(p picture) { program.Send(pictureMsg{p, writer.slow()}) })
+	})
+	_, err = program.Run()
+	endSession()
+	group.Wait()
+	result := Result{Quit: m.quit, Bytes: writer.bytes.Load(), Frames: writer.frames.Load()}
+	if m.arrived {
+		result.Launch = m.newest().Launch.Status
+	}
+	if err != nil && ctx.Err() == nil && !terminalGone(err) {
+		return result, &nexus.Error{Op: "console", Code: nexus.CodeUnavailable, Subject: "terminal", Cause: err,
+			Hint: "use --plain or --no-tui"}
+	}
+	return result, nil
+}
+
+// terminalGone tells a terminal that was taken away from one that never worked: reading a hung-up one gives EIO.
+func terminalGone(err error) bool {
+	return errors.Is(err, syscall.EIO) || errors.Is(err, os.ErrClosed)
+}

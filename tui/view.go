@@ -1,0 +1,341 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/tui/keymap"
+	"github.com/BobbyBlanco400/nexus-cos/tui/panel"
+	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
+)
+
+// View implements tea.Model: exactly height lines, none wider than the terminal. It changes nothing but caches.
+func (m *model) View() string {
+	if m.height <= 0 || m.width <= 0 {
+		return ""
+	}
+	class := classOf(m.width, m.height)
+	if class == tiny {
+		return m.statusLine() + strings.Repeat("\n", m.height-1)
+	}
+	lines := make([]string, 0, m.height)
+	lines = append(lines, m.header())
+	if class == compact {
+		lines = append(lines, m.tabs())
+	}
+	lines = append(lines, m.body(class)...)
+	if class != compact {
+		lines = append(lines, m.alertLine())
+	}
+	return strings.Join(append(lines, m.footer(class)), "\n")
+}
+
+// bodyHeight is the number of lines between header and alert line. The compact layout spends one on tabs and shows
+// alerts in the footer's place.
+func (m *model) bodyHeight() int { return max(m.height-chromeHeight, 1) }
+
+// statusLine is all that a terminal below the compact size shows: the state in words and the size to grow to.
+func (m *model) statusLine() string {
+	l := m.theme().NewLine(m.width)
+	word, style := m.nodeState()
+	l.Add(style, word).Add(theme.Plain, fmt.Sprintf(" %d/12", phasesDone(m.shown)))
+	l.Add(theme.Plain, fmt.Sprintf(" deny %d", m.shown.DecisionsDenied)).Add(theme.Faint, " needs 40x8")
+	return l.String()
+}
+
+func phasesDone(o *wire.Overview) int {
+	n := 0
+	for i := range o.Launch.Phases {
+		if s := o.Launch.Phases[i].Status; s != wire.StatusPending && s != wire.StatusRunning && s != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// nodeState is the node's state as the header says it.
+func (m *model) nodeState() (string, theme.Style) {
+	switch {
+	case m.lost:
+		return "LOST", theme.Bad
+	case !m.arrived:
+		return "connecting", theme.Info
+	}
+	switch s := m.shown.Node.State; s {
+	case wire.NodeServing:
+		return s, theme.Good
+	case wire.NodeFailed:
+		return s, theme.Bad
+	case wire.NodeDegraded, wire.NodeStopping:
+		return s, theme.Warn
+	default:
+		return s, theme.Info
+	}
+}
+
+// header names node, identity, state and rate. It changes often and is alone on its line.
+func (m *model) header() string {
+	th, o := m.theme(), m.shown
+	l := th.NewLine(m.width)
+	bar := " " + th.Symbols.Bar + " "
+	l.Add(theme.Strong, "NEXUS ").Add(theme.Plain, th.Cut(theme.Clean(o.Node.Name), max(m.width/4, 8)))
+	mode := "RW"
+	if m.options.readOnly() {
+		mode = "RO"
+	}
+	word, style := m.nodeState()
+	if m.width >= fullWidth {
+		who := o.Identity.Name
+		if who == "" {
+			who = m.options.Backend.Identity().Name
+		}
+		l.Add(theme.Faint, bar).Add(theme.Plain, th.Cut(theme.Clean(who), max(m.width/5, 8))+" "+mode)
+	}
+	l.Add(theme.Faint, bar).Add(style, word)
+	if m.width >= wideWidth {
+		l.Add(theme.Faint, bar).Add(theme.Plain, fmt.Sprintf("ledger %d of %d verified, %d cosigners", o.Ledger.Verified, o.Ledger.Entries,
+			o.Ledger.Cosigners))
+	}
+	if m.width >= fullWidth {
+		l.Add(theme.Faint, bar).Add(theme.Plain, fmt.Sprintf("ev %.0f/s", o.EventsPerSecond))
+		if o.Dropped > 0 {
+			l.Add(theme.Warn, fmt.Sprintf(" dropped %d", o.Dropped))
+		}
+	}
+	l.Add(theme.Faint, bar).Add(theme.Plain, m.minute)
+	if m.paused {
+		l.Add(theme.Faint, bar).Add(theme.Warn, "PAUSED")
+	}
+	if n := len(o.Alerts); n > 0 {
+		text := fmt.Sprintf("%d alerts", n)
+		if n == 1 {
+			text = "1 alert"
+		}
+		if gap := l.Left() - len(text); gap > 0 {
+			l.Space(gap).Add(theme.Warn, text)
+		}
+	}
+	return l.String()
+}
+
+// tabs are the panels of the compact layout, or the name of the view.
+func (m *model) tabs() string {
+	th := m.theme()
+	l := th.NewLine(m.width)
+	if m.view != 0 {
+		return l.Add(theme.Faint, fmt.Sprintf(" %d %s", m.view, keymap.Views()[m.view])).String()
+	}
+	for _, id := range focusOrder(compact) {
+		name := m.panels[id].Title
+		if m.width < 60 {
+			name = name[:min(len(name), 4)]
+		}
+		if id == m.focus {
+			l.Add(theme.Strong, th.Symbols.Cursor+name+" ")
+		} else {
+			l.Add(theme.Faint, " "+name+" ")
+		}
+	}
+	return l.String()
+}
+
+// body is what stands between header and alert line.
+func (m *model) body(class size) []string {
+	height := m.bodyHeight()
+	switch {
+	case m.asking != noQuestion:
+		return m.fit(m.questionLines(), 0, height)
+	case m.help:
+		return m.fit(m.helpLines(), m.helpOffset, height)
+	case m.page != nil:
+		return m.pageLines(height)
+	case m.view != 0:
+		return m.panelLines(m.active(), placement{width: m.width, height: height, full: true})
+	}
+	var out []string
+	for _, b := range overviewBands(class, m.width, height, m.focus, m.slow) {
+		if len(b.columns) == 1 {
+			for _, s := range b.columns[0].slots {
+				out = append(out, m.panelLines(s.id, placement{width: m.width, height: s.height})...)
+			}
+			continue
+		}
+		out = append(out, m.beside(b)...)
+	}
+	return out
+}
+
+// beside joins the columns of a band line by line.
+func (m *model) beside(b band) []string {
+	bar := m.theme().Text(theme.Faint, " "+m.theme().Symbols.Bar+" ")
+	stacks := make([][]string, len(b.columns))
+	for i, c := range b.columns {
+		for _, s := range c.slots {
+			stacks[i] = append(stacks[i], m.panelLines(s.id, placement{width: c.width, height: s.height, pad: i < len(b.columns)-1})...)
+		}
+	}
+	out := make([]string, b.height)
+	for row := range out {
+		parts := make([]string, len(stacks))
+		for i := range stacks {
+			parts[i] = stacks[i][row]
+		}
+		out[row] = strings.Join(parts, bar)
+	}
+	return out
+}
+
+// placement is a panel's place on the screen.
+type placement struct {
+	width, height int
+	pad, full     bool
+}
+
+// panelLines draws a panel, or gives the drawing from before when nothing that it shows has changed.
+func (m *model) panelLines(id panel.ID, at placement) []string {
+	p := m.panels[id]
+	if p == nil {
+		return m.fit(nil, 0, at.height)
+	}
+	from := id // the pane shows the row that the stream's cursor is on
+	if id == panel.Pane {
+		from = panel.Stream
+	}
+	in := m.source()
+	in.Width, in.Height, in.Pad, in.Full = at.width, at.height, at.pad, at.full
+	in.Focus, in.Index, in.Cursor = m.active() == id, m.index(from), m.cursors[from].pos
+	in.Paused, in.NewRows, in.AgeMs = m.paused, m.newRows(), -1
+	if f := m.filters[id]; f != nil {
+		in.Filter = f.Text
+	}
+	age := ""
+	if id == panel.Splits {
+		in.AgeMs = m.newestFigureMs()
+		age = panel.Age(in.AgeMs)
+	}
+	key := cacheKey{version: m.version(p), width: at.width, height: at.height, theme: in.Theme, pad: at.pad, focus: in.Focus,
+		full: at.full, cursor: in.Cursor, sort: m.sort, filter: m.filters[from], paused: m.paused, newRows: in.NewRows, age: age}
+	c := &m.cache[id]
+	if c.lines == nil || c.key != key {
+		c.key, c.lines = key, p.Draw(in)
+	}
+	return c.lines
+}
+
+// newestFigureMs is the age of the newest revenue event when the picture was taken, -1 without any.
+func (m *model) newestFigureMs() int64 {
+	var newest time.Time
+	for i := range m.shown.Tallies {
+		if t := m.shown.Tallies[i].NewestEventTime; t.After(newest) {
+			newest = t
+		}
+	}
+	if newest.IsZero() || m.shown.Time.IsZero() {
+		return -1
+	}
+	return max(m.shown.Time.Sub(newest).Milliseconds(), 0)
+}
+
+// fit gives exactly height lines from an offset on.
+func (m *model) fit(lines []string, offset, height int) []string {
+	out := make([]string, height)
+	copy(out, lines[min(offset, len(lines)):])
+	return out
+}
+
+// rule heads a page.
+func (m *model) rule(name, right string) string {
+	th := m.theme()
+	l := th.NewLine(m.width)
+	l.Add(theme.Faint, th.Symbols.Rule).Add(theme.Strong, name).Add(theme.Plain, " ").Fill(theme.Faint, th.Symbols.Rule, len(right)+3)
+	return l.Add(theme.Plain, " ").Add(theme.Faint, right).Add(theme.Plain, " ").Fill(theme.Faint, th.Symbols.Rule, 0).String()
+}
+
+// pageLines draws what enter opened: a rule, then the page from its offset on.
+func (m *model) pageLines(height int) []string {
+	p, th := m.page, m.theme()
+	key := pageKey{version: m.changes, width: m.width, theme: th, loading: p.loading}
+	if p.lines == nil || p.key != key {
+		pg := panel.NewPage(th, m.width)
+		switch {
+		case p.loading:
+			pg.Field("", "asking the node", theme.Info)
+		case p.err != nil:
+			pg.Field("refused", describe(p.err), theme.Bad)
+		case p.decision != nil:
+			pg.Decision(p.decision)
+		case p.proof != nil:
+			pg.Proof(p.proof)
+		case !pg.Thing(m.shown, p.target):
+			pg.Field("", "it is no longer there", theme.Warn)
+		}
+		p.lines, p.key = append([]string{}, pg.Lines()...), key
+	}
+	p.offset = max(min(p.offset, len(p.lines)-height+1), 0)
+	right := "esc back"
+	if len(p.lines) >= height {
+		right = fmt.Sprintf("line %d of %d, esc back", p.offset+1, len(p.lines))
+	}
+	return m.fit(append([]string{m.rule(pageTitle(p), right)}, p.lines[p.offset:]...), 0, height)
+}
+
+func pageTitle(p *page) string {
+	switch p.target.Kind {
+	case panel.PhaseTarget:
+		return fmt.Sprintf("Phase %d", p.target.Number)
+	case panel.SliceTarget:
+		return "Slice of " + theme.Clean(p.target.Label)
+	case panel.DecisionTarget:
+		return fmt.Sprintf("Decision #%d", p.target.Index)
+	case panel.TallyTarget:
+		return "Proof of " + theme.Clean(p.target.Label) + " " + theme.Clean(p.target.Currency)
+	case panel.MemberTarget:
+		return "Node " + theme.Clean(p.target.Label)
+	case panel.UnitTarget:
+		return "Unit " + theme.Clean(p.target.Label)
+	default:
+		return "Message"
+	}
+}
+
+// helpLines are made from the key map of the view, never written by hand.
+func (m *model) helpLines() []string {
+	th := m.theme()
+	lines := []string{m.rule("Help: keys of "+keymap.Views()[m.view], "esc back")}
+	for _, b := range m.keys.List(m.view) {
+		l := th.NewLine(m.width)
+		style, words := theme.Plain, b.Help
+		if b.Changes && m.options.readOnly() {
+			style, words = theme.Faint, words+" (off: "+readOnlyReason(m.options)+")"
+		}
+		lines = append(lines, l.Space(1).Cell(theme.Accent, b.String(), 16).Add(style, words).String())
+	}
+	lines = append(lines, "")
+	for _, text := range []string{"States: " + th.Symbols.Passed + " passed or allowed, " + th.Symbols.Failed + " failed or DENY, " +
+		th.Symbols.Degraded + " degraded or not yet enforced, " + th.Symbols.Running + " running, " + th.Symbols.Skipped + " skipped, " +
+		th.Symbols.Pending + " pending. OK below 80 % of the limit, NEAR above, OVER past it; a dash was not measured.",
+		"Bars run from 0 to twice the limit. = at a split: this console computed the same figures itself."} {
+		for _, line := range theme.Wrap(text, m.width-2) {
+			lines = append(lines, th.NewLine(m.width).Space(1).Add(theme.Faint, line).String())
+		}
+	}
+	return lines
+}
+
+// questionLines ask what becomes of a node that this session launched.
+func (m *model) questionLines() []string {
+	th := m.theme()
+	if m.asking == stopping {
+		return []string{m.rule("Stopping the node", "ctrl+c leaves without waiting"), "",
+			th.NewLine(m.width).Space(2).Add(theme.Info, "the node drains, writes its last entry and ends").String()}
+	}
+	lines := []string{m.rule("Leave the console", "esc cancel"), "",
+		th.NewLine(m.width).Space(2).Add(theme.Plain, "This session launched the node. What shall become of it?").String(), ""}
+	for _, o := range [][2]string{{"s", "stop the node, in order"}, {"l", "leave it serving: `nexus console` comes back to it"},
+		{"esc", "cancel: stay here"}} {
+		lines = append(lines, th.NewLine(m.width).Space(4).Cell(theme.Accent, o[0], 6).Add(theme.Plain, o[1]).String())
+	}
+	return lines
+}
