@@ -36,7 +36,8 @@ type inner struct {
 
 func sampleGen() *rapid.Generator[sample] {
 	innerGen := rapid.Custom(func(t *rapid.T) inner {
-		return inner{rapid.String().Draw(t, "name"), rapid.Int64().Draw(t, "count"), orNil(rapid.SliceOfN(rapid.Bool(), 0, 4).Draw(t, "flags"))}
+		flags := orNil(rapid.SliceOfN(rapid.Bool(), 0, 4).Draw(t, "flags"))
+		return inner{rapid.String().Draw(t, "name"), rapid.Int64().Draw(t, "count"), flags}
 	})
 	return rapid.Custom(func(t *rapid.T) sample {
 		s := sample{
@@ -81,7 +82,8 @@ func TestRoundTripOfAnyValue(t *testing.T) {
 
 func TestEveryCutAndEveryExtraByteIsRefused(t *testing.T) {
 	t.Parallel()
-	encoded := nexus.Encode(sample{Text: "héllo", Bytes: []byte{1, 2}, List: []inner{{Flags: []bool{true}}}, U64: math.MaxUint64})
+	encoded := nexus.Encode(sample{Text: "héllo", Bytes: []byte{1, 2}, List: []inner{{Flags: []bool{true}}},
+		U64: math.MaxUint64})
 	for cut := range len(encoded) {
 		if err := nexus.Decode(encoded[:cut], &sample{}); nexus.CodeOf(err) != nexus.CodeMalformed {
 			t.Errorf("cut at %d of %d: %v", cut, len(encoded), err)
