@@ -85,8 +85,8 @@ type View struct {
 	nodes   []Node
 }
 
-// NewView builds a picture. admitted holds the node keys that an operator approved (from the replicated state); members
-// with other keys, or whose name is not the hash of their key, are marked unadmitted whatever they claim.
+// NewView builds a picture. admitted holds the node keys that an operator approved (from the replicated state);
+// members with other keys, or whose name is not the hash of their key, are marked unadmitted whatever they claim.
 func NewView(version uint64, nodes []Node, admitted map[nexus.PublicKey]bool) View {
 	own := stdslices.Clone(nodes)
 	for i := range own {

@@ -81,8 +81,8 @@ func (t Token) validate() error {
 	return nil
 }
 
-// Verify checks the signature and that now is before the expiry. Who the issuer is, and whether that key may invite, is
-// for the caller to say.
+// Verify checks the signature and that now is before the expiry. Who the issuer is, and whether that key may
+// invite, is for the caller to say.
 func (t Token) Verify(now time.Time) error {
 	if err := t.validate(); err != nil {
 		return err
@@ -92,8 +92,8 @@ func (t Token) Verify(now time.Time) error {
 			"copy the whole line, or ask for a new token with nexus cluster invite", "does not verify")
 	}
 	if expires := time.UnixMilli(t.ExpiresMs); !now.Before(expires) {
-		return tokenErr(nexus.CodeRefused, "token of cluster "+t.Cluster.String(), "ask for a new one with nexus cluster invite",
-			"expired at %s, it is %s", expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+		return tokenErr(nexus.CodeRefused, "token of cluster "+t.Cluster.String(),
+			"ask for a new one with nexus cluster invite", "expired at %s, it is %s", expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
@@ -103,8 +103,8 @@ func EncodeToken(t Token) string {
 	return TokenPrefix + base64.RawURLEncoding.EncodeToString(nexus.Encode(t))
 }
 
-// ParseToken reads a printed token and checks its form; white space around it is ignored. It does not check signature or
-// expiry: call Verify.
+// ParseToken reads a printed token and checks its form; white space around it is ignored. It does not check
+// signature or expiry: call Verify.
 func ParseToken(line string) (Token, error) {
 	line = strings.TrimSpace(line)
 	if len(line) > MaxTokenBytes {

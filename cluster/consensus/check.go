@@ -40,11 +40,12 @@ type Report struct {
 
 // CheckFiles reads every consensus file of dir without changing anything and before the log library opens them, and
 // returns the damage it finds; an empty directory or a missing one has none. applied is the state machine's applied
-// index if the caller knows it, else 0. A SIGKILL at any moment leaves no finding. The error says that the files could
-// not be read at all.
+// index if the caller knows it, else 0. A SIGKILL at any moment leaves no finding. The error says that the files
+// could not be read at all.
 //
-// Covered: every byte of the meta files, markers and head slots, every byte of a segment up to its last commit frame, and
-// that the rest of it is zero. An acknowledged index (head file, applied) that the log does not reach is a finding.
+// Covered: every byte of the meta files, markers and head slots, every byte of a segment up to its last commit
+// frame, and that the rest of it is zero. An acknowledged index (head file, applied) that the log does not reach is
+// a finding.
 func CheckFiles(dir string, applied uint64) ([]Finding, error) {
 	report, err := Inspect(dir, applied)
 	return report.Findings, err
@@ -185,7 +186,8 @@ func (c *checker) segment(path string, raw []byte, seg metaSegment, last bool) {
 	if t, ok := scan.term(c.report.Head.Index); ok {
 		c.report.headTerm, c.report.headInLog = t, true
 	}
-	// A truncated tail leaves entries above MaxIndex and a cut head some below MinIndex: checked, but not part of the log.
+	// A truncated tail leaves entries above MaxIndex and a cut head some below MinIndex: checked, but not part of the
+	// log.
 	end := scan.lastIndex()
 	if seg.sealed() {
 		end = seg.MaxIndex

@@ -111,12 +111,12 @@ func flip(t *testing.T, file string, at int64, bit byte) {
 	}
 }
 
-// TestLastBatchIsNotMistakenForATear flips every byte of what follows the head: the entries that only raft made, where
-// a damaged batch and one cut short look most alike.
+// TestLastBatchIsNotMistakenForATear flips every byte of what follows the head: the entries that only raft made,
+// where a damaged batch and one cut short look most alike.
 func TestLastBatchIsNotMistakenForATear(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	p := mustOpen(t, dir, nil)
+	p := mustOpen(t, dir, func(c *Config) { c.SegmentSize = 16 << 10 })
 	mustPropose(t, p.group, "only command")
 	mustClose(t, p)
 	p = mustOpen(t, dir, nil) // appends raft's own entries of a new term

@@ -12,8 +12,8 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// The sealed entry: every field of a log entry is under the SHA-256, the index too, so that a frame found at the wrong
-// place is as wrong as a changed one.
+// The sealed entry: every field of a log entry is under the SHA-256, the index too, so that a frame found at the
+// wrong place is as wrong as a changed one.
 //
 //	0    4  magic "NXE1"
 //	4    4  length of the body, big endian

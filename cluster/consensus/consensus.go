@@ -10,8 +10,8 @@ import (
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 )
 
-// Machine is the deterministic state machine behind the log. All methods are called from one goroutine, except Applied,
-// which may be called at any time.
+// Machine is the deterministic state machine behind the log. All methods are called from one goroutine, except
+// Applied, which may be called at any time.
 type Machine interface {
 	// ApplyBatch applies the commands, in order, in one durable transaction; result i answers command i and is handed to
 	// its proposer as it is. When it returns, Applied is the last command's index and a crash keeps all of them. A
@@ -23,15 +23,16 @@ type Machine interface {
 	Sync() error
 }
 
-// Command is one committed log entry as the machine sees it. Indexes rise but have gaps: raft's own entries lie between.
+// Command is one committed log entry as the machine sees it. Indexes rise but have gaps: raft's own entries lie
+// between.
 type Command struct {
 	Index uint64
 	Term  uint64
 	Data  []byte // must not be changed; shared with the proposer
 }
 
-// Halt is the result by which a machine stops the group: a broken invariant, a full disk, corrupt state. It is an error
-// so that proposers can receive it as one.
+// Halt is the result by which a machine stops the group: a broken invariant, a full disk, corrupt state. It is an
+// error so that proposers can receive it as one.
 type Halt struct{ Err error }
 
 // Error implements error.

@@ -7,8 +7,8 @@ import (
 )
 
 // sealedFiler gives new segments the id of our entry encoding. raft-wal 0.4.1 compares a segment's codec id with its
-// codec's on opening, but always writes its own codec's id into new segments, so that a log with another codec could not
-// be opened again. The meta store does the same for what it records.
+// codec's on opening, but always writes its own codec's id into new segments, so that a log with another codec
+// could not be opened again. The meta store does the same for what it records.
 type sealedFiler struct{ types.SegmentFiler }
 
 func newFiler(dir string) sealedFiler { return sealedFiler{segment.NewFiler(dir, walfs.New())} }

@@ -70,12 +70,14 @@ func (f *fsm) judge(commands []Command, answers []any) error {
 	last := commands[len(commands)-1].Index
 	if len(answers) != len(commands) || f.machine.Applied() != last {
 		return nexus.Errf("apply", nexus.CodeInternal, fmt.Sprintf("index %d", last), "report this as a bug",
-			"state machine gave %d results for %d commands and stands at %d", len(answers), len(commands), f.machine.Applied())
+			"state machine gave %d results for %d commands and stands at %d", len(answers), len(commands),
+			f.machine.Applied())
 	}
 	return nil
 }
 
-// Snapshot implements raft.FSM. The machine is synced first: the log up to here may be cut as soon as the marker exists.
+// Snapshot implements raft.FSM. The machine is synced first: the log up to here may be cut as soon as the marker
+// exists.
 func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 	if err := f.group.failure(); err != nil {
 		return nil, err
@@ -90,8 +92,8 @@ func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 // node's snapshot, which this form does not do.
 func (f *fsm) Restore(r io.ReadCloser) error {
 	defer r.Close()
-	return nexus.Errf("restore snapshot", nexus.CodeUnavailable, "state machine", "copy the data directory of a stopped voter",
-		"installing another node's snapshot is not built")
+	return nexus.Errf("restore snapshot", nexus.CodeUnavailable, "state machine",
+		"copy the data directory of a stopped voter", "installing another node's snapshot is not built")
 }
 
 type fsmSnapshot struct{ applied uint64 }

@@ -36,10 +36,10 @@ type Group struct {
 	problem error
 }
 
-// Propose replicates data as one command and returns the machine's result with the command's log index once ApplyBatch
-// of it has returned, that is: durable. Concurrent callers share log writes and transactions. An error of code
-// unavailable after the command was handed over (context ended, group failed) leaves the outcome unknown: ask again with
-// the same action id. data must not be changed afterwards.
+// Propose replicates data as one command and returns the machine's result with the command's log index once
+// ApplyBatch of it has returned, that is: durable. Concurrent callers share log writes and transactions. An error
+// of code unavailable after the command was handed over (context ended, group failed) leaves the outcome unknown:
+// ask again with the same action id. data must not be changed afterwards.
 func (g *Group) Propose(ctx context.Context, data []byte) (result any, index uint64, err error) {
 	if len(data) == 0 || len(data) > MaxProposal {
 		return nil, 0, nexus.Errf("propose", nexus.CodeMalformed, fmt.Sprintf("command of %d bytes", len(data)),
@@ -136,8 +136,8 @@ func (g *Group) unavailable(op string, cause error) error {
 		Hint: "see nexus status, then try again with the same id"}
 }
 
-// Failed yields the first failure and is then closed: the group accepts nothing more, the process should say so and stop
-// or serve reads only. It never yields after an orderly Close.
+// Failed yields the first failure and is then closed: the group accepts nothing more, the process should say so and
+// stop or serve reads only. It never yields after an orderly Close.
 func (g *Group) Failed() <-chan error { return g.failedOut }
 
 // fail records the first failure. It never blocks.
@@ -206,9 +206,9 @@ func stateWord(s raft.RaftState) string {
 	}
 }
 
-// Close stops in order: no new proposals, those in flight get their answers, raft and the log close, the lock is given
-// back. It waits for every goroutine, but at most three times LogStoreTimeout when the disk or the machine hangs; then
-// it says so. Later calls return the same.
+// Close stops in order: no new proposals, those in flight get their answers, raft and the log close, the lock is
+// given back. It waits for every goroutine, but at most three times LogStoreTimeout when the disk or the machine
+// hangs; then it says so. Later calls return the same.
 func (g *Group) Close() error {
 	g.closeOne.Do(func() {
 		close(g.closing)

@@ -23,8 +23,8 @@ type Head struct {
 	Size  uint64
 }
 
-// The head file: two slots of one page each, written alternately. A slot's record fits one disk sector, so a crash leaves
-// it old or new, never mixed; whichever slot was not being written still holds the state before.
+// The head file: two slots of one page each, written alternately. A slot's record fits one disk sector, so a crash
+// leaves it old or new, never mixed; whichever slot was not being written still holds the state before.
 //
 //	0    8  magic "NXHEAD1\n"
 //	8    8  generation, big endian; 1 for the first write, in slot generation%2
@@ -139,8 +139,8 @@ func parseHead(path string, raw []byte) (generation uint64, head Head, findings 
 	return generation, head, findings
 }
 
-// Write stores h in the older slot and returns once it is on disk (fdatasync). A crash before that leaves the previous
-// head, a crash after it this one. The index must not fall.
+// Write stores h in the older slot and returns once it is on disk (fdatasync). A crash before that leaves the
+// previous head, a crash after it this one. The index must not fall.
 func (f *HeadFile) Write(h Head) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

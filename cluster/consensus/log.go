@@ -8,8 +8,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// newHclog gives raft and raft-wal a logger that ends in slog. Their information lines are our debug lines: an election
-// of one voter is no news.
+// newHclog gives raft and raft-wal a logger that ends in slog. Their information lines are our debug lines: an
+// election of one voter is no news.
 func newHclog(log *slog.Logger) hclog.Logger {
 	l := hclog.NewInterceptLogger(&hclog.LoggerOptions{Output: io.Discard, Level: hclog.Off})
 	l.RegisterSink(slogSink{log: log})

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// fileMachine is a durable state machine of the plainest kind: a file of batches, each one write and one fdatasync. Its
-// state is the list of commands it applied.
+// fileMachine is a durable state machine of the plainest kind: a file of batches, each one write and one fdatasync.
+// Its state is the list of commands it applied.
 type fileMachine struct {
 	file    *os.File
 	head    *HeadFile

@@ -38,8 +38,8 @@ type metaPair struct {
 	Value []byte
 }
 
-// metaStore implements raft-wal's MetaStore: the whole state in one small file, written alternately to two names, each
-// time replaced as a whole (docs/decisions/0003-raft-meta-file.md).
+// metaStore implements raft-wal's MetaStore: the whole state in one small file, written alternately to two names,
+// each time replaced as a whole (docs/decisions/0003-raft-meta-file.md).
 type metaStore struct {
 	mu         sync.Mutex // guards all below
 	dir        string

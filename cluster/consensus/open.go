@@ -13,15 +13,17 @@ import (
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 )
 
-// Times of an election. A lone voter waits for nobody, so it elects itself at once; with others the library's defaults.
+// Times of an election. A lone voter waits for nobody, so it elects itself at once; with others the library's
+// defaults.
 const (
 	loneVoterTimeout = 20 * time.Millisecond
 	leaderWait       = 10 * time.Second
 )
 
-// Open checks the files, mends what a crash explains, opens the log, elects the lone voter and replays what the machine
-// has not applied. When it returns, Applied covers every committed command. Errors: corrupt (damage; nothing was
-// changed), conflict (held by another process, or another node's directory), usage (bad Config), unavailable (disk).
+// Open checks the files, mends what a crash explains, opens the log, elects the lone voter and replays what the
+// machine has not applied. When it returns, Applied covers every committed command. Errors: corrupt (damage;
+// nothing was changed), conflict (held by another process, or another node's directory), usage (bad Config),
+// unavailable (disk).
 func Open(cfg Config, m Machine) (*Group, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
@@ -92,7 +94,8 @@ func (g *Group) open() error {
 	}
 	// CheckFiles cannot tell an applied index of 0 from an unknown one; here it is known.
 	if report.markerApplied > g.machine.Applied() {
-		return nexus.Errf("open log", nexus.CodeCorrupt, "state machine at index "+strconv.FormatUint(g.machine.Applied(), 10),
+		return nexus.Errf("open log", nexus.CodeCorrupt,
+			"state machine at index "+strconv.FormatUint(g.machine.Applied(), 10),
 			"restore the whole data directory from a backup", "log was cut up to applied index %d", report.markerApplied)
 	}
 	if err := mend(g.cfg.Dir, report, g.cfg.Logger.With("component", "consensus")); err != nil {
@@ -126,8 +129,8 @@ func newLoneTransport(nodeID string) (raft.ServerAddress, raft.Transport) {
 	return raft.NewInmemTransport(raft.ServerAddress(nodeID))
 }
 
-// bootstrap writes the first entry of a new log: this node is the only voter. Unlike raft's own it may be cut short at
-// any point and run again. The check has made sure that an empty log is a new one: nothing was ever acknowledged.
+// bootstrap writes the first entry of a new log: this node is the only voter. Unlike raft's own it may be cut short
+// at any point and run again. The check has made sure that an empty log is a new one: nothing was ever acknowledged.
 func (g *Group) bootstrap(raw rawLogStore, report Report, addr raft.ServerAddress) error {
 	if report.LastLog > 0 || report.Marker > 0 {
 		return nil

@@ -23,9 +23,9 @@ func (s metaState) uint64Of(key string) uint64 {
 }
 
 // mend finishes what a crash interrupted, each step logged, none of it touching an acknowledged byte. It runs after a
-// check without findings and before raft-wal opens the log, which would get three of these wrong: it leaves the bytes of
-// a torn write in place, where a later shorter one does not cover them; a torn closing makes it refuse every append; and
-// a segment closed just before the crash, but not yet recorded as closed, does the same.
+// check without findings and before raft-wal opens the log, which would get three of these wrong: it leaves the
+// bytes of a torn write in place, where a later shorter one does not cover them; a torn closing makes it refuse
+// every append; and a segment closed just before the crash, but not yet recorded as closed, does the same.
 func mend(dir string, report Report, log *slog.Logger) error {
 	for _, note := range report.Notes {
 		if !strings.HasSuffix(note.File, tempSuffix) {

@@ -12,8 +12,8 @@ import (
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 )
 
-// A sealed file holds one body and nothing else; every byte of it is covered. It is replaced as a whole by rename, so a
-// crash leaves the old or the new one and an unsound file is always damage.
+// A sealed file holds one body and nothing else; every byte of it is covered. It is replaced as a whole by rename,
+// so a crash leaves the old or the new one and an unsound file is always damage.
 //
 //	0    8  magic, one per kind of file
 //	8    8  generation, big endian

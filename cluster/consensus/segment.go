@@ -10,8 +10,8 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// A reader of raft-wal 0.4.1's segment files of our own, because the library's trusts its disk: it reads no seal, checks
-// no CRC but the last and takes damage for a torn write. All numbers in a segment are little endian.
+// A reader of raft-wal 0.4.1's segment files of our own, because the library's trusts its disk: it reads no seal,
+// checks no CRC but the last and takes damage for a torn write. All numbers in a segment are little endian.
 //
 //	header  32 bytes: magic u32, three zero bytes, version 0, base index u64, segment id u64, codec u64
 //	frame    8 bytes: type u8, three zero bytes, u32; then the payload, zero-padded to 8 bytes

@@ -21,8 +21,8 @@ const (
 	maxMarker    = 1 << 20
 )
 
-// marker is a snapshot: not the machine's state, which the machine keeps durable itself, but the promise that the log up
-// to Index is no longer needed because the machine holds everything up to Applied.
+// marker is a snapshot: not the machine's state, which the machine keeps durable itself, but the promise that the
+// log up to Index is no longer needed because the machine holds everything up to Applied.
 type marker struct {
 	Version     uint8 // raft's snapshot version
 	Index       uint64
@@ -87,7 +87,8 @@ func (s markerStore) list() ([]marker, error) {
 	return out, nil
 }
 
-// List implements raft.SnapshotStore. Only the newest is offered: the log is cut behind it, an older one leads nowhere.
+// List implements raft.SnapshotStore. Only the newest is offered: the log is cut behind it, an older one leads
+// nowhere.
 func (s markerStore) List() ([]*raft.SnapshotMeta, error) {
 	markers, err := s.list()
 	if err != nil || len(markers) == 0 {

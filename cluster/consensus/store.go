@@ -22,8 +22,8 @@ type rawLogStore interface {
 	io.Closer
 }
 
-// guardedStore stands between raft and its log: it gives every write a time limit, turns any failed write into the end
-// of the group, and keeps damaged entries from raft, which would panic on the error.
+// guardedStore stands between raft and its log: it gives every write a time limit, turns any failed write into the
+// end of the group, and keeps damaged entries from raft, which would panic on the error.
 type guardedStore struct {
 	raw     rawLogStore
 	segment func(index uint64) string
@@ -98,8 +98,8 @@ func (s *guardedStore) hung(what string) error {
 // StoreLog implements raft.LogStore.
 func (s *guardedStore) StoreLog(log *raft.Log) error { return s.StoreLogs([]*raft.Log{log}) }
 
-// StoreLogs implements raft.LogStore. An error ends the group: after a failed write or fsync nobody knows what the disk
-// holds until it is read again from the start.
+// StoreLogs implements raft.LogStore. An error ends the group: after a failed write or fsync nobody knows what the
+// disk holds until it is read again from the start.
 func (s *guardedStore) StoreLogs(logs []*raft.Log) error {
 	s.opening.Store(false)
 	start := time.Now()

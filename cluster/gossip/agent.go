@@ -47,8 +47,8 @@ type pinged struct {
 	at  time.Time
 }
 
-// Start binds the sockets, starts Serf and joins through the seeds. It fails when no seed answers (code no_node) or the
-// address is taken; nothing is left running then. Events and View move once Run does.
+// Start binds the sockets, starts Serf and joins through the seeds. It fails when no seed answers (code no_node) or
+// the address is taken; nothing is left running then. Events and View move once Run does.
 func Start(cfg Config) (*Agent, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
@@ -84,8 +84,8 @@ func Start(cfg Config) (*Agent, error) {
 	return a, nil
 }
 
-// Join contacts the seeds and returns how many answered. Membership spreads from one, but joining through several repairs
-// lost announcements sooner.
+// Join contacts the seeds and returns how many answered. Membership spreads from one, but joining through several
+// repairs lost announcements sooner.
 func (a *Agent) Join(seeds []string) (int, error) {
 	n, err := a.serf.Join(seeds, true)
 	if n > 0 {
@@ -113,8 +113,8 @@ func (a *Agent) runPump() {
 	}
 }
 
-// Run turns what Serf says into View and events until ctx ends or Shutdown is called, and returns then. It does not stop
-// Serf: call Leave or Shutdown.
+// Run turns what Serf says into View and events until ctx ends or Shutdown is called, and returns then. It does not
+// stop Serf: call Leave or Shutdown.
 func (a *Agent) Run(ctx context.Context) error {
 	ticker := time.NewTicker(a.cfg.SyncInterval)
 	defer ticker.Stop()
@@ -148,8 +148,8 @@ func (a *Agent) Run(ctx context.Context) error {
 // Members is the latest picture; admission is as of its last rebuild.
 func (a *Agent) Members() cluster.View { return *a.view.Load() }
 
-// Events are the changes of membership, best effort: when the caller is slow the oldest unread ones stay and new ones are
-// dropped and counted. The channel is never closed.
+// Events are the changes of membership, best effort: when the caller is slow the oldest unread ones stay and new
+// ones are dropped and counted. The channel is never closed.
 func (a *Agent) Events() <-chan cluster.MemberEvent { return a.events }
 
 // Checkpoints are what others announced, best effort, each at most a few times. Compare and fetch; never believe.

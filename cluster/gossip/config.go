@@ -21,8 +21,8 @@ import (
 // Profile is a set of timings.
 type Profile string
 
-// The profiles. EdgeFast notices a killed member in 1 to 2 s among 50, for the price of more packets and of a false alarm
-// when every node is short of CPU; LAN takes 5 to 10 s and is calmer.
+// The profiles. EdgeFast notices a killed member in 1 to 2 s among 50, for the price of more packets and of a false
+// alarm when every node is short of CPU; LAN takes 5 to 10 s and is calmer.
 const (
 	EdgeFast Profile = "edge-fast" // the default
 	LAN      Profile = "lan"
@@ -142,8 +142,8 @@ func (c *Config) serfConfig(events chan serf.Event, merge serf.MergeDelegate) (*
 	m.BindAddr, m.BindPort, m.AdvertisePort = host, int(port), int(port)
 	m.SecretKey = append([]byte(nil), c.GossipKey[:]...)
 	m.Label = c.Cluster.String()
-	// A node that died may come back under its name from another port after this.
-	m.DeadNodeReclaimTime = time.Second
+	// A node that died may come back at once under its name from another port: the name is the hash of its key anyway.
+	m.DeadNodeReclaimTime = time.Millisecond
 	m.Logger, m.LogOutput = logger, nil
 
 	s := serf.DefaultConfig()

@@ -1,10 +1,10 @@
 // Package gossip keeps the picture of who is there: a Serf agent (SWIM failure detection over UDP and TCP, AES-256
 // encrypted) whose events become a cluster.View and a stream of cluster.MemberEvent (DESIGN.md section 4).
 //
-// Promises: liveness and hints only, never authority: being a member grants no log seat and no traffic. A member's name is
-// the hash of its node key; Serf's own name-conflict voting is off and a conflict is an event. Serf is never blocked: its
-// events go through a bounded queue into a goroutine of ours, what does not fit is counted, and a periodic full sync
-// rebuilds the View from Serf's own list. Run returns when its goroutines have.
+// Promises: liveness and hints only, never authority: being a member grants no log seat and no traffic. A member's
+// name is the hash of its node key; Serf's own name-conflict voting is off and a conflict is an event. Serf is
+// never blocked: its events go through a bounded queue into a goroutine of ours, what does not fit is counted, and
+// a periodic full sync rebuilds the View from Serf's own list. Run returns when its goroutines have.
 //
 // It imports the root package and cluster only, and is the only importer of hashicorp/serf and memberlist.
 package gossip

@@ -106,8 +106,8 @@ func (a *Agent) emit(e cluster.MemberEvent) {
 	}
 }
 
-// node translates a Serf member. Tags are claims of whoever holds the gossip key: what does not parse stays zero, and a
-// zero key is never admitted.
+// node translates a Serf member. Tags are claims of whoever holds the gossip key: what does not parse stays zero,
+// and a zero key is never admitted.
 func (a *Agent) node(m serf.Member) cluster.Node {
 	n := cluster.Node{Name: m.Name, Label: clip(m.Tags[tagLabel]), APIAddr: clip(m.Tags[tagAPI]),
 		Role: cluster.Role(clip(m.Tags[tagRole])), Addr: net.JoinHostPort(m.Addr.String(), strconv.Itoa(int(m.Port))),
@@ -170,8 +170,8 @@ type pingResult struct {
 	rtt  time.Duration
 }
 
-// runPinger measures one live member per interval by a memberlist ping (UDP, at most one probe timeout). The reducer owns
-// the results.
+// runPinger measures one live member per interval by a memberlist ping (UDP, at most one probe timeout). The
+// reducer owns the results.
 func (a *Agent) runPinger(ctx context.Context, results chan<- pingResult, done chan<- struct{}) {
 	defer close(done)
 	ticker := time.NewTicker(pingInterval)
