@@ -1,0 +1,161 @@
+package control
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+)
+
+// The resources of reads, as gates 1 and 16 name them.
+var (
+	publicRead   = need{"registry", true}
+	platformRead = need{"platform", false}
+	unitRead     = need{"ledger", false}
+)
+
+// routes lists every endpoint once. docs/reference/api.md describes them.
+func (s *Server) routes() {
+	s.mux.HandleFunc("GET /v1/hello", func(w http.ResponseWriter, _ *http.Request) { s.reply(w, s.node.Hello(), nil) })
+	s.handle("GET /v1/overview", publicRead, s.overview)
+	s.handle("GET /v1/watch", publicRead, s.watch)
+	s.handle("GET /v1/slices", publicRead, func(http.ResponseWriter, *http.Request, caller) (any, error) {
+		return wire.Slices{Slices: s.node.Slices()}, nil
+	})
+	s.handle("GET /v1/members", publicRead, func(http.ResponseWriter, *http.Request, caller) (any, error) {
+		return wire.Members{Members: s.node.Members()}, nil
+	})
+	if s.eng == nil {
+		return
+	}
+	s.handle("GET /v1/events", platformRead, s.events)
+	s.handle("GET /v1/tally", publicRead, s.tally)
+	s.handle("GET /v1/units", publicRead, s.units)
+	s.handle("GET /v1/units/{word}", publicRead, s.unit)
+	s.handle("GET /v1/head", publicRead, s.head)
+	s.handle("GET /v1/consistency", publicRead, s.consistency)
+	s.handle("GET /v1/entries", platformRead, s.entries)
+	s.handle("GET /v1/entries/{seq}", publicRead, s.entry)
+	s.handle("GET /v1/proof", publicRead, s.proof)
+	s.handle("GET /v1/gates", publicRead, func(http.ResponseWriter, *http.Request, caller) (any, error) {
+		return wire.Gates{Gates: s.eng.GateRows()}, nil
+	})
+	s.handle("GET /v1/decisions", publicRead, s.decisions)
+	s.handle("GET /v1/decisions/{index}", publicRead, s.decision)
+	s.handle("GET /v1/decisions/{index}/explain", publicRead, s.explain)
+	s.handle("GET /v1/identities", publicRead, s.identities)
+	s.handle("GET /v1/sources", publicRead, s.sources)
+	s.handle("GET /v1/reports", publicRead, s.reports)
+	s.handle("GET /v1/routes", publicRead, s.routeList)
+	s.handle("GET /v1/notices", publicRead, s.notices)
+	s.handle("POST /v1/actions", publicRead, s.actions)
+	s.handle("POST /v1/verify", platformRead, func(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {
+		return s.node.Verify(r.Context())
+	})
+	s.handle("POST /v1/audit", platformRead, func(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {
+		return s.node.Audit(r.Context(), r.URL.Query().Get("unit"))
+	})
+	s.handle("POST /v1/suites", platformRead, s.suites)
+	s.handle("POST /v1/invite", platformRead, s.invite)
+	s.handle("POST /v1/phases/{phase}/rerun", platformRead, func(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {
+		n, err := strconv.Atoi(r.PathValue("phase"))
+		if err != nil || n < 1 || n > wire.PhaseCount {
+			return nil, nexus.Errf("rerun phase", nexus.CodeMalformed, "phase "+r.PathValue("phase"), "1 to 12", "no such phase")
+		}
+		return struct{}{}, s.node.RerunPhase(r.Context(), n)
+	})
+}
+
+// actions takes a signed action. The signature that counts is the action's own.
+func (s *Server) actions(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {
+	var req wire.ActionRequest
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		return nil, nexus.Errf("read action", nexus.CodeMalformed, "request body", "send an ActionRequest", "%v", err)
+	}
+	var a nexus.Action
+	if err := nexus.Decode(req.Action, &a); err != nil {
+		s.eng.Refused("malformed")
+		return nil, err
+	}
+	if req.DryRun {
+		d, err := s.eng.DryRun(a)
+		if len(d.Verdicts) == 0 && err != nil {
+			return nil, err
+		}
+		return wire.ActionAnswer{Verdicts: s.eng.WireVerdicts(&d), Error: wire.ProblemOf(err)}, nil
+	}
+	receipt, err := s.eng.Do(r.Context(), a)
+	if err != nil && receipt.Index == 0 {
+		return nil, err
+	}
+	proven, perr := s.eng.Prove(receipt)
+	if perr != nil {
+		return nil, perr
+	}
+	ans := wire.ActionAnswer{Receipt: &proven, Error: wire.ProblemOf(err)}
+	if err == nil {
+		ans.Unit = s.created(a.Kind, receipt)
+	}
+	if err == nil && a.Kind == state.KindNodeStop {
+		s.node.StopRequested()
+	}
+	return ans, nil
+}
+
+// created describes the unit that a creation made.
+func (s *Server) created(kind string, r nexus.Receipt) *wire.UnitRow {
+	switch kind {
+	case state.KindIMVUCreate, state.KindPlatformCreate, state.KindChannelCreate, state.KindProbeCreate:
+	default:
+		return nil
+	}
+	var c state.UnitCreated
+	if nexus.Decode(r.Result, &c) != nil {
+		return nil
+	}
+	var row *wire.UnitRow
+	s.eng.View(func(st *state.State) {
+		if u := st.Units[c.ID]; u != nil {
+			v := unitRow(st, u)
+			row = &v
+		}
+	})
+	return row
+}
+
+func (s *Server) suites(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {
+	var req wire.SuiteRequest
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		return nil, nexus.Errf("run suites", nexus.CodeMalformed, "request body", "send a SuiteRequest", "%v", err)
+	}
+	return s.node.Suites(r.Context(), req.Suites)
+}
+
+func (s *Server) invite(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
+	var req wire.InviteRequest
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		return nil, nexus.Errf("invite", nexus.CodeMalformed, "request body", "send an InviteRequest", "%v", err)
+	}
+	ttl := time.Duration(req.TTLSeconds) * time.Second
+	if ttl <= 0 {
+		ttl = time.Hour
+	}
+	return s.node.Invite(r.Context(), ttl)
+}
+
+// uintParam reads a number from the query; def when it is absent.
+func uintParam(r *http.Request, name string, def uint64) (uint64, error) {
+	v := r.URL.Query().Get(name)
+	if v == "" {
+		return def, nil
+	}
+	n, err := strconv.ParseUint(v, 10, 64)
+	if err != nil {
+		return 0, nexus.Errf("read "+name, nexus.CodeMalformed, name+" "+strconv.Quote(v), "a number", "not a number")
+	}
+	return n, nil
+}

@@ -1,0 +1,213 @@
+package control
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine"
+	"github.com/BobbyBlanco400/nexus-cos/engine/bus"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+	"github.com/BobbyBlanco400/nexus-cos/gates"
+)
+
+// maxRequest bounds a request body, in bytes.
+const maxRequest = 32 << 20
+
+// maxSocketPath is the longest path a unix socket may have (sun_path less the ending zero).
+const maxSocketPath = 107
+
+// Node is what the server asks of the running node beside the engine.
+type Node interface {
+	Hello() wire.NodeInfo
+	Overview() *wire.Overview
+	// Changed returns a channel that is closed when the next Overview differs from the last one.
+	Changed() <-chan struct{}
+	Slices() []wire.SliceRow
+	Members() []wire.MemberRow
+	Invite(ctx context.Context, ttl time.Duration) (wire.Invite, error)
+	Verify(ctx context.Context) (wire.VerifyReport, error)
+	Audit(ctx context.Context, unit string) (wire.AuditReport, error)
+	Suites(ctx context.Context, names []string) (wire.Suites, error)
+	RerunPhase(ctx context.Context, phase int) error
+	StopRequested()
+}
+
+// Server answers the local API. Run serves until ctx ends.
+type Server struct {
+	eng    *engine.Engine // nil on a node whose ledger is elsewhere: only hello, overview, watch, slices and members answer
+	node   Node
+	bus    *bus.Bus
+	log    *slog.Logger
+	mux    *http.ServeMux
+	socket net.Listener
+}
+
+// SocketPath is where the socket lies: in the data directory, or in the runtime directory when that path is too long.
+func SocketPath(dataDir string) string {
+	p := dataDir + "/nexus.sock"
+	if len(p) <= maxSocketPath {
+		return p
+	}
+	dir := os.Getenv("XDG_RUNTIME_DIR")
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	id := nexus.DeriveID("socket", []byte(dataDir))
+	return dir + "/nexus-" + id.String()[:16] + ".sock"
+}
+
+// NewServer listens on the socket (mode 0600). A stale socket file of a dead node is replaced; the data directory's lock
+// makes sure that nobody lives behind it.
+func NewServer(path string, eng *engine.Engine, node Node, b *bus.Bus, log *slog.Logger) (*Server, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, nexus.Errf("listen", nexus.CodeUnfit, "socket "+path, "choose another data directory", "%v", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	s := &Server{eng: eng, node: node, bus: b, log: log, mux: http.NewServeMux(), socket: l}
+	s.routes()
+	return s, nil
+}
+
+// Run serves until ctx ends, then lets running requests finish for two seconds.
+func (s *Server) Run(ctx context.Context) error {
+	srv := &http.Server{Handler: s.mux, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(s.socket) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := srv.Shutdown(stop); err != nil {
+		err = srv.Close()
+		<-done
+		return err
+	}
+	<-done
+	return nil
+}
+
+// caller is who asks, after the query's signature was verified.
+type caller struct {
+	query nexus.Query
+}
+
+type handler func(w http.ResponseWriter, r *http.Request, who caller) (any, error)
+
+// need says what a route reads: the resource it is, and whether the constitution makes it public.
+type need struct {
+	resource string
+	public   bool
+}
+
+// handle registers a signed route. The gates judge the read before the handler runs; a unit-bound handler judges again
+// for its unit.
+func (s *Server) handle(pattern string, n need, h handler) {
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		who, err := s.authenticate(r)
+		if err == nil {
+			err = s.mayRead(who, nexus.ID{}, n)
+		}
+		var out any
+		if err == nil {
+			r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
+			out, err = h(w, r, who)
+		}
+		s.reply(w, out, err)
+	})
+}
+
+// authenticate verifies the signed query of a request. What is unsigned is counted and rolled up, never an entry each.
+func (s *Server) authenticate(r *http.Request) (caller, error) {
+	refuse := func(reason, why string) (caller, error) {
+		if s.eng != nil {
+			s.eng.Refused(reason)
+		}
+		return caller{}, nexus.Errf("authenticate", nexus.CodeRefused, "gate 1 identity-binding", "sign the request with --identity", "%s", why)
+	}
+	h, ok := strings.CutPrefix(r.Header.Get("Authorization"), authScheme)
+	if !ok {
+		return refuse("unsigned-request", "the request is not signed")
+	}
+	raw, err := base64.StdEncoding.DecodeString(h)
+	if err != nil {
+		return refuse("malformed-query", "the signature header is not base64")
+	}
+	var q nexus.Query
+	if err := nexus.Decode(raw, &q); err != nil {
+		return refuse("malformed-query", err.Error())
+	}
+	if q.Method != r.Method || q.Target != r.URL.RequestURI() || !q.Verify() {
+		return refuse("forged-query", "the signature is not the actor's over this request")
+	}
+	return caller{query: q}, nil
+}
+
+// mayRead judges a read by the gates on the applied state. Unknown, revoked or late callers and foreign units are refused.
+func (s *Server) mayRead(who caller, unit nexus.ID, n need) error {
+	if s.eng == nil {
+		return nil
+	}
+	var d gates.Decision
+	s.eng.View(func(st *state.State) {
+		f := st.ReadFacts(&who.query, time.Now().UnixMilli(), unit, n.resource, n.public)
+		d = st.Decide(&f, gates.DecisionInput{Kind: f.Kind, Actor: who.query.Actor, Unit: unit, TimeMs: f.NowMs})
+	})
+	if v, refused := d.FirstRefusal(); refused {
+		return nexus.Errf("read "+n.resource, nexus.CodeRefused, "identity "+who.query.Actor.Short(), v.Fix,
+			"refused by gate %d: %s; required: %s", v.Gate, v.Observed, v.Required)
+	}
+	return nil
+}
+
+func (s *Server) reply(w http.ResponseWriter, out any, err error) {
+	if err != nil {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(statusOf(nexus.CodeOf(err)))
+		_ = json.NewEncoder(w).Encode(map[string]any{"error": wire.ProblemOf(err)})
+		return
+	}
+	if out == nil {
+		return // the handler wrote by itself
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(out); err != nil {
+		s.log.Debug("answer not delivered", "component", "control", "error", err)
+	}
+}
+
+func statusOf(c nexus.Code) int {
+	switch c {
+	case nexus.CodeMalformed, nexus.CodeUsage:
+		return http.StatusBadRequest
+	case nexus.CodeRefused:
+		return http.StatusForbidden
+	case nexus.CodeNotFound:
+		return http.StatusNotFound
+	case nexus.CodeConflict:
+		return http.StatusConflict
+	case nexus.CodeUnavailable, nexus.CodeNoNode:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusInternalServerError
+	}
+}

@@ -1,0 +1,208 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"sync"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+	"github.com/BobbyBlanco400/nexus-cos/gates"
+	"github.com/BobbyBlanco400/nexus-cos/ledger"
+)
+
+// Do is the one door. It returns when decision and effect are durable. A refusal by a gate is a Receipt with Allowed
+// false and an error of CodeRefused that says what was observed, what is required and the smallest fix. An action whose id
+// the actor used before is answered from the ledger (Repeated). Input that is unsigned, foreign or malformed never reaches
+// consensus: it is counted and rolled up into an entry every ten seconds.
+func (e *Engine) Do(ctx context.Context, a nexus.Action) (nexus.Receipt, error) {
+	if e.closed.Load() {
+		return nexus.Receipt{}, nexus.Errf(a.Kind, nexus.CodeUnavailable, "node", "start it with nexus launch", "stopping")
+	}
+	if err := e.admit(&a); err != nil {
+		return nexus.Receipt{}, err
+	}
+	return e.propose(ctx, a)
+}
+
+// admit refuses early what cannot be a command. The decision that counts is taken when the command is applied.
+func (e *Engine) admit(a *nexus.Action) error {
+	if err := a.Validate(); err != nil {
+		e.refusals.add("malformed")
+		return err
+	}
+	if !state.Known(a.Kind) || a.Kind == state.KindGenesis {
+		e.refusals.add("unknown-kind")
+		return nexus.Errf("action", nexus.CodeMalformed, fmt.Sprintf("kind %q", a.Kind), "see docs/reference/actions.md", "not known to this version")
+	}
+	if len(a.Body) > state.MaxBodyBytes {
+		e.refusals.add("too-large")
+		return nexus.Errf(a.Kind, nexus.CodeMalformed, fmt.Sprintf("body of %d bytes", len(a.Body)), "send smaller batches",
+			"at most %d bytes", state.MaxBodyBytes)
+	}
+	if !a.Verify() {
+		e.refusals.add("unsigned")
+		return nexus.Errf(a.Kind, nexus.CodeRefused, "gate 1 identity-binding: actor "+a.Actor.Short(), "sign the action with the actor's key",
+			"the signature is not the actor's over this action")
+	}
+	if a.Cluster != e.cfg.Cluster {
+		e.refusals.add("foreign-cluster")
+		return nexus.Errf(a.Kind, nexus.CodeRefused, "gate 1 identity-binding: cluster "+a.Cluster.String(), "sign for cluster "+e.cfg.Cluster.String(),
+			"the action is meant for another cluster")
+	}
+	return nil
+}
+
+// propose wraps the action with this node's evidence and takes it through consensus.
+func (e *Engine) propose(ctx context.Context, a nexus.Action) (nexus.Receipt, error) {
+	digest := a.Digest()
+	if r, err, found := e.lookUpAction(&a, digest); found {
+		return r, err
+	}
+	ev := state.Evidence{Node: e.cfg.Node.Public(), NowMs: e.clock().UnixMilli(), Digest: digest,
+		LargestCPUMilli: e.cfg.Capacity.CPUMilli, LargestMemory: e.cfg.Capacity.MemoryBytes, CapacityBps: e.cfg.Capacity.NetworkBps}
+	if _, err := rand.Read(ev.Salt[:]); err != nil {
+		return nexus.Receipt{}, fmt.Errorf("salt: %w", err)
+	}
+	sig, err := e.cfg.Node.Sign(ev.SigningBytes())
+	if err != nil {
+		return nexus.Receipt{}, err
+	}
+	ev.Signature = sig
+	res, _, err := e.group.Propose(ctx, nexus.Encode(state.Command{Action: a, Evidence: ev}))
+	if err != nil {
+		return nexus.Receipt{}, err
+	}
+	out := res.(applied).out
+	return out.Receipt, answer(a.Kind, out.Receipt, out.Err)
+}
+
+// answer turns a receipt into the error a caller acts on; nil when the action took effect.
+func answer(kind string, r nexus.Receipt, invalid error) error {
+	if !r.Allowed {
+		return nexus.Errf(kind, nexus.CodeRefused, fmt.Sprintf("decision %d", r.Index), r.Fix, "refused by %s", r.Reason)
+	}
+	return invalid
+}
+
+// lookUpAction answers a retry from the store (DESIGN.md section 1, Refusals); expiry does not matter then.
+func (e *Engine) lookUpAction(a *nexus.Action, digest nexus.Hash) (nexus.Receipt, error, bool) {
+	v, err := e.lookup(state.ActionKey(a.Actor, a.ID))
+	if err != nil {
+		return nexus.Receipt{}, err, true
+	}
+	if v == nil {
+		return nexus.Receipt{}, nil, false
+	}
+	var ref state.ActionRef
+	if err := nexus.Decode(v, &ref); err != nil {
+		return nexus.Receipt{}, err, true
+	}
+	if ref.Digest != digest {
+		return nexus.Receipt{}, nexus.Errf(a.Kind, nexus.CodeConflict, "action id "+a.ID.String(), "use a new id for a new action",
+			"this id was used at index %d for other content", ref.Index), true
+	}
+	r := ref.Receipt(a.ID)
+	return r, answer(a.Kind, r, ref.Err(a.Kind)), true
+}
+
+// DryRun gives the decision that Do would take now, and what the state would say, without any effect or entry.
+func (e *Engine) DryRun(a nexus.Action) (gates.Decision, error) {
+	ev := state.Evidence{Node: e.cfg.Node.Public(), NowMs: e.clock().UnixMilli(), Digest: a.Digest(),
+		LargestCPUMilli: e.cfg.Capacity.CPUMilli, LargestMemory: e.cfg.Capacity.MemoryBytes, CapacityBps: e.cfg.Capacity.NetworkBps}
+	sig, err := e.cfg.Node.Sign(ev.SigningBytes())
+	if err != nil {
+		return gates.Decision{}, err
+	}
+	ev.Signature = sig
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.state.Try(&state.Command{Action: a, Evidence: ev}, e.lookup)
+}
+
+// Act signs an action with the node's own key and does it: measurements, reports, roll-ups.
+func (e *Engine) Act(ctx context.Context, kind string, unit nexus.ID, body any) (nexus.Receipt, error) {
+	a, err := NewAction(e.cfg.Node, e.cfg.Cluster, kind, unit, body, e.clock())
+	if err != nil {
+		return nexus.Receipt{}, err
+	}
+	return e.Do(ctx, a)
+}
+
+// NewAction builds and signs an action with a fresh random id, valid for ten minutes.
+func NewAction(s nexus.Signer, cluster nexus.ID, kind string, unit nexus.ID, body any, now time.Time) (nexus.Action, error) {
+	a := nexus.Action{Version: 1, Cluster: cluster, Kind: kind, Unit: unit, TimeMs: now.UnixMilli(),
+		ExpiresMs: now.Add(10 * time.Minute).UnixMilli(), Body: nexus.Encode(body)}
+	if _, err := rand.Read(a.ID[:]); err != nil {
+		return a, err
+	}
+	return nexus.SignAction(s, a)
+}
+
+// Prove completes a receipt: inclusion of its first entry under the newest checkpoint.
+func (e *Engine) Prove(r nexus.Receipt) (nexus.Receipt, error) {
+	h := e.checkpoint.Load()
+	if r.Entries == 0 || h == nil || r.FirstEntry >= h.cp.Size {
+		return r, nil
+	}
+	proof, err := ledger.InclusionProof(e.store, r.FirstEntry, h.cp.Size)
+	if err != nil {
+		return r, err
+	}
+	r.Proof, r.Checkpoint = proof, h.text
+	return r, nil
+}
+
+// refusalCounter counts input that never became a command, by reason; bounded by the fixed set of reasons.
+type refusalCounter struct {
+	mu     sync.Mutex
+	counts map[string]uint64
+	since  time.Time
+}
+
+func (c *refusalCounter) add(reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counts == nil {
+		c.counts, c.since = map[string]uint64{}, time.Now()
+	}
+	c.counts[reason]++
+}
+
+func (c *refusalCounter) take() (map[string]uint64, time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out, since := c.counts, c.since
+	c.counts = nil
+	return out, since
+}
+
+// Refused counts a refusal made in front of Do (an unsigned request at the API) so that it is rolled up too.
+func (e *Engine) Refused(reason string) { e.refusals.add(reason) }
+
+// rollupLoop posts one entry per reason at most every ten seconds (DESIGN.md section 1, Refusals).
+func (e *Engine) rollupLoop(ctx context.Context) {
+	t := time.NewTicker(10 * time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			e.RollUp(ctx)
+		}
+	}
+}
+
+// RollUp posts the counted refusals now.
+func (e *Engine) RollUp(ctx context.Context) {
+	counts, since := e.refusals.take()
+	for reason, n := range counts {
+		body := state.RefusalRollup{Reason: reason, Source: "local", Count: n, SinceMs: since.UnixMilli()}
+		if _, err := e.Act(ctx, state.KindRefusalRollup, nexus.ID{}, body); err != nil {
+			e.cfg.Logger.Warn("refusal roll-up not posted", "component", "engine", "reason", reason, "count", n, "error", err)
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/cluster/consensus"
+	"github.com/BobbyBlanco400/nexus-cos/engine/bus"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+	"github.com/BobbyBlanco400/nexus-cos/gates"
+	"github.com/BobbyBlanco400/nexus-cos/gates/rules"
+	"github.com/BobbyBlanco400/nexus-cos/ledger"
+	"github.com/BobbyBlanco400/nexus-cos/ledger/badgerstore"
+)
+
+// Names under the data directory.
+const (
+	LedgerDir = "ledger" // Badger's files
+	RaftDir   = "raft"   // replicated log, its meta files and the head file
+)
+
+// Config says what an engine runs on. All fields are required unless stated.
+type Config struct {
+	DataDir     string
+	NodeName    string
+	Cluster     nexus.ID
+	Node        nexus.Signer // the node's key: signs evidence, checkpoints and the node's own actions
+	Genesis     *GenesisAct  // the first command; used only when the ledger is empty
+	Bus         *bus.Bus
+	Logger      *slog.Logger
+	Capacity    Capacity
+	ReserveDisk int64            // bytes kept free; 0: the store's default
+	Clock       func() time.Time // nil: time.Now
+}
+
+// GenesisAct is the signed first action.
+type GenesisAct struct{ Action nexus.Action }
+
+// Capacity is what this node offers, measured at start.
+type Capacity struct {
+	CPUMilli    int64
+	MemoryBytes int64
+	NetworkBps  int64 // of the gateway, bits per second
+}
+
+// Engine is the door. Do and every read are safe for concurrent use.
+type Engine struct {
+	cfg   Config
+	chain *gates.Chain
+	store ledger.Store
+	head  *consensus.HeadFile
+	group *consensus.Group
+	mint  *gates.Minter
+	clock func() time.Time
+
+	// mu guards state: ApplyBatch holds it to write, readers to read.
+	mu    sync.RWMutex
+	state *state.State
+
+	// Owned by ApplyBatch's goroutine.
+	sinceSnapshot int
+
+	checkpoint atomic.Pointer[signedHead]
+	version    atomic.Uint64 // grows with each applied batch
+	refusals   refusalCounter
+	recent     *recentDecisions
+	closed     atomic.Bool
+	stopRun    context.CancelFunc
+	running    sync.WaitGroup
+}
+
+type signedHead struct {
+	cp   ledger.Checkpoint
+	text string
+	at   time.Time
+}
+
+// Open opens or founds the ledger in cfg.DataDir and starts consensus. It returns when the state stands at the last
+// acknowledged command. Errors: CodeCorrupt names the file or record; CodeConflict when another process holds the
+// directory; CodeUnfit when the data was written by a newer version.
+func Open(cfg Config) (*Engine, error) {
+	chain, err := gates.NewChain(rules.All())
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{cfg: cfg, chain: chain, clock: cfg.Clock, recent: newRecentDecisions()}
+	if e.clock == nil {
+		e.clock = time.Now
+	}
+	for _, d := range []string{LedgerDir, RaftDir} {
+		if err := os.MkdirAll(filepath.Join(cfg.DataDir, d), 0o700); err != nil {
+			return nil, fmt.Errorf("open engine: %w", err)
+		}
+	}
+	if err := e.open(); err != nil {
+		return nil, errors.Join(err, e.release())
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	e.stopRun = cancel
+	e.running.Go(func() { e.rollupLoop(ctx) })
+	return e, nil
+}
+
+func (e *Engine) open() (err error) {
+	if e.store, err = badgerstore.Open(filepath.Join(e.cfg.DataDir, LedgerDir), badgerstore.Options{
+		Logger: e.cfg.Logger, ReserveBytes: e.cfg.ReserveDisk}); err != nil {
+		return err
+	}
+	if e.head, err = consensus.OpenHead(filepath.Join(e.cfg.DataDir, RaftDir, "head")); err != nil {
+		return err
+	}
+	if err = e.loadState(); err != nil {
+		return err
+	}
+	e.mint = gates.NewMinter(e.NodeID(), e.committedDecision)
+	if e.group, err = consensus.Open(consensus.Config{Dir: filepath.Join(e.cfg.DataDir, RaftDir), NodeID: e.NodeID(),
+		Logger: e.cfg.Logger}, e); err != nil {
+		return err
+	}
+	if err = e.checkHead(); err != nil {
+		return err
+	}
+	if e.state.Cluster.IsZero() {
+		return e.found()
+	}
+	if err = e.lastDecisions(wire.DecisionRowsMax); err != nil {
+		return err
+	}
+	if e.state.Cluster != e.cfg.Cluster {
+		return nexus.Errf("open engine", nexus.CodeCorrupt, "cluster "+e.state.Cluster.String(), "restore the genesis file that belongs to this ledger",
+			"genesis file says %s", e.cfg.Cluster)
+	}
+	return e.signHead()
+}
+
+// NodeID names this node to consensus and permits: the short hash of its key.
+func (e *Engine) NodeID() string { return e.cfg.Node.Public().Short() }
+
+// Minter mints permits over this engine's committed decisions.
+func (e *Engine) Minter() *gates.Minter { return e.mint }
+
+// found applies the genesis action as the first command.
+func (e *Engine) found() error {
+	if e.cfg.Genesis == nil {
+		return nexus.Errf("open engine", nexus.CodeCorrupt, "ledger in "+e.cfg.DataDir, "restore it from a backup",
+			"the genesis file exists but the ledger is empty")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	_, err := e.propose(ctx, e.cfg.Genesis.Action)
+	return err
+}
+
+// Failed is closed when the log store or the machine has stopped for good.
+func (e *Engine) Failed() <-chan error { return e.group.Failed() }
+
+// Status is consensus' own picture.
+func (e *Engine) Status() consensus.Status { return e.group.Status() }
+
+// Close stops consensus, stores the state as it stands and closes the files. Nothing is lost when it is not reached.
+func (e *Engine) Close() error {
+	if e.closed.Swap(true) {
+		return nil
+	}
+	if e.stopRun != nil {
+		e.stopRun()
+		e.running.Wait()
+	}
+	var errs []error
+	if e.group != nil {
+		errs = append(errs, e.group.Close())
+		if e.state != nil && e.state.Index > 0 {
+			errs = append(errs, e.saveState(), e.store.Sync())
+		}
+	}
+	return errors.Join(append(errs, e.release())...)
+}
+
+// release closes whatever open has opened.
+func (e *Engine) release() error {
+	var errs []error
+	if e.group != nil && !e.closed.Load() {
+		errs = append(errs, e.group.Close())
+	}
+	if e.head != nil {
+		errs = append(errs, e.head.Close())
+	}
+	if e.store != nil {
+		errs = append(errs, e.store.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,318 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+	"github.com/BobbyBlanco400/nexus-cos/gates"
+	"github.com/BobbyBlanco400/nexus-cos/ledger"
+	"github.com/BobbyBlanco400/nexus-cos/ledger/merkle"
+)
+
+// View runs fn over the applied state. fn must not keep or change what it sees.
+func (e *Engine) View(fn func(*state.State)) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	fn(e.state)
+}
+
+// Version grows whenever something was applied; a reader compares it to know whether to look again.
+func (e *Engine) Version() uint64 { return e.version.Load() }
+
+// Cluster is this cluster's id.
+func (e *Engine) Cluster() nexus.ID { return e.cfg.Cluster }
+
+// Store gives the ledger's files for reading. Committing to it is not possible from outside: only ApplyBatch does.
+func (e *Engine) Store() Reader { return e.store }
+
+// Reader is the reading half of ledger.Store.
+type Reader interface {
+	merkle.Reader
+	Applied() uint64
+	Size() uint64
+	Get(key []byte) ([]byte, error)
+	Scan(prefix []byte, fn func(key, value []byte) error) error
+	Record(index uint64) (ledger.Record, error)
+	RecordBySeq(seq uint64) (ledger.Record, error)
+	Records(from, to uint64, fn func(ledger.Record) error) error
+	LastRecord() (ledger.Record, error)
+	SizeOnDisk() (int64, error)
+}
+
+// Head is the newest signed checkpoint. It covers every acknowledged entry.
+func (e *Engine) Head() (ledger.Checkpoint, string, time.Time) {
+	h := e.checkpoint.Load()
+	if h == nil {
+		return ledger.Checkpoint{}, "", time.Time{}
+	}
+	return h.cp, h.text, h.at
+}
+
+// rootAt computes the tree root at an earlier size from the stored hashes.
+func (e *Engine) rootAt(size uint64) (nexus.Hash, error) { return merkle.RootAt(size, e.store) }
+
+// Tally lists the splits of every unit and currency. Probe units and channels of none are left out unless asked for.
+func (e *Engine) Tally(probes bool) wire.Tally {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	s := e.state
+	t := wire.Tally{Units: []wire.TallyRow{}, Totals: []wire.TotalRow{}, Index: s.Index, Time: ms(s.TimeMs)}
+	totals := map[string]*wire.TotalRow{}
+	var order []string
+	for _, a := range s.SortedAccounts() {
+		u := s.Units[a.Unit]
+		if u.Kind == nexus.KindProbe && !probes {
+			continue
+		}
+		row := TallyRow(s, u, a)
+		t.Units = append(t.Units, row)
+		key := row.Rule + row.Currency
+		sum, ok := totals[key]
+		if !ok {
+			sum = &wire.TotalRow{Rule: row.Rule, Currency: row.Currency}
+			totals[key] = sum
+			order = append(order, key)
+		}
+		sum.Gross, sum.Creator, sum.Platform = sum.Gross+row.Gross, sum.Creator+row.Creator, sum.Platform+row.Platform
+		sum.Events, sum.Units = sum.Events+row.Events, sum.Units+1
+	}
+	for _, k := range order {
+		t.Totals = append(t.Totals, *totals[k])
+	}
+	return t
+}
+
+// TallyRow describes one split account as CLI.md prints it.
+func TallyRow(s *state.State, u *state.Unit, a *state.Account) wire.TallyRow {
+	row := wire.TallyRow{Unit: u.Label, UnitID: u.ID.String(), Label: u.Label, Name: u.Name, Kind: u.Kind.String(), Rule: RuleOf(u),
+		Currency: a.Currency, Gross: a.Gross, Creator: a.Creator, Platform: a.Platform, Events: a.Events, NewestEventTime: ms(a.NewestMs)}
+	if u.Kind == nexus.KindChannel {
+		row.Channel = u.Slug
+		if p := s.Units[u.Parent]; p != nil {
+			row.Unit = p.Label
+		}
+		if o := s.Identities[u.Owner]; o != nil {
+			row.Owner = o.Name
+		}
+	}
+	return row
+}
+
+// RuleOf words the unit's rule: "55/45" or "80/20".
+func RuleOf(u *state.Unit) string { return fmt.Sprintf("%d/%d", u.Percent, 100-u.Percent) }
+
+// UnitRow describes one unit.
+func UnitRow(s *state.State, u *state.Unit) wire.UnitRow {
+	row := wire.UnitRow{ID: u.ID.String(), Label: u.Label, Name: u.Name, Kind: u.Kind.String(), Owner: u.Owner.String(),
+		Status: u.Status, Domain: u.Domain, Jurisdiction: u.Jurisdiction, Dormant: u.Dormant, Slice: u.Label, Rule: RuleOf(u),
+		Envelope: wire.Envelope{CPUCores: float64(u.Envelope.CPUMilli) / 1000, MemoryBytes: uint64(u.Envelope.MemoryBytes),
+			StorageBytes: uint64(u.Envelope.StorageBytes), Processes: uint64(u.Envelope.Processes)}}
+	if o := s.Identities[u.Owner]; o != nil {
+		row.OwnerName = o.Name
+	}
+	return row
+}
+
+// GateRows lists the 17 gates with their counters.
+func (e *Engine) GateRows() []wire.GateRow {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	rows := make([]wire.GateRow, 0, gates.Count)
+	for i, g := range e.chain.Gates() {
+		c := e.state.Gates[i]
+		row := wire.GateRow{Gate: g.Number, Name: g.Name, Rule: g.Rule, Allowed: c.Allowed, Denied: c.Denied, Decides: true,
+			Enforced: g.Enforcer != "", EnforcedBy: g.Enforcer, LastReason: c.LastReason}
+		if g.Enforcer == "" {
+			row.EnforcedBy = g.Later
+		}
+		if c.LastDeniedMs > 0 {
+			t := ms(c.LastDeniedMs)
+			row.LastDeniedTime = &t
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// DecisionAt reads one decision from the ledger with its proof.
+func (e *Engine) DecisionAt(index uint64) (wire.Decision, error) {
+	rec, err := e.store.Record(index)
+	if err != nil {
+		return wire.Decision{}, err
+	}
+	body, err := decisionOf(rec)
+	if err != nil {
+		return wire.Decision{}, err
+	}
+	out := e.wireDecision(&body)
+	out.Entry, out.Leaf = rec.FirstSeq, rec.Leaves()[0].String()
+	cp, text, _ := e.Head()
+	proof, err := ledger.InclusionProof(e.store, rec.FirstSeq, cp.Size)
+	if err != nil {
+		return wire.Decision{}, err
+	}
+	for _, h := range proof {
+		out.Proof = append(out.Proof, h.String())
+	}
+	out.Checkpoint, out.Size = text, cp.Size
+	return out, nil
+}
+
+// Replay runs the gates again over a stored decision's facts (`gates explain`): same must be true.
+func (e *Engine) Replay(index uint64) (again gates.Decision, same bool, err error) {
+	rec, err := e.store.Record(index)
+	if err != nil {
+		return again, false, err
+	}
+	body, err := decisionOf(rec)
+	if err != nil {
+		return again, false, err
+	}
+	again, same = e.chain.Replay(body.Decision)
+	return again, same, nil
+}
+
+func decisionOf(rec ledger.Record) (state.DecisionBody, error) {
+	var body state.DecisionBody
+	entry, err := rec.Entry(rec.FirstSeq)
+	if err != nil {
+		return body, err
+	}
+	if entry.Kind != ledger.KindDecision {
+		return body, nexus.Errf("read decision", nexus.CodeCorrupt, fmt.Sprintf("record %d", rec.Index), "run nexus ledger verify",
+			"first entry is %s", entry.Kind)
+	}
+	return body, nexus.Decode(entry.Body, &body)
+}
+
+// committedDecision is the Minter's look-up.
+func (e *Engine) committedDecision(index uint64) (gates.Decision, bool) {
+	rec, err := e.store.Record(index)
+	if err != nil {
+		return gates.Decision{}, false
+	}
+	body, err := decisionOf(rec)
+	if err != nil || body.Invalid != "" {
+		return gates.Decision{}, false
+	}
+	return body.Decision, true
+}
+
+func (e *Engine) wireDecision(b *state.DecisionBody) wire.Decision {
+	d := &b.Decision
+	e.mu.RLock()
+	row := decisionRow(e.state, b)
+	e.mu.RUnlock()
+	out := wire.Decision{DecisionRow: row, FactsDigest: d.FactsDigest.String(), GateSet: d.GateSet.String(),
+		ActionID: d.Action.String(), Digest: d.Digest.String(), Verdicts: e.WireVerdicts(d)}
+	return out
+}
+
+// WireVerdicts words the 17 verdicts of a decision.
+func (e *Engine) WireVerdicts(d *gates.Decision) []wire.Verdict {
+	out := make([]wire.Verdict, 0, len(d.Verdicts))
+	for _, v := range d.Verdicts {
+		w := wire.Verdict{Gate: int(v.Gate), Name: e.chain.Name(int(v.Gate)), Verdict: wire.VerdictAllow, ReasonCode: v.ReasonCode,
+			Observed: v.Observed, Required: v.Required, Fix: v.Fix}
+		if !v.Allow {
+			w.Verdict = wire.VerdictDeny
+			w.Reason = v.Observed
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+func decisionRow(s *state.State, b *state.DecisionBody) wire.DecisionRow {
+	d := &b.Decision
+	row := wire.DecisionRow{Index: d.Index, Time: ms(d.TimeMs), Verdict: wire.VerdictAllow, Gates: d.Refusing(), Action: d.Kind,
+		Actor: d.Actor.String()}
+	if id := s.Identities[d.Actor]; id != nil {
+		row.ActorName = id.Name
+	}
+	if u := s.Units[d.Unit]; u != nil {
+		row.Unit, row.UnitLabel = u.ID.String(), u.Label
+	}
+	if v, refused := d.FirstRefusal(); refused {
+		row.Verdict, row.Reason, row.Observed, row.Required, row.Fix = wire.VerdictDeny, v.ReasonCode, v.Observed, v.Required, v.Fix
+	} else if b.Invalid != "" {
+		row.Reason, row.Observed, row.Fix = string(b.Code), b.Invalid, b.Hint
+	}
+	return row
+}
+
+// ProofOf proves a tally: the newest entry of the unit in that currency carries the totals after it, and stands under the
+// newest checkpoint.
+func (e *Engine) ProofOf(unit nexus.ID, currency string) (wire.Proof, error) {
+	var p wire.Proof
+	var head ledger.UnitHead
+	var found bool
+	e.View(func(s *state.State) {
+		u := s.Units[unit]
+		a := s.Accounts[state.AccountKey{Unit: unit, Currency: currency}]
+		if u == nil || a == nil {
+			return
+		}
+		found, head = true, s.Chain.Head(unit)
+		p = wire.Proof{Unit: u.Label, UnitID: u.ID.String(), Currency: currency, Rule: RuleOf(u), CreatorPercent: int64(u.Percent),
+			Gross: a.Gross, Creator: a.Creator, Platform: a.Platform, Events: a.Events, Sequence: head.Seq, Head: head.Head.String(),
+			Command: fmt.Sprintf("nexus ledger prove %s --currency %s", u.Label, currency)}
+	})
+	if !found {
+		return p, nexus.Errf("prove tally", nexus.CodeNotFound, "unit "+unit.String()+" in "+currency, "list tallies with nexus revenue tally",
+			"nothing was posted there")
+	}
+	rec, seq, err := e.newestPosting(unit, currency)
+	if err != nil {
+		return p, err
+	}
+	cp, text, _ := e.Head()
+	leaf := rec.Leaves()[seq-rec.FirstSeq]
+	proof, err := ledger.InclusionProof(e.store, seq, cp.Size)
+	if err != nil {
+		return p, err
+	}
+	for _, h := range proof {
+		p.Inclusion = append(p.Inclusion, h.String())
+	}
+	p.Entry, p.Leaf, p.Size, p.Root, p.Checkpoint = seq, leaf.String(), cp.Size, base64Root(cp.Root), text
+	p.Included = ledger.CheckInclusion(proof, seq, cp.Size, cp.Root, leaf) == nil
+	return p, nil
+}
+
+// newestPosting finds the newest revenue entry of a unit in a currency by walking the records backwards from the head.
+func (e *Engine) newestPosting(unit nexus.ID, currency string) (ledger.Record, uint64, error) {
+	for next := e.store.Size(); next > 0; {
+		rec, err := e.store.RecordBySeq(next - 1)
+		if err != nil {
+			return ledger.Record{}, 0, err
+		}
+		for seq := rec.Next(); seq > rec.FirstSeq; seq-- {
+			entry, err := rec.Entry(seq - 1)
+			if err != nil {
+				return ledger.Record{}, 0, err
+			}
+			if entry.Unit == unit && len(entry.Postings) > 0 && entry.Postings[0].Currency == currency {
+				return rec, seq - 1, nil
+			}
+		}
+		next = rec.FirstSeq
+	}
+	return ledger.Record{}, 0, nexus.Errf("prove tally", nexus.CodeCorrupt, "unit "+unit.String(), "run nexus ledger verify", "its account has no entry")
+}
+
+func ms(t int64) time.Time {
+	if t == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(t).UTC()
+}
+
+// GateSet is the hash of the gates that this binary decides with.
+func (e *Engine) GateSet() nexus.Hash { return e.chain.Hash() }
+
+// RootAt computes the tree root at an earlier size from the stored hashes.
+func (e *Engine) RootAt(size uint64) (nexus.Hash, error) { return e.rootAt(size) }

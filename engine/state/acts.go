@@ -1,0 +1,336 @@
+package state
+
+import (
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/gates"
+	"github.com/BobbyBlanco400/nexus-cos/ledger"
+)
+
+// existing gives the unit acted on; prepare has recorded the failure when it is absent.
+func (st *step) existing() *Unit {
+	u := st.s.Units[st.cmd.Action.Unit]
+	if u == nil {
+		st.fail(nexus.CodeNotFound, "unit "+st.cmd.Action.Unit.String(), "list units with nexus imvu list", "no such unit")
+	}
+	return u
+}
+
+func (st *step) unitScale() error {
+	var b UnitScale
+	u := st.existing()
+	if !st.body(&b) || u == nil {
+		return nil
+	}
+	want := Envelope(b)
+	f := envelopeFacts(u.Envelope, want, &st.cmd.Evidence)
+	// The owner's own signature is the approval; nobody else's is.
+	f.OwnerApproved, f.NoticeQueued, f.ByUnit = st.facts.Unit.ActorOwns, true, u.ID
+	st.facts.Envelope = []gates.EnvelopeFacts{f}
+	st.reach(u, "compute", st.administers(u))
+	st.facts.Exit.Hinders = want.CPUMilli < u.Envelope.CPUMilli || want.MemoryBytes < u.Envelope.MemoryBytes ||
+		want.StorageBytes < u.Envelope.StorageBytes || want.Processes < u.Envelope.Processes
+	st.effect = func() {
+		u.Envelope = want
+		st.unitEntry(u, "scaled")
+		st.notice(u, "envelope of %s is now %d milli-cores, %d bytes memory, %d bytes storage, %d processes",
+			u.Label, want.CPUMilli, want.MemoryBytes, want.StorageBytes, want.Processes)
+	}
+	return nil
+}
+
+func (st *step) unitSuspend() error {
+	var b UnitReason
+	u := st.existing()
+	if !st.body(&b) || u == nil {
+		return nil
+	}
+	to, from := "suspended", "active"
+	if st.cmd.Action.Kind == KindUnitResume {
+		to, from = "active", "suspended"
+	}
+	if u.Status != from {
+		st.fail(nexus.CodeConflict, "unit "+u.Label, "see nexus imvu show "+u.Label, "is %s, not %s", u.Status, from)
+	}
+	st.reach(u, "compute", st.administers(u))
+	st.facts.Exit.Hinders = to == "suspended"
+	st.effect = func() {
+		u.Status = to
+		st.unitEntry(u, to)
+		st.notice(u, "%s is now %s: %s", u.Label, to, b.Reason)
+	}
+	return nil
+}
+
+func (st *step) probeRetire() error {
+	u := st.existing()
+	if u == nil {
+		return nil
+	}
+	if u.Kind != nexus.KindProbe {
+		st.fail(nexus.CodeConflict, "unit "+u.Label, "only probe units are retired", "is a %s", u.Kind)
+	}
+	st.reach(u, "compute", st.administers(u))
+	st.effect = func() {
+		u.Status = "retired"
+		u.Slice.GuaranteedBps = 0
+		for _, host := range sortedKeys(st.s.Routes) {
+			if st.s.Routes[host].Unit == u.ID {
+				delete(st.s.Routes, host)
+			}
+		}
+		for _, name := range sortedKeys(st.s.Domains) {
+			if st.s.Domains[name] == u.ID {
+				delete(st.s.Domains, name)
+			}
+		}
+		delete(st.s.Slugs, u.Slug)
+		st.unitEntry(u, "retired")
+	}
+	return nil
+}
+
+func (st *step) sliceSet() error {
+	var b SliceSet
+	u := st.existing()
+	if !st.body(&b) || u == nil {
+		return nil
+	}
+	want := SliceSpec{Class: b.Class, GuaranteedBps: b.GuaranteedBps, CeilingBps: b.CeilingBps, BudgetMicros: b.BudgetMicros, Index: st.index}
+	if want.BudgetMicros == 0 {
+		want.BudgetMicros = budgetMicros(b.Class)
+	}
+	f := st.s.sliceFacts(u, u.Slice, want, st.cmd.Evidence.CapacityBps, st.facts.Unit.ActorOwns)
+	f.OwnerApproved, f.NoticeQueued = st.facts.Unit.ActorOwns, true
+	st.facts.Slice = []gates.SliceFacts{f}
+	st.reach(u, "network", st.administers(u))
+	st.facts.Exit.Hinders = !st.facts.Unit.ActorOwns
+	st.effect = func() {
+		u.Slice = want
+		st.draft(u.ID, ledger.KindSlice, want)
+		st.notice(u, "slice of %s is now %s, %d bit/s guaranteed, %d bit/s ceiling", u.Label, want.Class, want.GuaranteedBps, want.CeilingBps)
+		st.events = append(st.events, nexus.Event{Type: "slice.set", Index: st.index, Unit: u.ID, MustDeliver: true})
+	}
+	return nil
+}
+
+// ParseBackend checks a backend: "http://127.0.0.1:PORT" (loopback only in this version) or "dir:/absolute/folder".
+func ParseBackend(s string) (addr, dir string, err error) {
+	bad := func(why string) (string, string, error) {
+		return "", "", nexus.Errf("route", nexus.CodeMalformed, fmt.Sprintf("backend %q", s), "http://127.0.0.1:PORT or dir:/absolute/folder", "%s", why)
+	}
+	if d, ok := strings.CutPrefix(s, "dir:"); ok {
+		if !filepath.IsAbs(d) || filepath.Clean(d) != d {
+			return bad("not a clean absolute folder")
+		}
+		return "", d, nil
+	}
+	u, perr := url.Parse(s)
+	if perr != nil || u.Scheme != "http" || u.Port() == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
+		return bad("not an address")
+	}
+	return u.Host, "", nil
+}
+
+func (st *step) routeSet() error {
+	var b RouteSet
+	u := st.existing()
+	if !st.body(&b) || u == nil {
+		return nil
+	}
+	host := strings.ToLower(b.Host)
+	old, exists := st.s.Routes[host]
+	drop := st.cmd.Action.Kind == KindRouteDrop
+	addr, dir, err := "", "", error(nil)
+	if drop {
+		if !exists {
+			st.fail(nexus.CodeNotFound, fmt.Sprintf("route %q", host), "list routes with nexus route list", "no such route")
+		}
+	} else if addr, dir, err = ParseBackend(b.Backend); err != nil {
+		st.fail(nexus.CodeMalformed, fmt.Sprintf("backend %q", b.Backend), "http://127.0.0.1:PORT or dir:/absolute/folder", "not a backend")
+	}
+	f := gates.RouteFacts{Host: host, HostUnit: st.s.Domains[host], Unit: u.ID, Exists: exists, PublicEntry: true,
+		Changes: exists && (drop || old.Backend != b.Backend), OwnerApproved: st.facts.Unit.ActorOwns,
+		LoopbackOnly: drop || dir != "" || strings.HasPrefix(addr, "127.") || strings.HasPrefix(addr, "[::1]")}
+	for _, h := range sortedKeys(st.s.Routes) {
+		if r := st.s.Routes[h]; !drop && r.Backend == b.Backend && r.Unit != u.ID {
+			f.BackendUnit, f.ForeignBackend = r.Unit, true
+		}
+	}
+	st.facts.Route = []gates.RouteFacts{f}
+	st.reach(u, "network", st.administers(u))
+	if f.ForeignBackend {
+		st.reach(st.s.Units[f.BackendUnit], "network", false)
+	}
+	st.facts.Exit.Hinders = !st.facts.Unit.ActorOwns
+	st.effect = func() {
+		r := Route{Host: host, Unit: u.ID, Backend: b.Backend, Index: st.index}
+		if drop {
+			delete(st.s.Routes, host)
+		} else {
+			st.s.Routes[host] = r
+		}
+		u.UpdatedIndex = st.index
+		st.draft(u.ID, ledger.KindRoute, r)
+		st.notice(u, "route %s of %s: backend %q", host, u.Label, r.Backend)
+		st.events = append(st.events, nexus.Event{Type: "route.set", Index: st.index, Unit: u.ID, MustDeliver: true})
+	}
+	return nil
+}
+
+func (st *step) domainClaim() error {
+	var b DomainClaim
+	u := st.existing()
+	if !st.body(&b) || u == nil {
+		return nil
+	}
+	name := strings.ToLower(b.Name)
+	bound, isBound := st.s.Domains[name]
+	st.facts.Domain = []gates.DomainFacts{{Name: name, Valid: ValidHost(name), Bound: isBound, BoundTo: bound, Claimant: u.ID,
+		Reserved: strings.HasSuffix(name, "."+st.s.BaseDomain) && !strings.HasSuffix(name, "."+u.Domain),
+		Proven:   strings.HasSuffix(name, "."+u.Domain)}}
+	st.reach(u, "network", st.administers(u))
+	st.effect = func() {
+		st.s.Domains[name] = u.ID
+		st.unitEntry(u, "domain "+name)
+	}
+	return nil
+}
+
+func (st *step) sourceRegister() error {
+	var b SourceRegister
+	if !st.body(&b) {
+		return nil
+	}
+	role := st.facts.Identity.Role
+	st.facts.Identity.MayIssue = role == gates.RoleOperator || role == gates.RolePlatform
+	old, exists := st.s.Sources[b.Name]
+	closing := st.cmd.Action.Kind == KindSourceClose
+	if err := ValidName(b.Name); err != nil {
+		st.fail(nexus.CodeMalformed, fmt.Sprintf("source %q", b.Name), "letters, digits, dots, hyphens, underscores", "not a name")
+	}
+	switch {
+	case closing && !exists:
+		st.fail(nexus.CodeNotFound, fmt.Sprintf("source %q", b.Name), "list sources with nexus revenue sources", "not registered")
+	case !closing && exists:
+		st.fail(nexus.CodeConflict, fmt.Sprintf("source %q", b.Name), "choose another name", "already registered")
+	case !closing && (b.Class < ClassMetered || b.Class > ClassAttested):
+		st.fail(nexus.CodeMalformed, fmt.Sprintf("class %d", b.Class), "metered, provider or attested", "no such class")
+	case !closing && b.Key.IsZero():
+		st.fail(nexus.CodeMalformed, "source key", "the Ed25519 key that will sign for the source", "missing")
+	}
+	st.effect = func() {
+		src := old
+		if closing {
+			src.Active = false
+		} else {
+			src = st.register(b)
+		}
+		st.draft(nexus.ID{}, ledger.KindSource, *src)
+	}
+	return nil
+}
+
+func (st *step) register(b SourceRegister) *Source {
+	src := &Source{Name: b.Name, Class: b.Class, Key: b.Key, Active: true, Index: st.index}
+	st.s.Sources[b.Name] = src
+	if _, known := st.s.Identities[b.Key]; !known {
+		st.s.putIdentity(&Identity{Key: b.Key, Name: "source-" + b.Name, Role: gates.RoleSource, IssuedMs: st.now, Index: st.index})
+	}
+	return src
+}
+
+func (st *step) nodeAdmit() error {
+	var b NodeAdmit
+	if !st.body(&b) {
+		return nil
+	}
+	st.facts.Identity.MayIssue = st.facts.Identity.Role == gates.RoleOperator
+	remove := st.cmd.Action.Kind == KindNodeRemove
+	if remove && (st.s.Nodes[b.Key] == nil || b.Key == st.cmd.Evidence.Node) {
+		st.fail(nexus.CodeConflict, "node "+b.Key.Short(), "list nodes with nexus cluster members", "not admitted, or the node that asks")
+	}
+	st.effect = func() {
+		n := &Node{Key: b.Key, Name: b.Name, Jurisdiction: b.Jurisdiction, Admitted: !remove, Index: st.index}
+		st.s.Nodes[b.Key] = n
+		if _, known := st.s.Identities[b.Key]; !known {
+			st.s.putIdentity(&Identity{Key: b.Key, Name: "node-" + b.Key.Short(), Role: gates.RoleNode, IssuedMs: st.now, Index: st.index})
+		}
+		st.draft(nexus.ID{}, ledger.KindNode, *n)
+		st.events = append(st.events, nexus.Event{Type: "cluster.admitted", Index: st.index, MustDeliver: true})
+	}
+	return nil
+}
+
+// byNode says that only a node, the platform or an operator may post this kind.
+func (st *step) byNode() {
+	role := st.facts.Identity.Role
+	st.facts.Identity.MayIssue = role == gates.RoleNode || role == gates.RolePlatform || role == gates.RoleOperator
+}
+
+func (st *step) reportPost() error {
+	var b ReportPost
+	if !st.body(&b) {
+		return nil
+	}
+	st.byNode()
+	st.effect = func() {
+		r := ReportEntry{Index: st.index, TimeMs: st.now, SHA256: b.SHA256, Verdict: b.Verdict, Name: b.Name}
+		st.s.Reports = append(st.s.Reports, r)
+		if over := len(st.s.Reports) - maxReports; over > 0 {
+			st.s.Reports = append([]ReportEntry(nil), st.s.Reports[over:]...)
+		}
+		st.draft(nexus.ID{}, ledger.KindReport, r)
+	}
+	return nil
+}
+
+func (st *step) auditFinding() error {
+	var b AuditFinding
+	if !st.body(&b) {
+		return nil
+	}
+	st.byNode()
+	st.effect = func() {
+		st.s.Counters.Findings++
+		st.draft(b.Unit, ledger.KindAudit, b)
+		st.events = append(st.events, nexus.Event{Type: "audit.finding", Index: st.index, Unit: b.Unit, MustDeliver: true})
+	}
+	return nil
+}
+
+func (st *step) refusalRollup() error {
+	var b RefusalRollup
+	if !st.body(&b) {
+		return nil
+	}
+	st.byNode()
+	st.effect = func() {
+		st.s.Counters.Unsigned += b.Count
+		st.draft(nexus.ID{}, ledger.KindRefusalRollup, b)
+	}
+	return nil
+}
+
+func (st *step) nodeStop() error {
+	st.byNode()
+	st.effect = func() {
+		st.draft(nexus.ID{}, ledger.KindNode, NodeAdmit{Key: st.cmd.Evidence.Node, Name: "stopped"})
+	}
+	return nil
+}
+
+func (st *step) ledgerEdit() error {
+	var b LedgerEdit
+	if !st.body(&b) {
+		return nil
+	}
+	st.facts.Audit.TouchesLog = true
+	st.facts.Platform.Denies = true
+	st.fail(nexus.CodeRefused, fmt.Sprintf("entry %d", b.Seq), "post a correcting entry", "entries are never changed")
+	return nil
+}

@@ -1,0 +1,342 @@
+package state
+
+import (
+	"fmt"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/gates"
+	"github.com/BobbyBlanco400/nexus-cos/ledger"
+)
+
+// maxSkewMs is how far an action's own time may lie ahead of the log's, in milliseconds.
+const maxSkewMs = 60_000
+
+// RecoveryWaitMs is the public wait before a recovery key's rotation may be completed: 72 h (SPEC section 3).
+const RecoveryWaitMs = 72 * 60 * 60 * 1000
+
+// Lookup reads a replicated key as of the last committed command, pending puts of the running batch included. It
+// returns nil when the key is absent. Any other failure halts the machine.
+type Lookup func(key []byte) ([]byte, error)
+
+// DecisionBody is the body of a decision entry: the 17 verdicts and, when the gates allowed but the state could not take
+// the effect (a name taken meanwhile), why.
+type DecisionBody struct {
+	Decision gates.Decision
+	Invalid  string     // reason; the action had no effect
+	Code     nexus.Code // of Invalid
+	Hint     string
+}
+
+// Outcome is everything one command leads to.
+type Outcome struct {
+	Repeated bool // nothing to store: the action had been applied before
+	Record   ledger.Record
+	Leaves   []nexus.Hash
+	Puts     []ledger.KV
+	Decision gates.Decision
+	Receipt  nexus.Receipt
+	Err      error // for the caller: invalid or conflicting; the record still stands
+	Events   []nexus.Event
+}
+
+// stepErr is how an effect says that the state cannot take the action.
+type stepErr = nexus.Error
+
+// step is one command on its way through the machine.
+type step struct {
+	s      *State
+	cmd    *Command
+	index  uint64
+	now    int64
+	facts  gates.Facts
+	look   Lookup
+	drafts []ledger.Draft // beside the decision
+	puts   []ledger.KV
+	events []nexus.Event
+	result []byte
+	// effect applies the change and adds drafts; set by prepare, run only when all gates allow. It cannot fail: whatever
+	// can go wrong is found by prepare and stands in invalid.
+	effect  func()
+	invalid *stepErr
+}
+
+// Apply applies one committed command. An error is a broken invariant or an unreadable store: the machine must stop.
+func (s *State) Apply(index, term uint64, data []byte, look Lookup) (*Outcome, error) {
+	var cmd Command
+	if err := nexus.Decode(data, &cmd); err != nil {
+		return nil, fmt.Errorf("command %d: %w", index, err)
+	}
+	if index <= s.Index {
+		return nil, fmt.Errorf("command %d after %d: the log runs backwards", index, s.Index)
+	}
+	digest := cmd.Action.Digest()
+	if out, err := s.repeated(index, &cmd.Action, digest, look); out != nil || err != nil {
+		return out, err
+	}
+	st := &step{s: s, cmd: &cmd, index: index, look: look, now: max(cmd.Evidence.NowMs, s.TimeMs+1)}
+	known, err := st.prepare(digest)
+	if err != nil {
+		return nil, err
+	}
+	if !known {
+		return nil, fmt.Errorf("command %d: action kind %q is not known to this version; start the version that wrote it",
+			index, cmd.Action.Kind)
+	}
+	return st.decide(term, data, digest), nil
+}
+
+// repeated answers an action whose id the actor has used before (DESIGN.md section 1, Refusals): the same digest gets the
+// stored decision's index again, another digest is a conflict. Neither changes the state.
+func (s *State) repeated(index uint64, a *nexus.Action, digest nexus.Hash, look Lookup) (*Outcome, error) {
+	v, err := look(ActionKey(a.Actor, a.ID))
+	if err != nil || v == nil {
+		return nil, err
+	}
+	var ref ActionRef
+	if err := nexus.Decode(v, &ref); err != nil {
+		return nil, err
+	}
+	if ref.Index >= index { // replay of a command whose own key is already stored
+		return nil, nil
+	}
+	out := &Outcome{Repeated: true, Receipt: ref.Receipt(a.ID)}
+	if ref.Digest != digest {
+		out.Err = nexus.Errf(a.Kind, nexus.CodeConflict, "action id "+a.ID.String(), "use a new id for a new action",
+			"this id was used at index %d for other content", ref.Index)
+	}
+	s.Index = index
+	return out, nil
+}
+
+// ActionRef is stored under ActionKey: where an action's decision stands and what it answered.
+type ActionRef struct {
+	Digest     nexus.Hash
+	Index      uint64
+	Allowed    bool
+	FirstEntry uint64
+	Entries    uint64
+	Gates      []uint8
+	Reason     string
+	Fix        string
+	Result     []byte
+	Leaf       nexus.Hash
+	Invalid    string
+	Code       nexus.Code
+	Hint       string
+}
+
+// Receipt gives the answer again, marked as repeated.
+func (r ActionRef) Receipt(id nexus.ID) nexus.Receipt {
+	out := nexus.Receipt{Action: id, Digest: r.Digest, Index: r.Index, Allowed: r.Allowed, Repeated: true, Reason: r.Reason,
+		Fix: r.Fix, FirstEntry: r.FirstEntry, Entries: r.Entries, Result: r.Result, Leaf: r.Leaf}
+	for _, g := range r.Gates {
+		out.Gates = append(out.Gates, int(g))
+	}
+	return out
+}
+
+// Err gives the error that the first application answered with.
+func (r ActionRef) Err(kind string) error {
+	if r.Invalid == "" {
+		return nil
+	}
+	return nexus.Errf(kind, r.Code, "action at index "+fmt.Sprint(r.Index), r.Hint, "%s", r.Invalid)
+}
+
+// ActionKey is the store key of an action's reference.
+func ActionKey(actor nexus.PublicKey, id nexus.ID) []byte {
+	k := append([]byte("x/a/"), actor[:]...)
+	return append(k, id[:]...)
+}
+
+// prepare verifies signatures, gathers the facts and finds the effect; false when the kind is unknown.
+func (st *step) prepare(digest nexus.Hash) (bool, error) {
+	a, e := &st.cmd.Action, &st.cmd.Evidence
+	s := st.s
+	st.facts = gates.Facts{Kind: a.Kind, NowMs: st.now}
+	if a.Kind == KindGenesis {
+		return true, st.genesis()
+	}
+	st.facts.Identity = s.identityFacts(a, st.now)
+	node, nodeKnown := s.Nodes[e.Node]
+	admitted := nodeKnown && node.Admitted && e.Digest == digest && e.Node.Verify(e.SigningBytes(), e.Signature)
+	role := st.facts.Identity.Role
+	acts := role == gates.RoleOperator || role == gates.RoleNode || role == gates.RolePlatform
+	st.facts.Platform = gates.PlatformFacts{Acts: acts || !admitted, Signed: st.facts.Identity.SignatureValid && admitted, Logged: true}
+	st.facts.Audit = gates.AuditFacts{Privileged: true, EntryPlanned: true, LogWritable: true}
+	if !a.Unit.IsZero() {
+		st.unitFacts(s.Units[a.Unit])
+	}
+	prepare, ok := preparers[a.Kind]
+	if !ok {
+		return false, nil
+	}
+	return true, prepare(st)
+}
+
+// preparers gather the facts and the effect of each kind. Same order as Kinds.
+var preparers = map[string]func(*step) error{
+	KindNodeAdmit:        (*step).nodeAdmit,
+	KindNodeRemove:       (*step).nodeAdmit,
+	KindIdentityIssue:    (*step).identityIssue,
+	KindIdentityRevoke:   (*step).identityRevoke,
+	KindIdentityRotate:   (*step).identityRotate,
+	KindIdentityRecover:  (*step).identityRecover,
+	KindIdentityComplete: (*step).identityComplete,
+	KindIdentityCancel:   (*step).identityCancel,
+	KindIMVUCreate:       (*step).unitCreate,
+	KindPlatformCreate:   (*step).unitCreate,
+	KindChannelCreate:    (*step).unitCreate,
+	KindProbeCreate:      (*step).unitCreate,
+	KindProbeRetire:      (*step).probeRetire,
+	KindUnitScale:        (*step).unitScale,
+	KindUnitSuspend:      (*step).unitSuspend,
+	KindUnitResume:       (*step).unitSuspend,
+	KindSliceSet:         (*step).sliceSet,
+	KindRouteSet:         (*step).routeSet,
+	KindRouteDrop:        (*step).routeSet,
+	KindDomainClaim:      (*step).domainClaim,
+	KindSourceRegister:   (*step).sourceRegister,
+	KindSourceClose:      (*step).sourceRegister,
+	KindRevenuePost:      (*step).revenuePost,
+	KindReportPost:       (*step).reportPost,
+	KindAuditFinding:     (*step).auditFinding,
+	KindRefusalRollup:    (*step).refusalRollup,
+	KindNodeStop:         (*step).nodeStop,
+	KindLedgerEdit:       (*step).ledgerEdit,
+}
+
+// Known reports whether an action kind is known to this version.
+func Known(kind string) bool {
+	_, ok := preparers[kind]
+	return ok || kind == KindGenesis
+}
+
+// Try gives the decision that a command would get now. Nothing changes: the effect is prepared and thrown away. The error
+// says what the state itself could not take though all gates allow.
+func (s *State) Try(cmd *Command, look Lookup) (gates.Decision, error) {
+	digest := cmd.Action.Digest()
+	st := &step{s: s, cmd: cmd, index: s.Index + 1, look: look, now: max(cmd.Evidence.NowMs, s.TimeMs+1)}
+	known, err := st.prepare(digest)
+	if err == nil && !known {
+		err = nexus.Errf("try", nexus.CodeMalformed, fmt.Sprintf("kind %q", cmd.Action.Kind), "see docs/reference/actions.md", "not known")
+	}
+	if err != nil {
+		return gates.Decision{}, err
+	}
+	a := &cmd.Action
+	d := s.chain.Decide(&st.facts, gates.DecisionInput{Action: a.ID, Digest: digest, Kind: a.Kind, Actor: a.Actor,
+		Unit: st.facts.Unit.ID, Index: st.index, TimeMs: st.now})
+	if d.Allow && st.invalid != nil {
+		return d, st.invalid
+	}
+	return d, nil
+}
+
+// decide runs the gates, the effect if they allow, and builds the record. Everything it changes in memory belongs to the
+// one transaction that the engine commits next; a crash before that leaves the command in the raft log, from which a
+// restart applies it again.
+func (st *step) decide(term uint64, data []byte, digest nexus.Hash) *Outcome {
+	s, a := st.s, &st.cmd.Action
+	d := s.chain.Decide(&st.facts, gates.DecisionInput{Action: a.ID, Digest: digest, Kind: a.Kind, Actor: a.Actor,
+		Unit: st.facts.Unit.ID, Index: st.index, TimeMs: st.now})
+	body := DecisionBody{Decision: d}
+	effective := d.Allow && st.invalid == nil
+	if d.Allow && st.invalid != nil {
+		body.Invalid, body.Code, body.Hint = st.invalid.Error(), st.invalid.Code, st.invalid.Hint
+	}
+	s.Index, s.TimeMs = st.index, st.now
+	if effective && st.effect != nil {
+		st.effect()
+	} else {
+		st.drafts, st.puts, st.events = nil, nil, nil
+	}
+	s.count(&d)
+	// The decision stands in the chain of the unit it is about, when that unit exists now.
+	chainUnit := st.facts.Unit.ID
+	if _, ok := s.Units[chainUnit]; !ok {
+		chainUnit = nexus.ID{}
+	}
+	drafts := append([]ledger.Draft{{Unit: chainUnit, Kind: ledger.KindDecision, Body: nexus.Encode(body)}}, st.drafts...)
+	first := s.Chain.Size()
+	entries, leaves := s.Chain.Append(st.index, st.now, st.cmd.Evidence.Salt, drafts)
+	out := &Outcome{Leaves: leaves, Decision: d, Events: st.events, Record: ledger.Record{Index: st.index, Term: term,
+		TimeMs: st.now, Salt: st.cmd.Evidence.Salt, Command: data, FirstSeq: first, Entries: entries, Root: s.Chain.Root()}}
+	st.finish(out, &body, effective)
+	return out
+}
+
+// finish makes the receipt, the look-up entry for retries and the events.
+func (st *step) finish(out *Outcome, body *DecisionBody, effective bool) {
+	a, d := &st.cmd.Action, &body.Decision
+	ref := ActionRef{Digest: d.Digest, Index: st.index, Allowed: d.Allow, FirstEntry: out.Record.FirstSeq,
+		Entries: uint64(len(out.Record.Entries)), Leaf: out.Leaves[0]}
+	if v, refused := d.FirstRefusal(); refused {
+		ref.Reason = fmt.Sprintf("gate %d %s: %s; required: %s", v.Gate, st.s.chain.Name(int(v.Gate)), v.Observed, v.Required)
+		ref.Fix = v.Fix
+		for _, g := range d.Refusing() {
+			ref.Gates = append(ref.Gates, uint8(g))
+		}
+	} else if effective {
+		ref.Result = st.result
+	} else {
+		ref.Invalid, ref.Code, ref.Hint = body.Invalid, body.Code, body.Hint
+		out.Err = st.invalid
+	}
+	out.Puts = append(st.puts, ledger.KV{Key: ActionKey(a.Actor, a.ID), Value: nexus.Encode(ref)})
+	out.Receipt = ref.Receipt(a.ID)
+	out.Receipt.Repeated = false
+	kind := "gate.allowed"
+	if !d.Allow {
+		kind = "gate.denied"
+	}
+	out.Events = append(out.Events, nexus.Event{Type: kind, Index: st.index, Unit: d.Unit, MustDeliver: !d.Allow})
+}
+
+func (s *State) count(d *gates.Decision) {
+	s.Counters.Decisions++
+	if !d.Allow {
+		s.Counters.Refused++
+	}
+	for i, v := range d.Verdicts {
+		g := &s.Gates[i]
+		if v.Allow {
+			g.Allowed++
+			continue
+		}
+		g.Denied++
+		g.LastDeniedMs, g.LastReason = d.TimeMs, v.Observed
+	}
+}
+
+// draft adds an entry to the unit's chain.
+func (st *step) draft(unit nexus.ID, kind ledger.EntryKind, body any, postings ...ledger.Posting) {
+	st.drafts = append(st.drafts, ledger.Draft{Unit: unit, Kind: kind, Body: nexus.Encode(body), Postings: postings})
+}
+
+// notice records a must-deliver message to a unit's owner.
+func (st *step) notice(u *Unit, format string, args ...any) {
+	n := Notice{Index: st.index, TimeMs: st.now, Unit: u.ID, To: u.Owner, Text: fmt.Sprintf(format, args...)}
+	st.s.Notices = append(st.s.Notices, n)
+	if over := len(st.s.Notices) - maxNotices; over > 0 {
+		st.s.Notices = append([]Notice(nil), st.s.Notices[over:]...)
+	}
+	st.draft(u.ID, ledger.KindNotice, n)
+	st.events = append(st.events, nexus.Event{Type: "notice.sent", Index: st.index, Unit: u.ID, MustDeliver: true})
+}
+
+// fail records why the state cannot take the action; the first reason stands.
+func (st *step) fail(code nexus.Code, subject, hint, format string, args ...any) {
+	if st.invalid == nil {
+		st.invalid = nexus.Errf(st.cmd.Action.Kind, code, subject, hint, format, args...)
+	}
+}
+
+// body decodes the action's body; a malformed one is refused, not applied.
+func (st *step) body(v any) bool {
+	if err := nexus.Decode(st.cmd.Action.Body, v); err != nil {
+		st.fail(nexus.CodeMalformed, "body", "build the action with the nexus command or the API", "%v", err)
+		return false
+	}
+	return true
+}

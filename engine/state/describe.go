@@ -1,0 +1,73 @@
+package state
+
+import (
+	"encoding/json"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/ledger"
+)
+
+// DescribeBody decodes an entry's body by its kind for people and JSON; nil when this version does not know the kind. A
+// decision's facts stay out: `gates explain` shows them.
+func DescribeBody(kind ledger.EntryKind, body []byte) any {
+	read := func(v any) any {
+		if nexus.Decode(body, v) != nil {
+			return nil
+		}
+		return v
+	}
+	switch kind {
+	case ledger.KindGenesis:
+		return read(&GenesisBody{})
+	case ledger.KindDecision:
+		var b DecisionBody
+		if nexus.Decode(body, &b) != nil {
+			return nil
+		}
+		b.Decision.Facts = nil
+		return b
+	case ledger.KindRevenue, ledger.KindRefund:
+		var b ledger.RevenueBody
+		if nexus.Decode(body, &b) != nil {
+			return nil
+		}
+		return struct {
+			ledger.RevenueBody
+			Memo json.RawMessage
+		}{b, memoJSON(b.Memo)}
+	case ledger.KindUnit:
+		return read(&ledger.UnitBody{})
+	case ledger.KindIdentity:
+		return read(&IdentityEntry{})
+	case ledger.KindSource:
+		return read(&Source{})
+	case ledger.KindReport:
+		return read(&ReportEntry{})
+	case ledger.KindRefusalRollup:
+		return read(&RefusalRollup{})
+	case ledger.KindAudit:
+		return read(&AuditFinding{})
+	case ledger.KindSlice:
+		return read(&SliceSpec{})
+	case ledger.KindRoute:
+		return read(&Route{})
+	case ledger.KindNotice:
+		return read(&Notice{})
+	}
+	return nil
+}
+
+// memoJSON shows a memo as the JSON it was given as, or as a JSON string.
+func memoJSON(memo []byte) json.RawMessage {
+	if len(memo) == 0 {
+		return nil
+	}
+	if json.Valid(memo) {
+		return memo
+	}
+	b, err := json.Marshal(string(memo))
+	if err != nil {
+		return nil
+	}
+	return b
+}

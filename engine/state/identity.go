@@ -1,0 +1,189 @@
+package state
+
+import (
+	"fmt"
+	"strings"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/gates"
+	"github.com/BobbyBlanco400/nexus-cos/ledger"
+)
+
+// IdentityEntry is the body of an identity entry in the ledger.
+type IdentityEntry struct {
+	Verb   string // "issued", "revoked", "rotated", "recovery-asked", "recovery-cancelled", "recovered"
+	Key    nexus.PublicKey
+	Name   string
+	Role   uint8
+	Other  nexus.PublicKey // successor or recovery key
+	DueMs  int64
+	Reason string
+}
+
+// ValidName checks a display name of an identity, source or node: 1 to 64 printable bytes, no spaces at the ends.
+func ValidName(name string) error {
+	bad := func(why string) error {
+		return nexus.Errf("name", nexus.CodeMalformed, fmt.Sprintf("name %q", name),
+			"1 to 64 letters, digits, dots, hyphens or underscores", "%s", why)
+	}
+	if name == "" || len(name) > 64 {
+		return bad("length out of range")
+	}
+	for _, r := range name {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-@", r)) {
+			return bad(fmt.Sprintf("character %q", r))
+		}
+	}
+	return nil
+}
+
+func (st *step) identityIssue() error {
+	var b IdentityIssue
+	if !st.body(&b) {
+		return nil
+	}
+	role := gates.Role(b.Role)
+	st.facts.Identity.Known = st.facts.Identity.Known || b.Key == st.cmd.Action.Actor
+	operator := st.facts.Identity.Role == gates.RoleOperator
+	st.facts.Identity.MayIssue = operator || role == gates.RoleCreator && b.Key == st.cmd.Action.Actor
+	st.checkIssue(b.Name, b.Key)
+	if role != gates.RoleCreator && role != gates.RoleOperator {
+		st.fail(nexus.CodeMalformed, fmt.Sprintf("role %d", b.Role), "creator or operator", "not a role that can be issued")
+	}
+	st.effect = func() { st.issue(b.Name, b.Key, b.Recovery, role) }
+	return nil
+}
+
+func (st *step) checkIssue(name string, key nexus.PublicKey) {
+	if err := ValidName(name); err != nil {
+		st.fail(nexus.CodeMalformed, fmt.Sprintf("identity name %q", name), "letters, digits, dots, hyphens, underscores", "%v", err)
+	}
+	if _, taken := st.s.Names[name]; taken {
+		st.fail(nexus.CodeConflict, fmt.Sprintf("identity name %q", name), "choose another name", "taken")
+	}
+	if key.IsZero() {
+		st.fail(nexus.CodeMalformed, "identity key", "an Ed25519 public key", "missing")
+	}
+	if old, ok := st.s.Identities[key]; ok {
+		st.fail(nexus.CodeConflict, "identity key "+key.Short(), "use a new key", "already registered as %q", old.Name)
+	}
+}
+
+func (st *step) issue(name string, key, recovery nexus.PublicKey, role gates.Role) {
+	st.s.putIdentity(&Identity{Key: key, Name: name, Role: role, Recovery: recovery, IssuedMs: st.now, Index: st.index})
+	st.draft(nexus.ID{}, ledger.KindIdentity, IdentityEntry{Verb: "issued", Key: key, Name: name, Role: uint8(role), Other: recovery})
+	st.events = append(st.events, nexus.Event{Type: "identity.issued", Index: st.index, MustDeliver: true})
+}
+
+// change decodes the body and finds the identity that it is about.
+func (st *step) change() (IdentityChange, *Identity) {
+	var b IdentityChange
+	if !st.body(&b) {
+		return b, nil
+	}
+	id := st.s.Identities[b.Old]
+	if id == nil {
+		st.fail(nexus.CodeNotFound, "identity "+b.Old.Short(), "list identities with nexus identity list", "not registered")
+	} else if id.Revoked {
+		st.fail(nexus.CodeConflict, fmt.Sprintf("identity %q", id.Name), "", "already revoked")
+	}
+	return b, id
+}
+
+func (st *step) identityRevoke() error {
+	b, id := st.change()
+	actor := st.cmd.Action.Actor
+	st.facts.Identity.MayIssue = id != nil && (actor == b.Old || st.facts.Identity.Role == gates.RoleOperator)
+	if id != nil && (id.Role == gates.RolePlatform || id.Role == gates.RoleNode) {
+		st.fail(nexus.CodeConflict, fmt.Sprintf("identity %q", id.Name), "remove the node instead", "platform and node keys are not revoked this way")
+	}
+	st.effect = func() {
+		id.Revoked, id.RevokedMs = true, st.now
+		delete(st.s.Names, id.Name)
+		st.draft(nexus.ID{}, ledger.KindIdentity, IdentityEntry{Verb: "revoked", Key: id.Key, Name: id.Name, Reason: b.Reason})
+		st.events = append(st.events, nexus.Event{Type: "identity.revoked", Index: st.index, MustDeliver: true})
+	}
+	return nil
+}
+
+func (st *step) identityRotate() error {
+	b, id := st.change()
+	st.facts.Identity.MayIssue = id != nil && st.cmd.Action.Actor == b.Old
+	st.checkSuccessor(b.New)
+	st.effect = func() { st.succeed(id, b.New, "rotated") }
+	return nil
+}
+
+func (st *step) checkSuccessor(key nexus.PublicKey) {
+	if key.IsZero() {
+		st.fail(nexus.CodeMalformed, "new key", "an Ed25519 public key", "missing")
+	}
+	if _, ok := st.s.Identities[key]; ok {
+		st.fail(nexus.CodeConflict, "new key "+key.Short(), "use a new key", "already registered")
+	}
+}
+
+// succeed moves name, role and units from one key to its successor. Recovery and rotation never move money: accounts
+// belong to units, and earlier revenue stays where it is.
+func (st *step) succeed(id *Identity, key nexus.PublicKey, verb string) {
+	s := st.s
+	next := &Identity{Key: key, Name: id.Name, Role: id.Role, Recovery: id.Recovery, IssuedMs: st.now, Index: st.index}
+	id.Revoked, id.RevokedMs, id.Successor, id.PendingKey, id.PendingMs = true, st.now, key, nexus.PublicKey{}, 0
+	s.putIdentity(next)
+	for _, u := range s.SortedUnits() {
+		if u.Owner == id.Key {
+			u.Owner = key
+		}
+	}
+	for _, name := range sortedKeys(s.Sources) {
+		if src := s.Sources[name]; src.Key == id.Key {
+			src.Key = key
+		}
+	}
+	st.draft(nexus.ID{}, ledger.KindIdentity, IdentityEntry{Verb: verb, Key: id.Key, Name: id.Name, Other: key})
+	st.events = append(st.events, nexus.Event{Type: "identity." + verb, Index: st.index, MustDeliver: true})
+}
+
+func (st *step) identityRecover() error {
+	b, id := st.change()
+	actor := st.cmd.Action.Actor
+	byRecovery := id != nil && !id.Recovery.IsZero() && id.Recovery == actor
+	// The recovery key is not an identity of its own; being registered with one makes it known for this act only.
+	st.facts.Identity.Known = st.facts.Identity.Known || byRecovery
+	st.facts.Identity.MayIssue = byRecovery
+	st.checkSuccessor(b.New)
+	st.effect = func() {
+		id.PendingKey, id.PendingMs = b.New, st.now+RecoveryWaitMs
+		st.draft(nexus.ID{}, ledger.KindIdentity, IdentityEntry{Verb: "recovery-asked", Key: id.Key, Name: id.Name, Other: b.New, DueMs: id.PendingMs})
+		st.events = append(st.events, nexus.Event{Type: "identity.recovery-asked", Index: st.index, MustDeliver: true})
+	}
+	return nil
+}
+
+func (st *step) identityComplete() error {
+	b, id := st.change()
+	actor := st.cmd.Action.Actor
+	pending := id != nil && !id.PendingKey.IsZero() && id.PendingKey == b.New
+	may := pending && (actor == b.New || actor == id.Recovery)
+	st.facts.Identity.Known = st.facts.Identity.Known || may
+	st.facts.Identity.MayIssue = may
+	if pending && st.now < id.PendingMs {
+		st.fail(nexus.CodeConflict, fmt.Sprintf("identity %q", id.Name), "wait, or cancel with the old key",
+			"the public wait ends in %d minutes", (id.PendingMs-st.now)/60_000)
+	}
+	st.effect = func() { st.succeed(id, b.New, "recovered") }
+	return nil
+}
+
+func (st *step) identityCancel() error {
+	b, id := st.change()
+	st.facts.Identity.MayIssue = id != nil && st.cmd.Action.Actor == b.Old
+	if id != nil && id.PendingKey.IsZero() {
+		st.fail(nexus.CodeConflict, fmt.Sprintf("identity %q", id.Name), "", "no recovery is pending")
+	}
+	st.effect = func() {
+		id.PendingKey, id.PendingMs = nexus.PublicKey{}, 0
+		st.draft(nexus.ID{}, ledger.KindIdentity, IdentityEntry{Verb: "recovery-cancelled", Key: id.Key, Name: id.Name})
+	}
+	return nil
+}

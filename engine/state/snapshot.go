@@ -1,0 +1,145 @@
+package state
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"sort"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/gates"
+	"github.com/BobbyBlanco400/nexus-cos/ledger"
+)
+
+// picture is the canonical form of a State: every list sorted, nothing derived.
+type picture struct {
+	Version      uint8
+	Cluster      nexus.ID
+	Profile      string
+	BaseDomain   string
+	Constitution nexus.Hash
+	GateSet      nexus.Hash
+	Platform     nexus.PublicKey
+	Index        uint64
+	TimeMs       int64
+	Counters     Counters
+	Chain        ledger.ChainState
+	Identities   []Identity
+	Units        []Unit
+	Domains      []Domain
+	Routes       []Route
+	Sources      []Source
+	Accounts     []Account
+	Clearing     []Clearing
+	Gates        []GateCount
+	Nodes        []Node
+	Reports      []ReportEntry
+	Notices      []Notice
+}
+
+// Snapshot gives the canonical bytes of the whole state. Restore of them continues exactly where this state stands.
+func (s *State) Snapshot() []byte {
+	p := picture{Version: 1, Cluster: s.Cluster, Profile: s.Profile, BaseDomain: s.BaseDomain, Constitution: s.Constitution,
+		GateSet: s.GateSet, Platform: s.Platform, Index: s.Index, TimeMs: s.TimeMs, Counters: s.Counters,
+		Chain: s.Chain.Snapshot(), Gates: s.Gates[:], Reports: s.Reports, Notices: s.Notices}
+	for _, k := range sortedPublic(s.Identities) {
+		p.Identities = append(p.Identities, *s.Identities[k])
+	}
+	for _, u := range s.SortedUnits() {
+		p.Units = append(p.Units, *u)
+	}
+	for _, n := range sortedKeys(s.Domains) {
+		p.Domains = append(p.Domains, Domain{n, s.Domains[n]})
+	}
+	for _, h := range sortedKeys(s.Routes) {
+		p.Routes = append(p.Routes, s.Routes[h])
+	}
+	for _, n := range sortedKeys(s.Sources) {
+		p.Sources = append(p.Sources, *s.Sources[n])
+	}
+	for _, a := range s.SortedAccounts() {
+		p.Accounts = append(p.Accounts, *a)
+	}
+	for k, v := range s.Clearing {
+		p.Clearing = append(p.Clearing, Clearing{k.Source, k.Currency, v})
+	}
+	sort.Slice(p.Clearing, func(i, j int) bool {
+		a, b := p.Clearing[i], p.Clearing[j]
+		return a.Source < b.Source || a.Source == b.Source && a.Currency < b.Currency
+	})
+	for _, k := range sortedPublic(s.Nodes) {
+		p.Nodes = append(p.Nodes, *s.Nodes[k])
+	}
+	return nexus.Encode(p)
+}
+
+// Hash is the SHA-256 of Snapshot: equal on all replicas at one index.
+func (s *State) Hash() nexus.Hash { return sha256.Sum256(s.Snapshot()) }
+
+// Restore rebuilds a state from Snapshot's bytes.
+func Restore(chain *gates.Chain, b []byte) (*State, error) {
+	var p picture
+	if err := nexus.Decode(b, &p); err != nil {
+		return nil, nexus.Errf("restore state", nexus.CodeCorrupt, "snapshot", "run nexus ledger verify --offline", "%v", err)
+	}
+	if p.Version != 1 || len(p.Gates) != gates.Count {
+		return nil, nexus.Errf("restore state", nexus.CodeUnfit, "snapshot", "start the version that wrote this data",
+			"version %d with %d gates", p.Version, len(p.Gates))
+	}
+	c, err := ledger.RestoreChain(p.Chain)
+	if err != nil {
+		return nil, err
+	}
+	s := New(chain)
+	s.Cluster, s.Profile, s.BaseDomain, s.Constitution = p.Cluster, p.Profile, p.BaseDomain, p.Constitution
+	s.GateSet, s.Platform, s.Index, s.TimeMs, s.Counters, s.Chain = p.GateSet, p.Platform, p.Index, p.TimeMs, p.Counters, c
+	copy(s.Gates[:], p.Gates)
+	s.Reports, s.Notices = p.Reports, p.Notices
+	for i := range p.Identities {
+		s.putIdentity(&p.Identities[i])
+	}
+	for i := range p.Units {
+		s.putUnit(&p.Units[i])
+	}
+	for _, d := range p.Domains {
+		s.Domains[d.Name] = d.Unit
+	}
+	for _, r := range p.Routes {
+		s.Routes[r.Host] = r
+	}
+	for i := range p.Sources {
+		s.Sources[p.Sources[i].Name] = &p.Sources[i]
+	}
+	for i := range p.Accounts {
+		a := &p.Accounts[i]
+		s.Accounts[AccountKey{a.Unit, a.Currency}] = a
+	}
+	for _, c := range p.Clearing {
+		s.Clearing[ClearingKey{c.Source, c.Currency}] = c.Minor
+	}
+	for i := range p.Nodes {
+		s.Nodes[p.Nodes[i].Key] = &p.Nodes[i]
+	}
+	return s, nil
+}
+
+func (s *State) putIdentity(id *Identity) {
+	s.Identities[id.Key] = id
+	if id.Name != "" && !id.Revoked {
+		s.Names[id.Name] = id.Key
+	}
+}
+
+func (s *State) putUnit(u *Unit) {
+	s.Units[u.ID] = u
+	s.Labels[u.Label] = u.ID
+	s.Slugs[u.Slug] = u.ID
+}
+
+func sortedPublic[V any](m map[nexus.PublicKey]V) []nexus.PublicKey {
+	out := make([]nexus.PublicKey, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	sort.Slice(out, func(i, j int) bool { return bytes.Compare(out[i][:], out[j][:]) < 0 })
+	return out
+}
