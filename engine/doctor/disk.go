@@ -2,15 +2,11 @@ package doctor
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	stdslices "slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -19,8 +15,6 @@ import (
 
 // SocketPathMax is the longest path of a unix socket in bytes: sun_path has 108 and ends in a zero byte.
 const SocketPathMax = 107
-
-const socketName = "nexus.sock"
 
 // nearest gives the directory itself, or its nearest ancestor that exists: what the checks of a data directory that is
 // not made yet can be done on.
@@ -232,38 +226,16 @@ func checkFreeInodes(_ context.Context, o *Options) Check {
 		"delete small files or choose another disk with --data-dir", detail)
 }
 
-// SocketPath gives the path of the node's local socket (CLI.md): in the data directory, or, when that path passes 107
-// bytes, in the runtime directory under a name made from the data directory's. CodeUnfit is not its matter: ok is false
-// when neither fits.
-func SocketPath(dataDir, runtimeDir string) (path string, ok bool) {
-	path = filepath.Join(dataDir, socketName)
-	if len(path) <= SocketPathMax {
-		return path, true
-	}
-	if runtimeDir == "" {
-		return path, false
-	}
-	sum := sha256.Sum256([]byte(filepath.Clean(dataDir)))
-	path = filepath.Join(runtimeDir, "nexus-"+hex.EncodeToString(sum[:8])+".sock")
-	return path, len(path) <= SocketPathMax
-}
-
+// checkSocketPath judges the path that the caller chose for the node's local socket (CLI.md: in the data directory, or
+// in the runtime directory when that path would be too long).
 func checkSocketPath(_ context.Context, o *Options) Check {
-	path, ok := SocketPath(o.DataDir, o.RuntimeDir)
+	path := o.SocketPath
 	c := passed("%s", path)
-	switch {
-	case !ok:
-		c = failed("use a shorter --data-dir, or set XDG_RUNTIME_DIR", "%s: too long for a unix socket", path)
-	case !strings.HasPrefix(path, o.DataDir):
-		info, err := os.Stat(o.RuntimeDir)
-		if err == nil && !info.IsDir() {
-			err = errors.New("not a directory")
-		}
-		if err == nil {
-			err = tryDir(o.RuntimeDir)
-		}
-		if err != nil {
-			c = failed("use a shorter --data-dir, or set XDG_RUNTIME_DIR to a directory of yours", "%s: %v", o.RuntimeDir, err)
+	if len(path) > SocketPathMax {
+		c = failed("use a shorter --data-dir, or set XDG_RUNTIME_DIR to a short path", "%s: too long for a unix socket", path)
+	} else if dir := filepath.Dir(path); dir != filepath.Clean(o.DataDir) {
+		if err := tryDir(dir); err != nil {
+			c = failed("use a shorter --data-dir, or set XDG_RUNTIME_DIR to a directory of yours", "%v", err)
 		}
 	}
 	return measured(c, float64(len(path)), SocketPathMax, "bytes")

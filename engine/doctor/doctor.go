@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"syscall"
@@ -27,7 +28,7 @@ type Address struct {
 // Options says what to examine. A zero limit takes the default written beside it.
 type Options struct {
 	DataDir    string    // need not exist yet
-	RuntimeDir string    // where the socket goes when its path in DataDir is too long; may be empty
+	SocketPath string    // of the node's local socket; empty: nexus.sock in DataDir
 	Addresses  []Address // of every configured listener
 	NodePID    int       // a running node of this data directory: ports that it holds are not taken; 0: none
 	BuildTime  time.Time // no clock may stand before it; zero: the commit time in the binary, else a fixed day
@@ -162,6 +163,7 @@ func (o *Options) setDefaults() {
 	if o.host == nil {
 		o.host = realHost()
 	}
+	setDefault(&o.SocketPath, filepath.Join(o.DataDir, "nexus.sock"))
 	setDefault(&o.MinFreeBytes, 1<<30)
 	setDefault(&o.MinFreeInodes, 10_000)
 	setDefault(&o.MaxFsync, 50*time.Millisecond)
