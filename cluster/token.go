@@ -93,7 +93,8 @@ func (t Token) Verify(now time.Time) error {
 	}
 	if expires := time.UnixMilli(t.ExpiresMs); !now.Before(expires) {
 		return tokenErr(nexus.CodeRefused, "token of cluster "+t.Cluster.String(),
-			"ask for a new one with nexus cluster invite", "expired at %s, it is %s", expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+			"ask for a new one with nexus cluster invite",
+			"expired at %s, it is %s", expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

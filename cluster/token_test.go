@@ -69,7 +69,8 @@ func TestTokenRefusals(t *testing.T) {
 	}
 	line := EncodeToken(good)
 	for _, bad := range []string{"", "x", TokenPrefix, line[:len(line)-3], line + "AAAA",
-		strings.Replace(line, "-1:", "-2:", 1), line[:30] + "\n" + line[30:], TokenPrefix + strings.Repeat("A", MaxTokenBytes)} {
+		strings.Replace(line, "-1:", "-2:", 1), line[:30] + "\n" + line[30:],
+		TokenPrefix + strings.Repeat("A", MaxTokenBytes)} {
 		if _, err := ParseToken(bad); nexus.CodeOf(err) != nexus.CodeMalformed {
 			t.Errorf("%.40q: %v", bad, err)
 		}

@@ -309,7 +309,8 @@ func TestCloseAnswersEveryProposal(t *testing.T) {
 func TestConfigAndProposalLimits(t *testing.T) {
 	t.Parallel()
 	for _, c := range []Config{{}, {Dir: "x"}, {Dir: "x", NodeID: "n", SegmentSize: 1},
-		{Dir: "x", NodeID: "n", MaxInFlight: -1}, {Dir: "x", NodeID: "n", SnapshotInterval: 1}, {Dir: "x", NodeID: "n", LogStoreTimeout: -1}} {
+		{Dir: "x", NodeID: "n", MaxInFlight: -1},
+		{Dir: "x", NodeID: "n", SnapshotInterval: 1}, {Dir: "x", NodeID: "n", LogStoreTimeout: -1}} {
 		if _, err := Open(c, &fileMachine{}); nexus.CodeOf(err) != nexus.CodeUsage {
 			t.Errorf("config %+v: %v", c, err)
 		}

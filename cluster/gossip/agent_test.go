@@ -245,7 +245,9 @@ func TestCheckpointsSpread(t *testing.T) {
 	t.Parallel()
 	m := newTeam(t)
 	a, b := m.join(1, nil), m.join(2, nil)
-	eventually(t, 10*time.Second, "both are there", func() bool { return a.Members().Alive() == 2 && b.Members().Alive() == 2 })
+	eventually(t, 10*time.Second, "both are there", func() bool {
+		return a.Members().Alive() == 2 && b.Members().Alive() == 2
+	})
 	want := cluster.Checkpoint{Origin: "nexus.example/log", Size: 1 << 40, Root: nexus.Hash{1, 2}}
 	if err := a.Announce(want); err != nil {
 		t.Fatal(err)
@@ -293,8 +295,8 @@ func TestConfigLimits(t *testing.T) {
 	for name, change := range map[string]func(*Config){
 		"cluster": func(c *Config) { c.Cluster = nexus.ID{} }, "key": func(c *Config) { c.Key = nexus.PublicKey{} },
 		"gossip key": func(c *Config) { c.GossipKey = [32]byte{} },
-		"label": func(c *Config) { c.Label = strings.Repeat("x", 41) },
-		"profile": func(c *Config) { c.Profile = "wan" }, "address": func(c *Config) { c.BindAddr = "here" },
+		"label":      func(c *Config) { c.Label = strings.Repeat("x", 41) },
+		"profile":    func(c *Config) { c.Profile = "wan" }, "address": func(c *Config) { c.BindAddr = "here" },
 		"port": func(c *Config) { c.BindAddr = "127.0.0.1:99999" }, "sync": func(c *Config) { c.SyncInterval = 1 },
 		"buffer": func(c *Config) { c.EventBuffer = -1 }, "api": func(c *Config) { c.APIAddr = strings.Repeat("x", 65) },
 	} {
