@@ -65,7 +65,7 @@ func checkText(field, value string, limitBytes int) error {
 // parseTime reads an RFC 3339 time. Fractions of a millisecond are cut off.
 func parseTime(s string) (int64, error) {
 	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
+	if err != nil || t.UTC().Year() < 1 || t.UTC().Year() > 9999 {
 		return 0, fieldError(fmt.Sprintf("time %q", s), "RFC 3339 such as 2026-01-31T12:00:00Z", "not a time")
 	}
 	return t.UnixMilli(), nil
