@@ -1,0 +1,89 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Close stops accepting, lets requests and streams finish for at most drain, cuts what is left, and returns when no
+// goroutine of the gateway runs any more. Closing twice is harmless. The error says that something had to be cut.
+func (g *Gateway) Close(drain time.Duration) error {
+	g.mu.Lock()
+	if g.closing {
+		g.mu.Unlock()
+		return nil
+	}
+	g.closing = true
+	started, responder := g.started, g.responder
+	states := make([]*sliceState, 0, len(g.states))
+	for _, st := range g.states {
+		states = append(states, st)
+	}
+	g.mu.Unlock()
+
+	var err error
+	if started {
+		err = g.drain(drain)
+	}
+	g.scheduler.Close()
+	for _, st := range states {
+		st.gate.Close()
+	}
+	cut := g.cutAll()
+	g.serveLoops.Wait()
+	g.handlers.Wait()
+	for _, st := range states {
+		st.transport.CloseIdleConnections()
+	}
+	if responder != nil {
+		err = errors.Join(err, responder.close())
+	}
+	if cut > 0 {
+		g.log.Info("connections cut at stop", "count", cut)
+	}
+	return err
+}
+
+// drain waits for requests (which net/http knows) and upgraded streams (which only we know) at the same time.
+func (g *Gateway) drain(limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	g.mu.Lock()
+	g.drained = make(chan struct{})
+	drained := g.drained
+	if len(g.conns) == 0 {
+		close(g.drained)
+		g.drained = nil
+	}
+	g.mu.Unlock()
+	err := g.server.Shutdown(ctx)
+	if err == nil {
+		select {
+		case <-drained:
+			return nil
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	// The time is over: net/http closes what it knows, cutAll the rest. Its error would repeat the same closings.
+	_ = g.server.Close()
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
+// cutAll closes every connection that is still open and returns their number.
+func (g *Gateway) cutAll() int {
+	g.mu.Lock()
+	left := make([]*conn, 0, len(g.conns))
+	for c := range g.conns {
+		left = append(left, c)
+	}
+	g.mu.Unlock()
+	for _, c := range left {
+		_ = c.Close() // the socket goes away either way
+	}
+	return len(left)
+}

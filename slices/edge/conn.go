@@ -1,0 +1,317 @@
+package edge
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/BobbyBlanco400/nexus-cos/slices/shape"
+)
+
+// conn is one client's connection, below TLS and HTTP. Once it is bound to a slice, its bytes are scheduled and counted
+// there, and a new request is read only when the slice has a free place: unread bytes fill the kernel's buffers and
+// stall the sender before we spend CPU on parsing (DESIGN section 5).
+type conn struct {
+	net.Conn
+	gateway *Gateway
+	raw     syscall.RawConn
+	once    sync.Once
+
+	bound    atomic.Pointer[sliceState]
+	place    atomic.Bool  // holds a place in the slice's gate, taken by reading, not yet used by a request
+	active   atomic.Bool  // net/http has a request in hand
+	http2    atomic.Bool  // requests share the connection, so active says nothing about the next one
+	working  atomic.Int32 // requests inside the gate
+	served   atomic.Bool  // has carried a request
+	upgraded atomic.Bool  // a WebSocket or other stream that is nobody's request any more
+	probe    atomic.Bool  // carries probes only: scheduled like all, not counted as the unit's traffic
+
+	firstByteNs atomic.Int64 // when the present request's first byte was read, Unix nanoseconds
+	lastWriteNs atomic.Int64
+	pending     atomic.Pointer[exchange] // answered, last byte perhaps not yet written (HTTP/1.1)
+
+	readDeadline, writeDeadline deadline
+
+	mu            sync.Mutex
+	writeUntil    time.Time // what the user of the connection set
+	writeUntilSet time.Time // what the socket has
+	counted       bool      // counts as a session of bound
+	shut          bool
+}
+
+// bindResult says what became of an attempt to give a connection to a slice.
+type bindResult int
+
+const (
+	bindOK bindResult = iota
+	bindOther
+	bindFull
+)
+
+// bind gives the connection to a slice for ever. A probe's connection does not count as a session.
+func (c *conn) bind(s *sliceState, probe bool) bindResult {
+	if old := c.bound.Load(); old != nil {
+		if old == s {
+			return bindOK
+		}
+		return bindOther
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// Two first requests of one HTTP/2 connection may come at the same moment; the first one wins.
+	if old := c.bound.Load(); old != nil && old != s {
+		return bindOther
+	} else if old == s {
+		return bindOK
+	}
+	if !probe && !c.shut {
+		if s.counters.Sessions.Add(1) > s.sessionsMax.Load() {
+			s.counters.Sessions.Add(-1)
+			return bindFull
+		}
+		c.counted = true
+	}
+	c.probe.Store(probe)
+	c.bound.Store(s)
+	return bindOK
+}
+
+// becomeProbe takes a connection that turned out to be the prober's out of the unit's figures.
+func (c *conn) becomeProbe() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.probe.Store(true)
+	if c.counted {
+		c.counted = false
+		c.bound.Load().counters.Sessions.Add(-1)
+	}
+}
+
+// enter marks one request as inside the gate. A reader that waits for a turn must go on without one now: the request's
+// body or its window updates come through it.
+func (c *conn) enter() {
+	c.working.Add(1)
+	if c.http2.Load() {
+		c.readDeadline.kick()
+	}
+}
+
+// Read implements net.Conn.
+func (c *conn) Read(p []byte) (int, error) {
+	s := c.bound.Load()
+	if s == nil {
+		n, err := c.Conn.Read(p)
+		c.noteFirstByte(n)
+		return n, err
+	}
+	if !c.active.Load() || c.http2.Load() {
+		// The last read's place, if no request used it: whoever sends a header in crumbs asks anew for each crumb.
+		c.leavePlace()
+	}
+	if c.atBoundary() {
+		if err := c.awaitTurn(s); err != nil {
+			return 0, err
+		}
+	}
+	if q := int(s.quantum.Load()); len(p) > q {
+		p = p[:q]
+	}
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.noteFirstByte(n)
+		c.payForRead(s, n)
+	}
+	return n, err
+}
+
+// atBoundary reports whether what comes next is a new request rather than more of one that is being worked on.
+func (c *conn) atBoundary() bool {
+	if c.upgraded.Load() || c.working.Load() > 0 {
+		return false
+	}
+	return c.http2.Load() || !c.active.Load()
+}
+
+// awaitTurn waits until the client has sent something and the slice has a free place, in this order, so that idle
+// connections hold nothing.
+func (c *conn) awaitTurn(s *sliceState) error {
+	if err := waitReadable(c.raw); err != nil {
+		return err
+	}
+	if !s.gate.TryEnter() {
+		s.counters.Stalls.Add(1)
+		ended := c.readDeadline.begin()
+		defer c.readDeadline.end()
+		if !c.atBoundary() {
+			return nil
+		}
+		if err := s.gate.EnterRead(ended); err != nil {
+			if !c.atBoundary() {
+				return nil
+			}
+			return c.waitError()
+		}
+	}
+	c.place.Store(true)
+	if c.readDeadline.isClosed() {
+		c.leavePlace() // closed at the same moment: Close did not see the place
+		return net.ErrClosed
+	}
+	return nil
+}
+
+// waitError is what a wait that ended without its object means for the caller of Read or Write.
+func (c *conn) waitError() error {
+	if c.readDeadline.isClosed() {
+		return net.ErrClosed
+	}
+	return os.ErrDeadlineExceeded
+}
+
+// payForRead holds back what was read until the slice's rate allows it. When the deadline ends the wait the bytes are
+// handed over all the same, and what follows waits the longer.
+func (c *conn) payForRead(s *sliceState, n int) {
+	sched := c.gateway.scheduler
+	if !sched.TryTake(s.flow, n) {
+		ok := sched.Take(s.flow, n, c.readDeadline.begin())
+		c.readDeadline.end()
+		if !ok {
+			sched.Charge(s.flow, n)
+		}
+	}
+	if !c.probe.Load() {
+		s.counters.AddBytes(time.Now(), n, 0)
+	}
+}
+
+func (c *conn) noteFirstByte(n int) {
+	if n > 0 && c.firstByteNs.Load() == 0 {
+		c.firstByteNs.Store(time.Now().UnixNano())
+	}
+}
+
+// Write implements net.Conn: it moves p in quanta, each when the slice may, and cuts a client that takes nothing for
+// the stall timeout.
+func (c *conn) Write(p []byte) (int, error) {
+	s := c.bound.Load()
+	quantum := shape.QuantumBytes
+	if s != nil {
+		quantum = int(s.quantum.Load())
+	}
+	done := 0
+	for done < len(p) {
+		chunk := p[done:min(done+quantum, len(p))]
+		if s != nil && !c.gateway.scheduler.TryTake(s.flow, len(chunk)) {
+			ok := c.gateway.scheduler.Take(s.flow, len(chunk), c.writeDeadline.begin())
+			c.writeDeadline.end()
+			if !ok {
+				return done, c.waitError()
+			}
+		}
+		now := time.Now()
+		c.armWrite(now)
+		n, err := c.Conn.Write(chunk)
+		done += n
+		if s != nil && n > 0 && !c.probe.Load() {
+			s.counters.AddBytes(now, 0, n)
+		}
+		if err != nil {
+			c.noteStall(s, err)
+			return done, err
+		}
+	}
+	c.lastWriteNs.Store(time.Now().UnixNano())
+	return done, nil
+}
+
+// armWrite keeps the socket's write deadline between half and one stall timeout ahead, or at the user's if earlier.
+func (c *conn) armWrite(now time.Time) {
+	stall := c.gateway.config.StallTimeout
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	want := now.Add(stall)
+	if !c.writeUntil.IsZero() && c.writeUntil.Before(want) {
+		want = c.writeUntil
+	}
+	if want.Sub(c.writeUntilSet).Abs() < stall/2 && !c.writeUntilSet.After(want) {
+		return
+	}
+	c.writeUntilSet = want
+	// An error here means a closed socket; the write that follows reports it.
+	_ = c.Conn.SetWriteDeadline(want)
+}
+
+func (c *conn) noteStall(s *sliceState, err error) {
+	if s == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return
+	}
+	c.mu.Lock()
+	byUser := !c.writeUntil.IsZero() && !time.Now().Before(c.writeUntil)
+	c.mu.Unlock()
+	if !byUser {
+		s.counters.Cut.Add(1)
+	}
+}
+
+// SetDeadline implements net.Conn.
+func (c *conn) SetDeadline(t time.Time) error {
+	if err := c.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return c.SetWriteDeadline(t)
+}
+
+// SetReadDeadline implements net.Conn; it also ends waits for a turn.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.readDeadline.set(t)
+	return c.Conn.SetReadDeadline(t)
+}
+
+// SetWriteDeadline implements net.Conn; it also ends waits for the scheduler. Without one the stall timeout holds.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	c.writeDeadline.set(t)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writeUntil, c.writeUntilSet = t, t
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// CloseWrite ends our side of the stream and keeps the other; net/http needs it for an orderly end.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// Close implements net.Conn; it may be called more than once.
+func (c *conn) Close() error {
+	err := net.ErrClosed
+	c.once.Do(func() {
+		c.readDeadline.close()
+		c.writeDeadline.close()
+		err = c.Conn.Close()
+		c.leavePlace()
+		c.mu.Lock()
+		c.shut = true
+		if c.counted {
+			c.bound.Load().counters.Sessions.Add(-1)
+		}
+		c.mu.Unlock()
+		c.gateway.forget(c)
+	})
+	return err
+}
+
+// takePlace hands the place that reading took to a request.
+func (c *conn) takePlace() bool { return c.place.Swap(false) }
+
+func (c *conn) leavePlace() {
+	if c.takePlace() {
+		c.bound.Load().gate.Leave()
+	}
+}

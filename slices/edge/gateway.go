@@ -1,0 +1,346 @@
+package edge
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/slices"
+	"github.com/BobbyBlanco400/nexus-cos/slices/meter"
+	"github.com/BobbyBlanco400/nexus-cos/slices/shape"
+)
+
+// Gateway serves a Table. Build it with New, give it a table with Swap at any time, start it with Start or Run, end it
+// with Close. All methods are safe for concurrent use.
+type Gateway struct {
+	config     Config
+	log        *slog.Logger
+	scheduler  *shape.Scheduler
+	server     *http.Server
+	buffers    *bufferPool
+	probeToken string
+	serving    atomic.Pointer[serving]
+	prober     atomic.Pointer[Prober]
+	open       chan struct{}  // one element per open connection; its capacity is ConnectionsMax
+	handlers   sync.WaitGroup // requests and upgraded streams
+	serveLoops sync.WaitGroup
+
+	mu        sync.Mutex
+	states    map[nexus.ID]*sliceState
+	conns     map[*conn]struct{}
+	drained   chan struct{} // closed when the last connection has gone; set while Close waits
+	plain     net.Listener
+	secure    net.Listener
+	responder *responder
+	started   bool
+	closing   bool
+	serveErr  error
+	failed    chan struct{} // closed when a listener died
+}
+
+// New builds a gateway that serves an empty table: every host is refused until Swap.
+func New(config Config) (*Gateway, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	var token [16]byte
+	rand.Read(token[:]) // never fails (crypto/rand)
+	g := &Gateway{
+		config: config, log: config.Logger.With(slog.String("component", "edge")),
+		scheduler: shape.NewScheduler(config.CapacityBps), buffers: newBufferPool(),
+		probeToken: hex.EncodeToString(token[:]),
+		open:       make(chan struct{}, config.ConnectionsMax),
+		states:     map[nexus.ID]*sliceState{}, conns: map[*conn]struct{}{}, failed: make(chan struct{}),
+	}
+	g.serving.Store(&serving{table: &Table{}})
+	g.server = g.newServer()
+	return g, nil
+}
+
+func (g *Gateway) newServer() *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler:                      http.HandlerFunc(g.serveHTTP),
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            g.config.HeaderTimeout,
+		IdleTimeout:                  g.config.IdleTimeout,
+		MaxHeaderBytes:               g.config.HeaderBytesMax,
+		Protocols:                    &protocols,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: 128, MaxReadFrameSize: shape.QuantumBytes,
+			SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second,
+			WriteByteTimeout: g.config.StallTimeout,
+		},
+		// Handshake failures and malformed requests are the clients' doing: worth a debug line, never an alarm.
+		ErrorLog:    slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+		ConnState:   g.connState,
+		ConnContext: func(ctx context.Context, nc net.Conn) context.Context { return withConn(ctx, connOf(nc)) },
+		TLSConfig: &tls.Config{
+			MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+			GetConfigForClient: g.admitHello, GetCertificate: g.certificate,
+		},
+	}
+}
+
+// connOf finds our connection below TLS.
+func connOf(nc net.Conn) *conn {
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	c, _ := nc.(*conn)
+	return c
+}
+
+type connKey struct{}
+
+func withConn(ctx context.Context, c *conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+func connFrom(ctx context.Context) *conn {
+	c, _ := ctx.Value(connKey{}).(*conn)
+	return c
+}
+
+// connState follows net/http's view of a connection: between requests a read is a new request and needs a turn.
+func (g *Gateway) connState(nc net.Conn, state http.ConnState) {
+	c := connOf(nc)
+	switch state {
+	case http.StateActive:
+		c.active.Store(true)
+	case http.StateIdle:
+		c.finishExchange()
+		c.firstByteNs.Store(0)
+		c.active.Store(false)
+	case http.StateHijacked:
+		c.upgraded.Store(true)
+	case http.StateClosed:
+		c.finishExchange()
+	}
+}
+
+// admitHello refuses a handshake for a host that is not in the table, before any key is used, and gives the connection
+// to the host's slice, so that handshakes too are paid by the slice that they are for.
+func (g *Gateway) admitHello(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	t, err := g.find(hello.ServerName)
+	if err != nil {
+		return nil, err
+	}
+	c := connOf(hello.Conn)
+	if c == nil {
+		return nil, nexus.Errf("edge", nexus.CodeInternal, "handshake", "", "connection of type %T", hello.Conn)
+	}
+	if c.bind(t.slice, false) != bindOK {
+		t.slice.counters.Refused.Add(1)
+		return nil, nexus.Errf("edge", nexus.CodeUnavailable, "slice of "+t.route.Host, "try again later", "too many sessions")
+	}
+	return nil, nil
+}
+
+func (g *Gateway) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	t, err := g.find(hello.ServerName)
+	if err != nil {
+		return nil, err
+	}
+	return g.config.Certificate(t.route.Host)
+}
+
+func (g *Gateway) find(serverName string) (*target, error) {
+	host, err := ParseHost(serverName)
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := g.serving.Load().hosts[host]; ok {
+		return t, nil
+	}
+	return nil, nexus.Errf("edge", nexus.CodeNotFound, "host "+host, "use a host that this gateway serves", "not served here")
+}
+
+// Swap serves table from now on. Requests and streams under way go on with the table they began with; none is cut. A
+// table whose guarantees the capacity cannot keep is refused with the arithmetic, and the old one stays.
+func (g *Gateway) Swap(table *Table) error {
+	if err := slices.AdmitAll(table.Slices(), g.config.CapacityBps); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closing {
+		return nexus.Errf("edge", nexus.CodeUnavailable, "table", "", "the gateway is stopping")
+	}
+	for id, s := range table.slices {
+		if st, ok := g.states[id]; ok {
+			st.apply(g, s)
+		} else {
+			g.states[id] = g.newSliceState(s)
+		}
+	}
+	next := &serving{table: table, hosts: make(map[string]*target, len(table.routes))}
+	for host, r := range table.routes {
+		next.hosts[host] = &target{route: r, index: formatIndex(r.RouteIndex), slice: g.states[r.SliceID]}
+	}
+	g.serving.Store(next)
+	for id, st := range g.states {
+		if _, kept := table.slices[id]; !kept && st.idle() {
+			st.transport.CloseIdleConnections()
+			delete(g.states, id)
+		}
+	}
+	return nil
+}
+
+// Table gives the table served now.
+func (g *Gateway) Table() *Table { return g.serving.Load().table }
+
+// Start opens the listeners and serves in the background until Close. A taken port is an error that names it.
+func (g *Gateway) Start() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.started || g.closing {
+		return nexus.Errf("edge", nexus.CodeConflict, "gateway", "build a new one with edge.New", "started before")
+	}
+	if err := g.listen(); err != nil {
+		return err
+	}
+	g.started = true
+	if g.plain != nil {
+		g.serve(func() error { return g.server.Serve(g.plain) })
+	}
+	if g.secure != nil {
+		g.serve(func() error { return g.server.ServeTLS(g.secure, "", "") })
+	}
+	return nil
+}
+
+// listen binds all sockets or none; the caller holds the mutex.
+func (g *Gateway) listen() error {
+	open := func(addr string) (net.Listener, error) {
+		ln, err := net.Listen("tcp", addr)
+		if err != nil {
+			return nil, &nexus.Error{Op: "edge listen", Code: nexus.CodeConflict, Subject: "address " + addr, Cause: err,
+				Hint: "free the port or configure another; port 0 takes any"}
+		}
+		return newListener(g, ln), nil
+	}
+	var err error
+	if g.config.Addr != "" {
+		if g.plain, err = open(g.config.Addr); err != nil {
+			return err
+		}
+	}
+	if g.config.TLSAddr != "" {
+		if g.secure, err = open(g.config.TLSAddr); err != nil {
+			return errors.Join(err, g.closeListeners())
+		}
+	}
+	if g.responder, err = startResponder(); err != nil {
+		return errors.Join(err, g.closeListeners())
+	}
+	return nil
+}
+
+func (g *Gateway) closeListeners() error {
+	var errs []error
+	for _, ln := range []*net.Listener{&g.plain, &g.secure} {
+		if *ln != nil {
+			errs = append(errs, (*ln).Close())
+			*ln = nil
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (g *Gateway) serve(loop func() error) {
+	g.serveLoops.Go(func() {
+		err := loop()
+		if errors.Is(err, http.ErrServerClosed) {
+			return
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.serveErr == nil && !g.closing {
+			g.serveErr = &nexus.Error{Op: "edge serve", Code: nexus.CodeUnavailable, Subject: "listener", Cause: err}
+			close(g.failed)
+		}
+	})
+}
+
+// Run starts the gateway unless Start was called, serves until ctx ends or a listener dies, then drains for the
+// configured time and returns when nothing of it runs any more.
+func (g *Gateway) Run(ctx context.Context) error {
+	g.mu.Lock()
+	started := g.started
+	g.mu.Unlock()
+	if !started {
+		if err := g.Start(); err != nil {
+			return err
+		}
+	}
+	var failure error
+	select {
+	case <-ctx.Done():
+	case <-g.failed:
+		g.mu.Lock()
+		failure = g.serveErr
+		g.mu.Unlock()
+	}
+	return errors.Join(failure, g.Close(g.config.DrainTimeout))
+}
+
+// Addr is the plain listener's address, "" without one or before Start.
+func (g *Gateway) Addr() string { return g.addrOf(&g.plain) }
+
+// TLSAddr is the HTTPS listener's address, "" without one or before Start.
+func (g *Gateway) TLSAddr() string { return g.addrOf(&g.secure) }
+
+func (g *Gateway) addrOf(ln *net.Listener) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if *ln == nil {
+		return ""
+	}
+	return (*ln).Addr().String()
+}
+
+// Snapshot gives the figures of every slice in the table, in the table's order. It costs some 100 us per slice with
+// traffic: ask a few times a second at most.
+func (g *Gateway) Snapshot() []SliceStats {
+	now := time.Now()
+	serving := g.serving.Load()
+	hosts := make(map[nexus.ID]int, len(g.states))
+	for _, t := range serving.hosts {
+		hosts[t.route.SliceID]++
+	}
+	prober := g.prober.Load()
+	set := serving.table.Slices()
+	out := make([]SliceStats, 0, len(set))
+	for _, s := range set {
+		g.mu.Lock()
+		st := g.states[s.ID]
+		g.mu.Unlock()
+		if st == nil {
+			continue // taken out by a swap after the table was read
+		}
+		stats := SliceStats{Slice: s, Hosts: hosts[s.ID], Gateway: meter.Snap(now, &st.latency, &st.counters)}
+		gate := st.gate.Stats()
+		stats.Gateway.InFlight, stats.Gateway.Queue = gate.InFlight, gate.Requests+gate.Readers
+		stats.Gateway.Dropped = gate.Dropped
+		if prober != nil {
+			stats.Added = prober.stats(s.ID, now)
+		}
+		out = append(out, stats)
+	}
+	return out
+}

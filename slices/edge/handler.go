@@ -1,0 +1,210 @@
+package edge
+
+import (
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/BobbyBlanco400/nexus-cos/slices/shape"
+)
+
+// Names that the gateway speaks itself.
+const (
+	// RouteHeader carries the ledger index of the route that a response came by.
+	RouteHeader = "Nexus-Route"
+	// ProbePath is answered by the gateway's responder for the gateway's own probes; for everybody else it is a path
+	// like any other.
+	ProbePath   = "/.well-known/nexus/probe"
+	probeHeader = "Nexus-Probe"
+)
+
+// forwarder answers one admitted request. The first form is httputil.ReverseProxy; a faster path may take its place.
+type forwarder interface {
+	forward(w http.ResponseWriter, r *http.Request, x *exchange)
+}
+
+// exchange is one request on its way. It is used by the request's goroutine only.
+type exchange struct {
+	conn     *conn
+	target   *target
+	address  string // of the backend
+	beginNs  int64
+	backend  time.Duration // waited for the backend
+	probe    bool
+	inside   bool // holds a place in the gate
+	streamed bool // became a stream
+}
+
+func formatIndex(index uint64) string { return strconv.FormatUint(index, 10) }
+
+// serveHTTP is the way of every request: host, slice of the connection, place in the slice's gate, backend or folder.
+func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	g.handlers.Add(1)
+	defer g.handlers.Done()
+	c := connFrom(r.Context())
+	if r.ProtoMajor >= 2 {
+		c.http2.Store(true)
+	}
+	host, err := ParseHost(r.Host)
+	if err != nil {
+		refuse(w, r, http.StatusBadRequest, "the Host of this request is not a host name")
+		return
+	}
+	t, ok := g.serving.Load().hosts[host]
+	if !ok {
+		refuse(w, r, http.StatusNotFound, "the host "+host+" is not served here")
+		return
+	}
+	x := &exchange{conn: c, target: t, address: t.route.Backend.Address, probe: g.isProbe(r), beginNs: time.Now().UnixNano()}
+	switch c.bind(t.slice, x.probe) {
+	case bindOther:
+		c.bound.Load().counters.Refused.Add(1)
+		refuse(w, r, http.StatusMisdirectedRequest,
+			"this connection belongs to another slice; open a new one for "+host)
+		return
+	case bindFull:
+		t.slice.counters.Refused.Add(1)
+		w.Header().Set("Retry-After", "1")
+		refuse(w, r, http.StatusServiceUnavailable, "too many connections for "+host+"; try again")
+		return
+	}
+	if x.probe && !c.probe.Load() {
+		c.becomeProbe()
+	}
+	if !c.served.Swap(true) && r.TLS != nil {
+		c.firstByteNs.Store(x.beginNs) // the handshake is no part of the first request
+	}
+	if !g.enter(w, r, x) {
+		return
+	}
+	defer x.leave()
+	w.Header().Set(RouteHeader, t.index)
+	g.answer(w, r, x)
+}
+
+// isProbe recognises the gateway's own probes by a secret of this process.
+func (g *Gateway) isProbe(r *http.Request) bool {
+	return r.URL.Path == ProbePath &&
+		subtle.ConstantTimeCompare([]byte(r.Header.Get(probeHeader)), []byte(g.probeToken)) == 1
+}
+
+// enter takes the place that reading took, or waits for one. It reports false when the request was refused.
+func (g *Gateway) enter(w http.ResponseWriter, r *http.Request, x *exchange) bool {
+	s := x.target.slice
+	if !x.conn.takePlace() && !s.gate.TryEnter() {
+		err := s.gate.Enter(r.Context().Done())
+		var refusal *shape.Refusal
+		if errors.As(err, &refusal) {
+			s.counters.Refused.Add(1)
+			seconds := max(1, int(refusal.RetryAfter/time.Second))
+			w.Header().Set("Retry-After", strconv.Itoa(seconds))
+			refuse(w, r, http.StatusServiceUnavailable,
+				fmt.Sprintf("this host has more requests than its share: %s; try again in %d s", refusal.Reason, seconds))
+			return false
+		}
+		if err != nil {
+			return false // the client has gone
+		}
+	}
+	x.inside = true
+	x.conn.enter()
+	return true
+}
+
+// leave gives the place back and counts the answer.
+func (x *exchange) leave() {
+	s := x.target.slice
+	x.conn.working.Add(-1)
+	if x.inside {
+		x.inside = false
+		s.gate.Leave()
+	}
+	if x.streamed {
+		s.counters.Streams.Add(-1)
+		return // a stream's length says nothing about the gateway
+	}
+	if x.probe {
+		return
+	}
+	if x.conn.http2.Load() {
+		// Many requests share the connection: the answer is taken as written when the handler has ended.
+		x.record(time.Now().UnixNano())
+		return
+	}
+	if first := x.conn.firstByteNs.Load(); first > 0 {
+		x.beginNs = first
+	}
+	x.conn.pending.Store(x)
+}
+
+// becomeStream gives the place back early: a WebSocket or an event stream works for hours and waits most of the time.
+// Its bytes stay scheduled and its number bounded by the slice's sessions.
+func (x *exchange) becomeStream() {
+	if x.streamed {
+		return
+	}
+	x.streamed = true
+	x.target.slice.counters.Streams.Add(1)
+	if x.inside {
+		x.inside = false
+		x.target.slice.gate.Leave()
+	}
+}
+
+// finishExchange records an HTTP/1.1 answer when its last byte has been written.
+func (c *conn) finishExchange() {
+	if x := c.pending.Swap(nil); x != nil {
+		x.record(max(c.lastWriteNs.Load(), x.beginNs))
+	}
+}
+
+func (x *exchange) record(endNs int64) {
+	own := max(time.Duration(endNs-x.beginNs)-x.backend, 0)
+	x.target.slice.latency.Record(time.Unix(0, endNs), own)
+}
+
+// answer serves an admitted request.
+func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, x *exchange) {
+	if r.Method == http.MethodConnect || r.Method == http.MethodTrace || r.URL.Path == "*" {
+		refuse(w, r, http.StatusMethodNotAllowed, "this method is not served here")
+		return
+	}
+	if x.probe {
+		x.address = g.responder.address
+	} else {
+		x.target.slice.counters.Requests.Add(1)
+	}
+	limitBody(w, r, g.config)
+	switch b := x.target.route.Backend; {
+	case x.address != "":
+		x.target.slice.forward.forward(w, r, x)
+	case b.Folder != "":
+		serveFolder(w, r, b.Folder)
+	default:
+		w.Header().Set("Retry-After", "60")
+		plainText(w, r, http.StatusServiceUnavailable, "nothing is deployed behind "+x.target.route.Host+" yet")
+	}
+}
+
+// refuse answers with a plain text and, over HTTP/1.1, closes the connection: what it says next is not ours to parse.
+func refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
+	if r.ProtoMajor < 2 {
+		w.Header().Set("Connection", "close")
+	}
+	plainText(w, r, status, text)
+}
+
+func plainText(w http.ResponseWriter, r *http.Request, status int, text string) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(text)+1))
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write([]byte(text + "\n")) // the client may be gone; nobody is left to tell
+	}
+}

@@ -1,0 +1,201 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/http/httputil"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// copyBufferBytes is the size of the pooled buffers that bodies are copied through.
+const copyBufferBytes = 32 << 10
+
+// bufferPool implements httputil.BufferPool.
+type bufferPool struct{ pool sync.Pool }
+
+func newBufferPool() *bufferPool {
+	return &bufferPool{sync.Pool{New: func() any { return new([copyBufferBytes]byte) }}}
+}
+
+// Get implements httputil.BufferPool.
+func (p *bufferPool) Get() []byte { return p.pool.Get().(*[copyBufferBytes]byte)[:] }
+
+// Put implements httputil.BufferPool.
+func (p *bufferPool) Put(b []byte) { p.pool.Put((*[copyBufferBytes]byte)(b)) }
+
+type exchangeKey struct{}
+
+func exchangeFrom(ctx context.Context) *exchange {
+	x, _ := ctx.Value(exchangeKey{}).(*exchange)
+	return x
+}
+
+// reverseProxy is the first form of forwarder.
+type reverseProxy struct{ proxy *httputil.ReverseProxy }
+
+func newReverseProxy(g *Gateway, transport http.RoundTripper) *reverseProxy {
+	return &reverseProxy{&httputil.ReverseProxy{
+		Rewrite:        rewrite,
+		Transport:      timedTransport{transport},
+		BufferPool:     g.buffers,
+		ModifyResponse: modifyResponse,
+		ErrorHandler:   g.backendError,
+		ErrorLog:       g.server.ErrorLog,
+	}}
+}
+
+func (p *reverseProxy) forward(w http.ResponseWriter, r *http.Request, x *exchange) {
+	p.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
+}
+
+// rewrite makes the backend's request. ReverseProxy has taken out hop-by-hop fields already; what a client claims about
+// its own forwarding goes too, and the gateway says what it saw itself.
+func rewrite(p *httputil.ProxyRequest) {
+	x := exchangeFrom(p.In.Context())
+	p.Out.URL.Scheme = "http"
+	p.Out.URL.Host = x.address
+	p.Out.Host = p.In.Host
+	for name := range p.Out.Header {
+		lower := strings.ToLower(name)
+		if strings.HasPrefix(lower, "x-forwarded") || strings.HasPrefix(lower, "nexus-") ||
+			lower == "forwarded" || lower == "x-real-ip" {
+			delete(p.Out.Header, name)
+		}
+	}
+	p.SetXForwarded()
+}
+
+// modifyResponse keeps the gateway's own fields the gateway's and finds out what is a stream.
+func modifyResponse(resp *http.Response) error {
+	resp.Header.Del("Server")
+	for name := range resp.Header {
+		if strings.HasPrefix(strings.ToLower(name), "nexus-") {
+			delete(resp.Header, name)
+		}
+	}
+	x := exchangeFrom(resp.Request.Context())
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		x.becomeStream()
+		return nil
+	}
+	if kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil && kind == "text/event-stream" {
+		x.becomeStream()
+	}
+	return nil
+}
+
+// backendError answers for a backend that did not. What went wrong inside is logged, not shown.
+func (g *Gateway) backendError(w http.ResponseWriter, r *http.Request, err error) {
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		refuse(w, r, http.StatusRequestEntityTooLarge, "the request's body is larger than this gateway takes")
+		return
+	case errors.Is(err, context.Canceled):
+		return // the client has gone
+	}
+	x := exchangeFrom(r.Context())
+	x.target.slice.counters.Failed.Add(1)
+	g.log.Debug("backend failed", "host", x.target.route.Host, "backend", x.address, "error", err)
+	if errors.Is(err, os.ErrDeadlineExceeded) || isTimeout(err) {
+		plainText(w, r, http.StatusGatewayTimeout, "the service behind this host did not answer in time")
+		return
+	}
+	plainText(w, r, http.StatusBadGateway, "the service behind this host does not answer")
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
+
+// timedTransport adds up the time that a request waits for its backend.
+type timedTransport struct{ inner http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t timedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	x := exchangeFrom(r.Context())
+	begin := time.Now()
+	resp, err := t.inner.RoundTrip(r)
+	x.backend += time.Since(begin)
+	if err == nil && resp.StatusCode != http.StatusSwitchingProtocols {
+		resp.Body = &timedBody{resp.Body, x}
+	}
+	return resp, err
+}
+
+type timedBody struct {
+	io.ReadCloser
+	exchange *exchange
+}
+
+// Read implements io.Reader.
+func (b *timedBody) Read(p []byte) (int, error) {
+	begin := time.Now()
+	n, err := b.ReadCloser.Read(p)
+	b.exchange.backend += time.Since(begin)
+	return n, err
+}
+
+// limitBody bounds a request's body in size, and in the time that its sender may pause.
+func limitBody(w http.ResponseWriter, r *http.Request, config Config) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return
+	}
+	r.Body = &steadyBody{
+		ReadCloser: http.MaxBytesReader(w, r.Body, config.BodyBytesMax),
+		control:    http.NewResponseController(w), stall: config.StallTimeout,
+	}
+}
+
+// steadyBody fails a body of which nothing came for the stall timeout. The deadline must be gone when the body is done:
+// net/http goes on reading the connection behind the handler's back, and a deadline there would look like a client that
+// has left.
+type steadyBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+	stall   time.Duration
+
+	mu     sync.Mutex
+	closed bool
+}
+
+// Read implements io.Reader.
+func (b *steadyBody) Read(p []byte) (int, error) {
+	if !b.setDeadline(time.Now().Add(b.stall)) {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.setDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// setDeadline moves the deadline unless the body was closed: the transport may still read when the handler has ended,
+// and the connection's deadline is then the next request's.
+func (b *steadyBody) setDeadline(at time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	// A connection that takes no deadline is closed already; the read says so.
+	_ = b.control.SetReadDeadline(at)
+	return true
+}
+
+// Close implements io.Closer.
+func (b *steadyBody) Close() error {
+	b.setDeadline(time.Time{})
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	return b.ReadCloser.Close()
+}

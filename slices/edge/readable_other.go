@@ -1,0 +1,9 @@
+//go:build !unix
+
+package edge
+
+import "syscall"
+
+// waitReadable returns at once where sockets cannot be peeked: a connection then asks for its turn before it is known
+// to have a request, and an idle one may hold a place until its deadline.
+func waitReadable(syscall.RawConn) error { return nil }

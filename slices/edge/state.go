@@ -1,0 +1,98 @@
+package edge
+
+import (
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/slices"
+	"github.com/BobbyBlanco400/nexus-cos/slices/meter"
+	"github.com/BobbyBlanco400/nexus-cos/slices/shape"
+)
+
+// sliceState is what runs for one slice. It outlives tables: swapping changes its limits and leaves its connections,
+// queue and figures alone.
+type sliceState struct {
+	id          nexus.ID
+	slice       atomic.Pointer[slices.Slice]
+	gate        *shape.Gate
+	flow        *shape.Flow
+	quantum     atomic.Int32
+	sessionsMax atomic.Int64
+	counters    meter.Counters
+	latency     meter.Histogram // first byte read to last byte written, less backend time
+	transport   *http.Transport
+	forward     forwarder
+}
+
+func (g *Gateway) newSliceState(s slices.Slice) *sliceState {
+	st := &sliceState{id: s.ID, gate: shape.NewGate(gateLimits(s)), flow: g.scheduler.NewFlow(g.rates(s))}
+	dialer := net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
+	// A pool of its own per slice: one slice's slow backend cannot use up another's connections.
+	st.transport = &http.Transport{
+		DialContext:            dialer.DialContext,
+		MaxIdleConns:           256,
+		MaxIdleConnsPerHost:    64,
+		IdleConnTimeout:        90 * time.Second,
+		ResponseHeaderTimeout:  g.config.BackendTimeout,
+		MaxResponseHeaderBytes: 256 << 10,
+		DisableCompression:     true,
+	}
+	st.forward = newReverseProxy(g, st.transport)
+	st.apply(g, s)
+	return st
+}
+
+// apply sets the slice's limits, at creation and at each change.
+func (s *sliceState) apply(g *Gateway, want slices.Slice) {
+	if old := s.slice.Load(); old != nil && *old == want {
+		return
+	}
+	s.slice.Store(&want)
+	s.gate.SetLimits(gateLimits(want))
+	g.scheduler.SetRates(s.flow, g.rates(want))
+	s.quantum.Store(int32(g.scheduler.Quantum(s.flow)))
+	s.sessionsMax.Store(int64(want.Sessions()))
+}
+
+// idle reports whether nothing of the slice is left, so that its state may go when its table entry has gone.
+func (s *sliceState) idle() bool {
+	stats := s.gate.Stats()
+	return s.counters.Sessions.Load() == 0 && stats.InFlight == 0 && stats.Requests == 0 && stats.Readers == 0
+}
+
+// rates gives the byte limits of a slice; a ceiling at or above the capacity is the capacity's business.
+func (g *Gateway) rates(s slices.Slice) shape.Rates {
+	spec, _ := s.Class.Spec()
+	r := shape.Rates{GuaranteedBps: s.GuaranteedBps, CeilingBps: s.CeilingBps, Priority: spec.Priority}
+	if r.CeilingBps >= g.config.CapacityBps {
+		r.CeilingBps = 0
+	}
+	return r
+}
+
+func gateLimits(s slices.Slice) shape.GateLimits {
+	spec, _ := s.Class.Spec()
+	return shape.GateLimits{
+		InFlightMax: s.InFlight(),
+		QueueMax:    spec.Drop.QueueMax,
+		Target:      time.Duration(spec.Drop.TargetMs) * time.Millisecond,
+		Interval:    time.Duration(spec.Drop.IntervalMs) * time.Millisecond,
+		MaxWait:     time.Duration(spec.Drop.MaxWaitMs) * time.Millisecond,
+	}
+}
+
+// serving is a table with the running states of its slices: what one request sees from start to end.
+type serving struct {
+	table *Table
+	hosts map[string]*target
+}
+
+// target is where one host leads.
+type target struct {
+	route Route
+	index string // Route.RouteIndex as the response header has it
+	slice *sliceState
+}
