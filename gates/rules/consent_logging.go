@@ -34,7 +34,7 @@ func checkConsentLogging(f *gates.Facts) gates.Verdict {
 			return v
 		}
 	}
-	return pass("the person's own word, kept beside the earlier ones")
+	return pass("a standing consent, or the person's own word kept beside the earlier ones")
 }
 
 func checkConsent(c *gates.ConsentFacts) gates.Verdict {
