@@ -22,7 +22,7 @@ type Slice struct {
 	SD                  uint32   `json:"sd"`  // S-NSSAI slice differentiator: the first 24 bits of the unit's id
 	Name                string   `json:"name"`
 	Class               Class    `json:"class"`
-	GuaranteedBps       uint64   `json:"guaranteed_bps"`        // bits per second kept under any flood; 0: a fair share of what is there
+	GuaranteedBps       uint64   `json:"guaranteed_bps"`        // bits per second kept under any flood; 0: a fair share
 	CeilingBps          uint64   `json:"ceiling_bps"`           // bits per second never passed; 0: the gateway's capacity
 	MaxInFlight         int      `json:"max_in_flight"`         // requests worked on at once; 0: the class's number
 	MaxSessions         int      `json:"max_sessions"`          // connections at once; 0: the class's number
@@ -88,8 +88,8 @@ func (s Slice) Validate() error {
 	case s.GuaranteedBps > rateMax || s.CeilingBps > rateMax:
 		return bad("rates of slice "+s.Name, fmt.Sprintf("at most %d bit/s", uint64(rateMax)), "out of range")
 	case s.CeilingBps > 0 && s.GuaranteedBps > s.CeilingBps:
-		return bad("slice "+s.Name, "raise the ceiling or lower the guarantee", "guarantee of %d bit/s is above its ceiling of %d bit/s",
-			s.GuaranteedBps, s.CeilingBps)
+		return bad("slice "+s.Name, "raise the ceiling or lower the guarantee",
+			"guarantee of %d bit/s is above its ceiling of %d bit/s", s.GuaranteedBps, s.CeilingBps)
 	case s.MaxInFlight < 0 || s.MaxInFlight > 1<<16 || s.MaxSessions < 0 || s.MaxSessions > 1<<20:
 		return bad("slice "+s.Name, "0 for the class's number, at most 65536 requests and 1048576 sessions",
 			"in flight %d, sessions %d", s.MaxInFlight, s.MaxSessions)

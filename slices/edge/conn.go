@@ -26,6 +26,7 @@ type conn struct {
 	active   atomic.Bool  // net/http has a request in hand
 	http2    atomic.Bool  // requests share the connection, so active says nothing about the next one
 	working  atomic.Int32 // requests inside the gate
+	broken   atomic.Bool  // a request's body did not end as it should; nothing more may be read
 	served   atomic.Bool  // has carried a request
 	upgraded atomic.Bool  // a WebSocket or other stream that is nobody's request any more
 	probe    atomic.Bool  // carries probes only: scheduled like all, not counted as the unit's traffic

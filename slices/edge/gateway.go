@@ -125,6 +125,9 @@ func (g *Gateway) connState(nc net.Conn, state http.ConnState) {
 		c.finishExchange()
 		c.firstByteNs.Store(0)
 		c.active.Store(false)
+		if c.broken.Load() {
+			_ = nc.Close() // the next read fails and ends the connection
+		}
 	case http.StateHijacked:
 		c.upgraded.Store(true)
 	case http.StateClosed:
@@ -145,7 +148,8 @@ func (g *Gateway) admitHello(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	}
 	if c.bind(t.slice, false) != bindOK {
 		t.slice.counters.Refused.Add(1)
-		return nil, nexus.Errf("edge", nexus.CodeUnavailable, "slice of "+t.route.Host, "try again later", "too many sessions")
+		return nil, nexus.Errf("edge", nexus.CodeUnavailable, "slice of "+t.route.Host, "try again later",
+			"too many sessions")
 	}
 	return nil, nil
 }
@@ -166,7 +170,8 @@ func (g *Gateway) find(serverName string) (*target, error) {
 	if t, ok := g.serving.Load().hosts[host]; ok {
 		return t, nil
 	}
-	return nil, nexus.Errf("edge", nexus.CodeNotFound, "host "+host, "use a host that this gateway serves", "not served here")
+	return nil, nexus.Errf("edge", nexus.CodeNotFound, "host "+host, "use a host that this gateway serves",
+		"not served here")
 }
 
 // Swap serves table from now on. Requests and streams under way go on with the table they began with; none is cut. A

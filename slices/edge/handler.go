@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/BobbyBlanco400/nexus-cos/slices/shape"
@@ -26,7 +27,7 @@ type forwarder interface {
 	forward(w http.ResponseWriter, r *http.Request, x *exchange)
 }
 
-// exchange is one request on its way. It is used by the request's goroutine only.
+// exchange is one request on its way. It is used by the request's goroutine only, except bodyLate.
 type exchange struct {
 	conn     *conn
 	target   *target
@@ -36,6 +37,7 @@ type exchange struct {
 	probe    bool
 	inside   bool // holds a place in the gate
 	streamed bool // became a stream
+	bodyLate atomic.Bool
 }
 
 func formatIndex(index uint64) string { return strconv.FormatUint(index, 10) }
@@ -58,7 +60,9 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, http.StatusNotFound, "the host "+host+" is not served here")
 		return
 	}
-	x := &exchange{conn: c, target: t, address: t.route.Backend.Address, probe: g.isProbe(r), beginNs: time.Now().UnixNano()}
+	x := &exchange{
+		conn: c, target: t, address: t.route.Backend.Address, probe: g.isProbe(r), beginNs: time.Now().UnixNano(),
+	}
 	switch c.bind(t.slice, x.probe) {
 	case bindOther:
 		c.bound.Load().counters.Refused.Add(1)
@@ -177,7 +181,7 @@ func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, x *exchange) {
 	} else {
 		x.target.slice.counters.Requests.Add(1)
 	}
-	limitBody(w, r, g.config)
+	limitBody(w, r, x, g.config)
 	switch b := x.target.route.Backend; {
 	case x.address != "":
 		x.target.slice.forward.forward(w, r, x)

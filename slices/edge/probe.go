@@ -148,12 +148,27 @@ func (p *Prober) Run(ctx context.Context) error {
 		}
 		rate := min(p.config.PerSecond*float64(len(targets)), p.config.AllPerSecond)
 		p.send(ctx, targets[turn%len(targets)], due)
+		if turn%probeSamplesMax == 0 {
+			p.forgetGone(targets)
+		}
 		// One baseline for every four probes of many slices, one for each of few: it needs samples, not load.
 		if len(targets) < 4 || turn%4 == 0 {
 			p.sendBaseline(ctx, due)
 		}
 		due = due.Add(time.Duration(float64(time.Second) / rate))
 		timer.Reset(time.Until(due))
+	}
+}
+
+// forgetGone drops the samples of slices that are no longer served.
+func (p *Prober) forgetGone(targets []*target) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, series := range p.slices {
+		served := stdslices.ContainsFunc(targets, func(t *target) bool { return t.route.SliceID == id })
+		if !served && series.inFlight == 0 {
+			delete(p.slices, id)
+		}
 	}
 }
 
@@ -177,7 +192,8 @@ func (p *Prober) Measure(ctx context.Context, slice nexus.ID, count int, perSeco
 			"probe a slice that has a host in the table", "no host leads to it")
 	}
 	if count < 1 || count > probeSamplesMax || perSecond <= 0 || perSecond > 10_000 {
-		return AddedLatency{}, nexus.Errf("probe", nexus.CodeUsage, fmt.Sprintf("%d probes at %g per second", count, perSecond),
+		return AddedLatency{}, nexus.Errf("probe", nexus.CodeUsage,
+			fmt.Sprintf("%d probes at %g per second", count, perSecond),
 			fmt.Sprintf("1 to %d probes at up to 10000 per second", probeSamplesMax), "out of range")
 	}
 	due := time.Now()
@@ -211,7 +227,8 @@ func (p *Prober) Measure(ctx context.Context, slice nexus.ID, count int, perSeco
 func (p *Prober) settled(slice nexus.ID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.slices[slice].inFlight == 0 && p.baseline.inFlight == 0
+	series := p.slices[slice]
+	return (series == nil || series.inFlight == 0) && p.baseline.inFlight == 0
 }
 
 // targets gives one host per slice, always the first by name, in the order of slice ids.

@@ -92,15 +92,19 @@ func modifyResponse(resp *http.Response) error {
 
 // backendError answers for a backend that did not. What went wrong inside is logged, not shown.
 func (g *Gateway) backendError(w http.ResponseWriter, r *http.Request, err error) {
+	x := exchangeFrom(r.Context())
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
 		refuse(w, r, http.StatusRequestEntityTooLarge, "the request's body is larger than this gateway takes")
 		return
+	case x.bodyLate.Load():
+		x.target.slice.counters.Cut.Add(1)
+		refuse(w, r, http.StatusRequestTimeout, "the request's body did not come in time")
+		return
 	case errors.Is(err, context.Canceled):
 		return // the client has gone
 	}
-	x := exchangeFrom(r.Context())
 	x.target.slice.counters.Failed.Add(1)
 	g.log.Debug("backend failed", "host", x.target.route.Host, "backend", x.address, "error", err)
 	if errors.Is(err, os.ErrDeadlineExceeded) || isTimeout(err) {
@@ -144,13 +148,13 @@ func (b *timedBody) Read(p []byte) (int, error) {
 }
 
 // limitBody bounds a request's body in size, and in the time that its sender may pause.
-func limitBody(w http.ResponseWriter, r *http.Request, config Config) {
+func limitBody(w http.ResponseWriter, r *http.Request, x *exchange, config Config) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return
 	}
 	r.Body = &steadyBody{
 		ReadCloser: http.MaxBytesReader(w, r.Body, config.BodyBytesMax),
-		control:    http.NewResponseController(w), stall: config.StallTimeout,
+		control:    http.NewResponseController(w), stall: config.StallTimeout, exchange: x,
 	}
 }
 
@@ -159,8 +163,9 @@ func limitBody(w http.ResponseWriter, r *http.Request, config Config) {
 // has left.
 type steadyBody struct {
 	io.ReadCloser
-	control *http.ResponseController
-	stall   time.Duration
+	control  *http.ResponseController
+	stall    time.Duration
+	exchange *exchange
 
 	mu     sync.Mutex
 	closed bool
@@ -172,8 +177,11 @@ func (b *steadyBody) Read(p []byte) (int, error) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	n, err := b.ReadCloser.Read(p)
-	if err != nil {
+	switch {
+	case errors.Is(err, io.EOF):
 		b.setDeadline(time.Time{})
+	case err != nil:
+		b.exchange.bodyBroke(err)
 	}
 	return n, err
 }
@@ -191,11 +199,30 @@ func (b *steadyBody) setDeadline(at time.Time) bool {
 	return true
 }
 
-// Close implements io.Closer.
+// Close implements io.Closer. net/http reads what is left of a small body, so the deadline holds there too.
 func (b *steadyBody) Close() error {
-	b.setDeadline(time.Time{})
+	if !b.exchange.bodyLate.Load() {
+		b.setDeadline(time.Now().Add(b.stall))
+	}
+	err := b.ReadCloser.Close()
+	if err != nil {
+		b.exchange.bodyBroke(err)
+	} else {
+		b.setDeadline(time.Time{})
+	}
 	b.mu.Lock()
 	b.closed = true
 	b.mu.Unlock()
-	return b.ReadCloser.Close()
+	return err
+}
+
+// bodyBroke notes a body that did not end as it should. What follows it on an HTTP/1.1 connection cannot be told from
+// the body's rest, so the connection must not carry another request.
+func (x *exchange) bodyBroke(err error) {
+	if isTimeout(err) {
+		x.bodyLate.Store(true)
+	}
+	if !x.conn.http2.Load() {
+		x.conn.broken.Store(true)
+	}
 }

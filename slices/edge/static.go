@@ -71,8 +71,8 @@ func serveFile(w http.ResponseWriter, r *http.Request, root *os.Root, name strin
 	http.ServeContent(w, r, path.Base(name), info.ModTime(), f)
 }
 
-// fileName turns a URL path into a name inside a root, "." for the root itself. It refuses, rather than repairs, what no
-// page links to: empty, dotted and hidden elements, backslashes and control characters.
+// fileName turns a URL path into a name inside a root, "." for the root itself. It refuses, rather than repairs, what
+// no page links to: empty, dotted and hidden elements, backslashes and control characters.
 func fileName(urlPath string) (string, bool) {
 	if !strings.HasPrefix(urlPath, "/") {
 		return "", false
