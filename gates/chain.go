@@ -8,7 +8,8 @@ import (
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 )
 
-// ReasonGateFault is the reason code of a gate that could not answer. A fault refuses: a broken gate never lets through.
+// ReasonGateFault is the reason code of a gate that could not answer. A fault refuses: a broken gate never lets
+// through.
 const ReasonGateFault = "gate_fault"
 
 // ReasonNotConcerned is the reason code of a gate that has nothing to judge in the facts. It allows.
@@ -34,7 +35,8 @@ type Chain struct {
 // enforcer or a word on what will enforce it.
 func NewChain(list []Gate) (*Chain, error) {
 	bad := func(subject, format string, args ...any) (*Chain, error) {
-		return nil, nexus.Errf("build gates", nexus.CodeInternal, subject, "list all 17 in gates/rules/order.go", format, args...)
+		return nil, nexus.Errf("build gates", nexus.CodeInternal, subject, "list all 17 in gates/rules/order.go", format,
+			args...)
 	}
 	if len(list) != Count {
 		return bad(fmt.Sprintf("%d gates", len(list)), "exactly %d are mandatory", Count)
@@ -111,8 +113,8 @@ func (c *Chain) Decide(f *Facts, in DecisionInput) Decision {
 	return d
 }
 
-// ask runs one gate. A gate that panics, or answers without a reason code, refuses with gate_fault; the panic's own text
-// is left out because it may differ from replica to replica.
+// ask runs one gate. A gate that panics, or answers without a reason code, refuses with gate_fault; the panic's own
+// text is left out because it may differ from replica to replica.
 func ask(g *Gate, f *Facts) (v Verdict) {
 	defer func() {
 		if recover() != nil {
@@ -135,9 +137,9 @@ func fault(g *Gate) Verdict {
 }
 
 // Replay runs the gates again over the facts stored in a decision and reports whether everything a gate set decides is
-// identical: facts digest, gate set, verdicts and answer. A false means that the stored decision was altered, or was made
-// by another gate set, which the GateSet of the returned decision tells. Facts that do not decode give a refusal without
-// verdicts.
+// identical: facts digest, gate set, verdicts and answer. A false means that the stored decision was altered, or was
+// made by another gate set, which the GateSet of the returned decision tells. Facts that do not decode give a refusal
+// without verdicts.
 func (c *Chain) Replay(d Decision) (Decision, bool) {
 	in := DecisionInput{Action: d.Action, Digest: d.Digest, Kind: d.Kind, Actor: d.Actor, Unit: d.Unit, Index: d.Index,
 		TimeMs: d.TimeMs}

@@ -22,8 +22,8 @@ func ruleChain(t testing.TB) *gates.Chain {
 }
 
 func decideSample(c *gates.Chain, f gates.Facts, index uint64) gates.Decision {
-	return c.Decide(&f, gates.DecisionInput{Action: nexus.ID{1}, Digest: nexus.Hash{2}, Kind: f.Kind, Actor: f.Identity.Actor,
-		Unit: f.Unit.ID, Index: index, TimeMs: f.NowMs})
+	return c.Decide(&f, gates.DecisionInput{Action: nexus.ID{1}, Digest: nexus.Hash{2}, Kind: f.Kind,
+		Actor: f.Identity.Actor, Unit: f.Unit.ID, Index: index, TimeMs: f.NowMs})
 }
 
 func TestNewChainRefusesAnythingElse(t *testing.T) {

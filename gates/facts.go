@@ -17,8 +17,9 @@ const (
 
 // Facts are everything a gate may look at: one immutable picture, made by engine/state from the state at the
 // command's index and from evidence signed by somebody other than the actor. A part that does not concern the action is
-// nil, and a gate that judges that part then says that it is not concerned. What the actor asks for (a size, a name) is a
-// fact of the request; what would make the request allowed (ownership, approval, admission, a tag) never comes from it.
+// nil, and a gate that judges that part then says that it is not concerned. What the actor asks for (a size, a name) is
+// a fact of the request; what would make the request allowed (ownership, approval, admission, a tag) never comes
+// from it.
 // Canonical: the digest of its encoding stands in the decision.
 type Facts struct {
 	Kind     string // action kind, "imvu.create"
@@ -162,7 +163,7 @@ type SliceFacts struct {
 	CurrentBudget     int64
 	OthersGuaranteed  int64 // sum over the other slices of the gateway
 	CapacityBps       int64
-	ByPolicy          bool // the unit's own policy (or the default) asks for it: the actor owns the unit, or it is being created
+	ByPolicy          bool // the unit's policy or the default asks for it: the actor owns the unit, or it is being created
 	OwnerApproved     bool
 	NoticeQueued      bool
 }

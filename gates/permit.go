@@ -8,8 +8,8 @@ import (
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 )
 
-// MaxResources bounds a Minter's memory: it remembers one record (about 200 bytes) for each of the resources most lately
-// minted for. Past the bound the resource minted for longest ago is forgotten, and a permit of it that is still
+// MaxResources bounds a Minter's memory: it remembers one record (about 200 bytes) for each of the resources most
+// lately minted for. Past the bound the resource minted for longest ago is forgotten, and a permit of it that is still
 // outstanding is refused, so the bound can cost a reconciler one more round and never lets anything through.
 const MaxResources = 65536
 
@@ -47,8 +47,8 @@ func (p Permit) Generation() uint64 { return p.generation }
 // IsZero reports whether the permit is the zero one, which permits nothing.
 func (p Permit) IsZero() bool { return p == Permit{} }
 
-// Check reports, without using the permit up, whether Use would accept it on this node for this resource and action. The
-// errors are those of Minter.Use.
+// Check reports, without using the permit up, whether Use would accept it on this node for this resource and action.
+// The errors are those of Minter.Use.
 func (p Permit) Check(node, resource string, digest nexus.Hash) error {
 	if err := p.bound(node, resource, digest); err != nil {
 		return err
@@ -71,13 +71,17 @@ func (p Permit) Use(node, resource string, digest nexus.Hash) error {
 func (p Permit) bound(node, resource string, digest nexus.Hash) error {
 	switch {
 	case p.minter == nil:
-		return permitErr(nexus.CodeRefused, "permit", "ask the gates first: mint one from a committed decision", "zero permit")
+		return permitErr(nexus.CodeRefused, "permit", "ask the gates first: mint one from a committed decision",
+			"zero permit")
 	case p.node != node:
-		return permitErr(nexus.CodeRefused, fmt.Sprintf("permit for node %q", p.node), "mint one on this node", "foreign: this is node %q", node)
+		return permitErr(nexus.CodeRefused, fmt.Sprintf("permit for node %q", p.node), "mint one on this node",
+			"foreign: this is node %q", node)
 	case p.resource != resource:
-		return permitErr(nexus.CodeRefused, fmt.Sprintf("permit for %q", p.resource), "mint one for this resource", "foreign: used on %q", resource)
+		return permitErr(nexus.CodeRefused, fmt.Sprintf("permit for %q", p.resource), "mint one for this resource",
+			"foreign: used on %q", resource)
 	case p.digest != digest:
-		return permitErr(nexus.CodeRefused, fmt.Sprintf("permit of action %s", p.digest), "mint one from the decision on this action",
+		return permitErr(nexus.CodeRefused, fmt.Sprintf("permit of action %s", p.digest),
+			"mint one from the decision on this action",
 			"foreign: used for action %s", digest)
 	}
 	return nil
@@ -87,8 +91,9 @@ func permitErr(code nexus.Code, subject, hint, format string, args ...any) error
 	return nexus.Errf("permit", code, subject, hint, format, args...)
 }
 
-// Minter makes permits from committed decisions. An engine builds exactly one and hands it to its reconcilers; permits of
-// another minter are refused, so a second one in a process cannot help anybody past the first. Safe for concurrent use.
+// Minter makes permits from committed decisions. An engine builds exactly one and hands it to its reconcilers; permits
+// of another minter are refused, so a second one in a process cannot help anybody past the first. Safe for concurrent
+// use.
 type Minter struct {
 	node   string
 	lookup func(index uint64) (Decision, bool)
@@ -108,23 +113,24 @@ type record struct {
 	used       bool
 }
 
-// NewMinter builds the minter of a node. lookup gives the decision at an index of the log only once it is durable and its
-// effect took place: an allowed decision whose effect the state could not take is reported as unknown. It must be safe
-// for concurrent use.
+// NewMinter builds the minter of a node. lookup gives the decision at an index of the log only once it is durable and
+// its effect took place: an allowed decision whose effect the state could not take is reported as unknown. It must be
+// safe for concurrent use.
 func NewMinter(node string, lookup func(index uint64) (Decision, bool)) *Minter {
 	return &Minter{node: node, lookup: lookup, records: map[string]*list.Element{}, order: list.New(), limit: MaxResources}
 }
 
-// Mint gives a permit to bring the resource to the generation, by the committed decision at index. The newest permit of a
-// resource is the only live one: minting replaces an earlier one of the same or an older generation.
+// Mint gives a permit to bring the resource to the generation, by the committed decision at index. The newest permit
+// of a resource is the only live one: minting replaces an earlier one of the same or an older generation.
 //
-// Errors: CodeNotFound when no such decision is committed; CodeRefused when it denies; CodeConflict when the resource has
-// been minted for at a newer generation; CodeCorrupt when the stored decision contradicts itself; CodeUsage for an empty
-// node or resource.
+// Errors: CodeNotFound when no such decision is committed; CodeRefused when it denies; CodeConflict when the resource
+// has been minted for at a newer generation; CodeCorrupt when the stored decision contradicts itself; CodeUsage for an
+// empty node or resource.
 func (m *Minter) Mint(index uint64, resource string, generation uint64) (Permit, error) {
 	subject := fmt.Sprintf("decision %d for %q", index, resource)
 	if m.node == "" || resource == "" {
-		return Permit{}, permitErr(nexus.CodeUsage, subject, "name the node and the resource", "node %q, resource %q", m.node, resource)
+		return Permit{}, permitErr(nexus.CodeUsage, subject, "name the node and the resource", "node %q, resource %q",
+			m.node, resource)
 	}
 	d, ok := m.lookup(index)
 	if !ok {
@@ -140,7 +146,8 @@ func (m *Minter) Mint(index uint64, resource string, generation uint64) (Permit,
 	defer m.mu.Unlock()
 	if e, held := m.records[resource]; held {
 		if have := e.Value.(*record).generation; have > generation {
-			return Permit{}, permitErr(nexus.CodeConflict, subject, "read the state again", "generation %d is superseded by %d", generation, have)
+			return Permit{}, permitErr(nexus.CodeConflict, subject, "read the state again",
+				"generation %d is superseded by %d", generation, have)
 		}
 		m.order.Remove(e)
 	}
@@ -174,16 +181,17 @@ func whole(d *Decision, index uint64) error {
 	return nil
 }
 
-// Use uses a permit up for a change of the resource by the action with that digest. Every failure is CodeRefused, except
-// CodeConflict for a superseded permit: zero, of another minter, for another resource or action, used before, superseded.
-// The caller makes the change after Use returns nil; a crash between the two leaves the change undone, and the reconciler
-// mints again.
+// Use uses a permit up for a change of the resource by the action with that digest. Every failure is CodeRefused,
+// except CodeConflict for a superseded permit: zero, of another minter, for another resource or action, used before,
+// superseded. The caller makes the change after Use returns nil; a crash between the two leaves the change undone, and
+// the reconciler mints again.
 func (m *Minter) Use(p Permit, resource string, digest nexus.Hash) error {
 	if err := p.bound(m.node, resource, digest); err != nil {
 		return err
 	}
 	if p.minter != m {
-		return permitErr(nexus.CodeRefused, fmt.Sprintf("permit for %q", p.resource), "mint one from this engine's minter", "foreign minter")
+		return permitErr(nexus.CodeRefused, fmt.Sprintf("permit for %q", p.resource), "mint one from this engine's minter",
+			"foreign minter")
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -200,12 +208,14 @@ func (m *Minter) live(p Permit) (*record, error) {
 	subject := fmt.Sprintf("permit for %q generation %d", p.resource, p.generation)
 	e, held := m.records[p.resource]
 	if !held {
-		return nil, permitErr(nexus.CodeConflict, subject, "mint again", "superseded: more than %d resources were minted for since", m.limit)
+		return nil, permitErr(nexus.CodeConflict, subject, "mint again",
+			"superseded: more than %d resources were minted for since", m.limit)
 	}
 	r := e.Value.(*record)
 	switch {
 	case r.serial != p.serial:
-		return nil, permitErr(nexus.CodeConflict, subject, "mint again from the newest decision", "superseded by generation %d", r.generation)
+		return nil, permitErr(nexus.CodeConflict, subject, "mint again from the newest decision",
+			"superseded by generation %d", r.generation)
 	case r.used:
 		return nil, permitErr(nexus.CodeRefused, subject, "mint one for each change", "used before")
 	}

@@ -20,8 +20,11 @@ import (
 func committed(t testing.TB) map[uint64]gates.Decision {
 	t.Helper()
 	c := ruleChain(t)
-	log := map[uint64]gates.Decision{1: decideSample(c, rules.All()[0].Good(), 1), 2: decideSample(c, rules.All()[0].Bad(), 2),
-		3: decideSample(c, rules.All()[0].Good(), 3)}
+	log := map[uint64]gates.Decision{
+		1: decideSample(c, rules.All()[0].Good(), 1),
+		2: decideSample(c, rules.All()[0].Bad(), 2),
+		3: decideSample(c, rules.All()[0].Good(), 3),
+	}
 	d := log[3]
 	d.Digest = nexus.Hash{3}
 	log[3] = d
@@ -53,7 +56,8 @@ func TestPermitIsUsedOnce(t *testing.T) {
 	t.Parallel()
 	m := minter(t, "node-1", committed(t))
 	p := mint(t, m, 1, "slice/a", 4)
-	if p.Index() != 1 || p.Digest() != (nexus.Hash{2}) || p.Node() != "node-1" || p.Resource() != "slice/a" || p.Generation() != 4 {
+	if p.Index() != 1 || p.Digest() != (nexus.Hash{2}) || p.Node() != "node-1" || p.Resource() != "slice/a" ||
+		p.Generation() != 4 {
 		t.Errorf("permit says %d %s %s %s %d", p.Index(), p.Digest(), p.Node(), p.Resource(), p.Generation())
 	}
 	copied := p
@@ -123,9 +127,15 @@ func TestMintNeedsACommittedAllow(t *testing.T) {
 		index uint64
 		code  nexus.Code
 		word  string
-	}{{2, nexus.CodeRefused, "gate 1 refused"}, {7, nexus.CodeNotFound, "no committed decision"}, {10, nexus.CodeCorrupt, "says 8"},
-		{11, nexus.CodeCorrupt, "16 verdicts"}, {12, nexus.CodeCorrupt, "of gate 2"}, {13, nexus.CodeCorrupt, "its verdicts say true"},
-		{20, nexus.CodeCorrupt, "its verdicts say false"}} {
+	}{
+		{2, nexus.CodeRefused, "gate 1 refused"},
+		{7, nexus.CodeNotFound, "no committed decision"},
+		{10, nexus.CodeCorrupt, "says 8"},
+		{11, nexus.CodeCorrupt, "16 verdicts"},
+		{12, nexus.CodeCorrupt, "of gate 2"},
+		{13, nexus.CodeCorrupt, "its verdicts say true"},
+		{20, nexus.CodeCorrupt, "its verdicts say false"},
+	} {
 		p, err := m.Mint(x.index, "slice/a", 1)
 		wantCode(t, "mint", err, x.code, x.word)
 		if !p.IsZero() {
@@ -184,9 +194,6 @@ func TestPermitsUnderConcurrency(t *testing.T) {
 // one, and the fields that make it good are out of reach.
 func TestPermitIsNotWrittenOutside(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Log("type-checks the package from source, about a second")
-	}
 	fset := token.NewFileSet()
 	imports := importer.ForCompiler(fset, "source", nil)
 	check := func(body string) error {

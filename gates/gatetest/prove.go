@@ -89,5 +89,6 @@ func impure(chain *gates.Chain, g gates.Gate) string {
 }
 
 func decide(chain *gates.Chain, f gates.Facts) gates.Decision {
-	return chain.Decide(&f, gates.DecisionInput{Kind: f.Kind, Actor: f.Identity.Actor, Unit: f.Unit.ID, Index: 1, TimeMs: f.NowMs})
+	return chain.Decide(&f, gates.DecisionInput{Kind: f.Kind, Actor: f.Identity.Actor, Unit: f.Unit.ID, Index: 1,
+		TimeMs: f.NowMs})
 }

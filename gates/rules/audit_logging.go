@@ -30,10 +30,12 @@ func checkAuditLogging(f *gates.Facts) gates.Verdict {
 	case f.Read && !a.Privileged:
 		return skip()
 	case !a.EntryPlanned:
-		return refuse("no_entry", "no audit entry in the transaction of "+f.Kind, "the entry is written in the same transaction",
+		return refuse("no_entry", "no audit entry in the transaction of "+f.Kind,
+			"the entry is written in the same transaction",
 			"report this: an action without its entry is a fault of the program")
 	case !a.LogWritable:
-		return refuse("log_not_writable", "the ledger takes no entries", "a writable ledger that agrees with its last checkpoint",
+		return refuse("log_not_writable", "the ledger takes no entries",
+			"a writable ledger that agrees with its last checkpoint",
 			"look at nexus status, free disk space or run nexus ledger verify, then ask again")
 	}
 	return pass("the entry is part of the transaction")

@@ -51,7 +51,8 @@ func checkConsent(c *gates.ConsentFacts) gates.Verdict {
 		return refuse("no_consent", "no standing consent of "+c.Subject.Short()+" for "+quote(c.Purpose),
 			"a recorded consent that was not withdrawn", "ask the person to give it (nexus consent give)")
 	case !c.Required && !c.BySubject:
-		return refuse("not_by_subject", "signed by somebody other than "+c.Subject.Short(), required, "let the person sign it")
+		return refuse("not_by_subject", "signed by somebody other than "+c.Subject.Short(), required,
+			"let the person sign it")
 	}
 	return pass("")
 }

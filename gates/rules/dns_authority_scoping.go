@@ -9,8 +9,9 @@ import "github.com/BobbyBlanco400/nexus-cos/gates"
 func dnsAuthorityScoping() gates.Gate {
 	return gates.Gate{
 		Number: 4, Name: "dns-authority-scoping", Version: 1,
-		Rule:  "a unit changes only records in its own zones; the server is no amplifier",
-		Later: "the DNS server will enforce it: it serves zones built from gated records, and limits ANY and the rate per source",
+		Rule: "a unit changes only records in its own zones; the server is no amplifier",
+		Later: "the DNS server will enforce it: it serves zones built from gated records, and limits ANY and the rate of " +
+			"each source",
 		Check: checkDNSAuthorityScoping,
 		Good:  func() gates.Facts { return zoneSample(unitAda) },
 		Bad:   func() gates.Facts { return zoneSample(unitOther) },
@@ -39,7 +40,8 @@ func checkDNSAuthorityScoping(f *gates.Facts) gates.Verdict {
 func checkZone(f *gates.Facts, z *gates.ZoneFacts) gates.Verdict {
 	switch {
 	case z.QueryAny:
-		return refuse("query_any", "an ANY query for "+quote(z.Record), "queries for one record type", "ask for one type, or over TCP")
+		return refuse("query_any", "an ANY query for "+quote(z.Record), "queries for one record type",
+			"ask for one type, or over TCP")
 	case z.OverRate:
 		return refuse("over_rate", "the source asks faster than its UDP rate", "a source's rate of UDP queries",
 			"ask again over TCP, or slow down")
@@ -52,7 +54,8 @@ func checkZone(f *gates.Facts, z *gates.ZoneFacts) gates.Verdict {
 		return refuse("foreign_zone", "zone "+quote(z.Zone)+" is held by "+unitText(z.ZoneUnit), "a zone that the unit holds",
 			"change records in the unit's own zones only")
 	case !z.InZone:
-		return refuse("outside_zone", "record "+quote(z.Record)+" lies outside zone "+quote(z.Zone), "a record name within the zone",
+		return refuse("outside_zone", "record "+quote(z.Record)+" lies outside zone "+quote(z.Zone),
+			"a record name within the zone",
 			"use a name that ends in "+quote(z.Zone))
 	}
 	return pass("")

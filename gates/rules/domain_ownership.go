@@ -23,7 +23,8 @@ func domainOwnership() gates.Gate {
 
 func checkDomainOwnership(f *gates.Facts) gates.Verdict {
 	if creating(f) && !f.Unit.NameFree {
-		return refuse("name_taken", "another unit holds the name that the domain is made from", "a name that no other unit holds",
+		return refuse("name_taken", "another unit holds the name that the domain is made from",
+			"a name that no other unit holds",
 			"choose another name (--name)")
 	}
 	if len(f.Domain) == 0 {
@@ -46,7 +47,8 @@ func checkDomain(f *gates.Facts, d *gates.DomainFacts) gates.Verdict {
 		return refuse("foreign_claimant", "claimed for "+unitText(d.Claimant)+", the action is about "+unitText(f.Unit.ID),
 			"a unit claims for itself", "claim it in an action on the unit that shall have it")
 	case d.Bound && d.BoundTo != d.Claimant:
-		return refuse("domain_taken", "domain "+quote(d.Name)+" belongs to "+unitText(d.BoundTo), "exactly one unit per domain",
+		return refuse("domain_taken", "domain "+quote(d.Name)+" belongs to "+unitText(d.BoundTo),
+			"exactly one unit per domain",
 			"choose another domain, or let the unit that holds it release it")
 	case d.Reserved:
 		return refuse("domain_reserved", "domain "+quote(d.Name)+" lies under the base domain and is not this unit's name",

@@ -10,8 +10,8 @@ func exitPortability() gates.Gate {
 	return gates.Gate{
 		Number: 13, Name: "exit-portability", Version: 1,
 		Rule: "a unit can leave with everything, and nobody can stop it",
-		Later: "the exit's export will enforce that everything leaves; that nobody may hinder an exit under way is decided by " +
-			"the state machine already",
+		Later: "the exit's export will enforce that everything leaves; that nobody may hinder an exit under way is decided " +
+			"by the state machine already",
 		Check: checkExitPortability,
 		Good: func() gates.Facts {
 			f := ownerSample("imvu.exit")
@@ -35,13 +35,15 @@ func checkExitPortability(f *gates.Facts) gates.Verdict {
 		return refuse("refuses_exit", f.Kind+" would refuse or cancel the exit", "an exit that was asked for is completed",
 			"let it complete; the unit can be imported again afterwards (nexus imvu import)")
 	case leaving && e.Hinders && !(e.ByOwner && e.IsExit):
-		return refuse("hinders_exit", f.Kind+" would hinder an exit under way", "nothing but the owner's exit touches a leaving unit",
+		return refuse("hinders_exit", f.Kind+" would hinder an exit under way",
+			"nothing but the owner's exit touches a leaving unit",
 			"wait until the exit is complete (nexus imvu exit-status)")
 	case left && e.Hinders && !e.IsExit:
 		return refuse("retaliates", f.Kind+" would harm a unit that has left, within its time of grace",
 			"what has left is kept for its time of grace and retention", "wait for the end of the retention")
 	case e.IsExit && !leaving && !left && !e.ByOwner:
-		return refuse("not_owners_exit", "somebody other than the owner would make the unit leave", "only a unit's owner exits it",
+		return refuse("not_owners_exit", "somebody other than the owner would make the unit leave",
+			"only a unit's owner exits it",
 			"let the owner sign the exit (nexus imvu exit)")
 	case !e.IsExit && !leaving && !left:
 		return skip()

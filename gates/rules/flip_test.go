@@ -3,6 +3,7 @@ package rules_test
 import (
 	"fmt"
 	"reflect"
+	stdslices "slices"
 	"strings"
 	"testing"
 
@@ -123,13 +124,6 @@ func ownersNewRoute() gates.Facts {
 	return f
 }
 
-// changeAtNewRoute is a route that would change if there were one.
-func changeAtNewRoute() gates.Facts {
-	f := newRoute()
-	f.Unit.ActorOwns, f.Route[0].Changes = false, true
-	return f
-}
-
 // inbound is mail from outside to a mailbox here.
 func inbound() gates.Facts {
 	f := good(5)()
@@ -209,7 +203,7 @@ func publicCompute() gates.Facts {
 }
 
 func flips() []flip {
-	return append(identityAndNameFlips(), append(moneyAndSizeFlips(), recordFlips()...)...)
+	return stdslices.Concat(identityAndNameFlips(), moneyAndSizeFlips(), networkAndTagFlips(), recordFlips(), reductionFlips())
 }
 
 func identityAndNameFlips() []flip {
@@ -286,6 +280,11 @@ func moneyAndSizeFlips() []flip {
 		{7, "Envelope.UsageOverCeiling", nil, "over_ceiling", start},
 		{7, "Envelope.UsageMeasured", nil, "over_ceiling", overUse},
 		{7, "Unit.Tightened", []string{"at most 2 cores"}, "unit_policy", scale},
+	}
+}
+
+func networkAndTagFlips() []flip {
+	return []flip{
 		{8, "Slice.ClassKnown", nil, "unknown_class", nil},
 		{8, "Slice.GuaranteedBps", int64(200_000_001), "over_capacity", nil},
 		{8, "Slice.GuaranteedBps", int64(-1), "negative_rate", nil},
@@ -354,6 +353,11 @@ func recordFlips() []flip {
 		{14, "Route.OwnerApproved", nil, "unapproved_redirection", nil},
 		{14, "Route.PublicEntry", nil, "no_public_entry", nil},
 		{14, "Route.Changes", nil, "unapproved_redirection", sameRoute},
+	}
+}
+
+func reductionFlips() []flip {
+	return []flip{
 		{15, "Slice.OwnerApproved", nil, "unapproved_reduction", nil},
 		{15, "Slice.NoticeQueued", nil, "no_notice", nil},
 		{15, "Slice.CeilingBps", int64(99_999_999), "unapproved_reduction", sliceKept},
@@ -363,7 +367,8 @@ func recordFlips() []flip {
 		{15, "Slice.BudgetMicros", int64(10_001), "unapproved_reduction", sliceKept},
 		{15, "Slice.BudgetMicros", int64(0), "unapproved_reduction", sliceKept},
 		{15, "Slice.CurrentBudget", int64(9_999), "unapproved_reduction", sliceKept},
-		{15, "Unit.Exists", nil, "unapproved_reduction", func() gates.Facts { f := rules.All()[14].Bad(); f.Unit.Exists = false; return f }},
+		{15, "Unit.Exists", nil, "unapproved_reduction",
+			func() gates.Facts { f := rules.All()[14].Bad(); f.Unit.Exists = false; return f }},
 		{15, "Envelope.OwnerApproved", nil, "unapproved_reduction", shrunkByProposal},
 		{15, "Envelope.NoticeQueued", nil, "no_notice", shrunkByProposal},
 		{15, "Envelope.CPUMilli", int64(1999), "unapproved_reduction", byOperator(scale)},

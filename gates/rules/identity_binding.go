@@ -42,7 +42,8 @@ func checkIdentityBinding(f *gates.Facts) gates.Verdict {
 	case !id.Known:
 		return refuse("unknown_identity", who()+" was never issued here", required, "issue it first (nexus identity new)")
 	case id.Revoked:
-		return refuse("revoked_identity", who()+" is revoked", required, "sign with an identity that stands (nexus identity list)")
+		return refuse("revoked_identity", who()+" is revoked", required,
+			"sign with an identity that stands (nexus identity list)")
 	case !id.MayIssue:
 		return refuse("not_entitled", who()+" may not ask for "+f.Kind,
 			"the identity itself, its recovery key, or the role that this kind of action belongs to",

@@ -54,17 +54,21 @@ func checkTags(f *gates.Facts, t *gates.TagFacts) gates.Verdict {
 		return refuse("unknown_jurisdiction", "jurisdiction "+quote(tag), "one of "+strings.Join(Tags(), ", "),
 			"choose one of these tags, spelt exactly so")
 	case t.UnitJurisdiction != "" && t.UnitJurisdiction != tag:
-		return refuse("tag_crossing", "the unit is of "+quote(t.UnitJurisdiction)+", the action of "+tag, "one jurisdiction per unit",
+		return refuse("tag_crossing", "the unit is of "+quote(t.UnitJurisdiction)+", the action of "+tag,
+			"one jurisdiction per unit",
 			"act under "+quote(t.UnitJurisdiction))
 	case len(t.ResourceTags) == 0:
-		return refuse("untagged_resource", "no resource carries a tag", "every resource carries "+tag, "tag the resources "+tag)
+		return refuse("untagged_resource", "no resource carries a tag", "every resource carries "+tag,
+			"tag the resources "+tag)
 	}
 	for _, resource := range t.ResourceTags {
 		if resource == "" {
-			return refuse("untagged_resource", "a resource without a tag", "every resource carries "+tag, "tag the resource "+tag)
+			return refuse("untagged_resource", "a resource without a tag", "every resource carries "+tag,
+				"tag the resource "+tag)
 		}
 		if resource != tag {
-			return refuse("tag_crossing", "a resource tagged "+quote(resource)+" in a unit of "+tag, "every resource carries "+tag,
+			return refuse("tag_crossing", "a resource tagged "+quote(resource)+" in a unit of "+tag,
+				"every resource carries "+tag,
 				"tag the resource "+tag+" or leave it out")
 		}
 	}

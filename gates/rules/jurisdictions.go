@@ -6,7 +6,8 @@ type Jurisdiction struct {
 	Meaning string
 }
 
-// Jurisdictions lists the known tags in the order they are shown. A tag, once released, is never removed: units carry it.
+// Jurisdictions lists the known tags in the order they are shown. A tag, once released, is never removed: units carry
+// it.
 func Jurisdictions() []Jurisdiction {
 	return []Jurisdiction{
 		{"US-CCPA", "California, United States: California Consumer Privacy Act"},

@@ -9,8 +9,9 @@ import "github.com/BobbyBlanco400/nexus-cos/gates"
 func mailAttribution() gates.Gate {
 	return gates.Gate{
 		Number: 5, Name: "mail-attribution", Version: 1,
-		Rule:  "every message is traceable to identity and unit; no open relay",
-		Later: "the mail fabric will enforce it: submission needs a mailbox's identity, and recipients elsewhere need submission",
+		Rule: "every message is traceable to identity and unit; no open relay",
+		Later: "the mail fabric will enforce it: submission needs a mailbox's identity, and recipients " +
+			"elsewhere need submission",
 		Check: checkMailAttribution,
 		Good:  mailSample,
 		Bad: func() gates.Facts {
@@ -53,7 +54,8 @@ func checkMail(m *gates.MailFacts) gates.Verdict {
 	case !m.Authenticated:
 		return pass("")
 	case m.SessionUnit.IsZero():
-		return refuse("no_mailbox", "the signed-in identity has no mailbox of a unit", required, "bind a mailbox to it (nexus mail)")
+		return refuse("no_mailbox", "the signed-in identity has no mailbox of a unit", required,
+			"bind a mailbox to it (nexus mail)")
 	case m.From == "":
 		return refuse("no_sender", "no sender address", required, "name a sender of the unit's own domain")
 	case m.FromUnit != m.SessionUnit:

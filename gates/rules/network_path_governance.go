@@ -10,9 +10,10 @@ import "github.com/BobbyBlanco400/nexus-cos/gates"
 func networkPathGovernance() gates.Gate {
 	return gates.Gate{
 		Number: 8, Name: "network-path-governance", Version: 1,
-		Rule:     "routing follows the unit's own policy; one unit cannot degrade another",
-		Enforcer: "the edge gateway: routes from the replicated state, a bound on work in flight and byte scheduling per slice",
-		Check:    checkNetworkPathGovernance,
+		Rule: "routing follows the unit's own policy; one unit cannot degrade another",
+		Enforcer: "the edge gateway: routes from the replicated state, a bound on work in flight and byte scheduling " +
+			"per slice",
+		Check: checkNetworkPathGovernance,
 		Good: func() gates.Facts {
 			f := createSample()
 			f.Slice[0].GuaranteedBps, f.Slice[0].CeilingBps, f.Slice[0].OthersGuaranteed = 100_000_000, 500_000_000, 700_000_000
@@ -55,7 +56,8 @@ func checkSlice(f *gates.Facts, s *gates.SliceFacts) gates.Verdict {
 		return refuse("negative_rate", "guarantee "+number(s.GuaranteedBps)+" bit/s, ceiling "+number(s.CeilingBps)+
 			" bit/s, budget "+number(s.BudgetMicros)+" us", "no rate or budget below 0", "give rates of 0 or more")
 	case s.CeilingBps > 0 && s.GuaranteedBps > s.CeilingBps:
-		return refuse("guarantee_above_ceiling", "guarantee "+number(s.GuaranteedBps)+" bit/s, ceiling "+number(s.CeilingBps)+" bit/s",
+		return refuse("guarantee_above_ceiling",
+			"guarantee "+number(s.GuaranteedBps)+" bit/s, ceiling "+number(s.CeilingBps)+" bit/s",
 			"a guarantee within the ceiling", "guarantee at most "+number(s.CeilingBps)+" bit/s, or raise the ceiling")
 	case !s.ByPolicy && !approved(f, s.OwnerApproved):
 		return refuse("not_by_policy", "neither the unit's policy nor its owner asks for this slice",
@@ -64,8 +66,8 @@ func checkSlice(f *gates.Facts, s *gates.SliceFacts) gates.Verdict {
 	return checkGuarantee(f, s)
 }
 
-// checkGuarantee admits a guarantee when all guarantees together leave a tenth of the gateway free. A guarantee that does
-// not grow takes nothing from anybody and is not asked again.
+// checkGuarantee admits a guarantee when all guarantees together leave a tenth of the gateway free. A guarantee that
+// does not grow takes nothing from anybody and is not asked again.
 func checkGuarantee(f *gates.Facts, s *gates.SliceFacts) gates.Verdict {
 	if s.GuaranteedBps == 0 || f.Unit.Exists && s.GuaranteedBps <= s.CurrentGuaranteed {
 		return pass("")
@@ -76,8 +78,9 @@ func checkGuarantee(f *gates.Facts, s *gates.SliceFacts) gates.Verdict {
 	if s.GuaranteedBps <= left {
 		return pass("")
 	}
-	return refuse("over_capacity", "asks for "+number(s.GuaranteedBps)+" bit/s guaranteed; capacity "+number(capacity)+" * 0.9 = "+
-		number(usable)+", less "+number(others)+" of other slices = "+number(left)+" bit/s left",
+	return refuse("over_capacity",
+		"asks for "+number(s.GuaranteedBps)+" bit/s guaranteed; capacity "+number(capacity)+" * 0.9 = "+number(usable)+
+			", less "+number(others)+" of other slices = "+number(left)+" bit/s left",
 		"guarantee <= capacity * 0.9 - others' guarantees: at most "+number(left)+" bit/s",
 		"ask for at most "+number(left)+" bit/s guaranteed; the ceiling may be higher")
 }
@@ -101,7 +104,8 @@ func checkRoute(f *gates.Facts, r *gates.RouteFacts) gates.Verdict {
 			"loopback in the dev profile, the unit's own nodes in prod", "use http://127.0.0.1:PORT or dir:/absolute/folder")
 	case !r.Exists && !approved(f, r.OwnerApproved):
 		return refuse("not_by_policy", "a new route that the unit's owner did not ask for",
-			"the owner's signature, or a proposal that the owner granted", "let the owner sign it or grant the proposal (nexus approvals)")
+			"the owner's signature, or a proposal that the owner granted",
+			"let the owner sign it or grant the proposal (nexus approvals)")
 	}
 	return pass("")
 }

@@ -35,7 +35,8 @@ func checkNoCrossIMVULeakage(f *gates.Facts) gates.Verdict {
 		concerned = true
 		// Public is for reading: what everybody may see, nobody may therefore change.
 		if !r.Granted && !(f.Read && r.Public) {
-			return refuse("foreign_"+word(r.Resource), "reaches "+quote(r.Resource)+" of "+unitText(r.Unit)+" without a right there",
+			return refuse("foreign_"+word(r.Resource),
+				"reaches "+quote(r.Resource)+" of "+unitText(r.Unit)+" without a right there",
 				"only what the actor owns, was granted, or what is public to read",
 				"leave that unit out, or ask its owner for a grant (nexus approvals)")
 		}

@@ -1,7 +1,7 @@
 // Rule: no quota or slice of a unit shrinks without its approval and a notice.
 // Reason: a unit that is slowed down in secret looks like a unit that fails.
-// Spec: SPEC section 1, gate 15. A latency budget shrinks when it allows more microseconds; a ceiling of 0 is the gateway's
-// capacity.
+// Spec: SPEC section 1, gate 15. A latency budget shrinks when it allows more microseconds; a ceiling of 0 is the
+// gateway's capacity.
 
 package rules
 
@@ -14,9 +14,10 @@ import (
 func noSilentThrottling() gates.Gate {
 	return gates.Gate{
 		Number: 15, Name: "no-silent-throttling", Version: 1,
-		Rule:     "no quota or slice of a unit shrinks without its approval and a notice",
-		Enforcer: "the state machine: envelope and slice records change only through it, and the gateway shapes by these records",
-		Check:    checkNoSilentThrottling,
+		Rule: "no quota or slice of a unit shrinks without its approval and a notice",
+		Enforcer: "the state machine: envelope and slice records change only through it, and the gateway shapes " +
+			"by these records",
+		Check: checkNoSilentThrottling,
 		Good: func() gates.Facts {
 			f := throttleSample()
 			f.Slice[0].OwnerApproved = true
@@ -61,7 +62,8 @@ func checkNoSilentThrottling(f *gates.Facts) gates.Verdict {
 func judgeShrink(f *gates.Facts, what string, from, to int64, granted, noticed bool) gates.Verdict {
 	switch {
 	case !approved(f, granted):
-		return refuse("unapproved_reduction", what+" would go from "+number(from)+" to "+number(to)+" without the owner's approval",
+		return refuse("unapproved_reduction",
+			what+" would go from "+number(from)+" to "+number(to)+" without the owner's approval",
 			"the owner's signature, or a proposal that the owner granted for this very change",
 			"keep "+what+" at "+number(from)+", or propose it to the owner (nexus approvals)")
 	case !noticed:

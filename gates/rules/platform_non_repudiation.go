@@ -1,7 +1,7 @@
 // Rule: every platform action is signed and logged; the platform cannot deny it.
 // Reason: the strongest party is the one whose word most needs proof.
-// Spec: SPEC section 1, gate 17. What an operator, a node or the platform's key changes is the platform's act, whether or
-// not it says so.
+// Spec: SPEC section 1, gate 17. What an operator, a node or the platform's key changes is the platform's act, whether
+// or not it says so.
 
 package rules
 
@@ -35,7 +35,8 @@ func checkPlatformNonRepudiation(f *gates.Facts) gates.Verdict {
 			"every act of the platform is signed by a key that the state binds to it",
 			"sign it with an operator's key, through an admitted node (nexus cluster members)")
 	case !p.Logged:
-		return refuse("unlogged_platform_act", f.Kind+" without a public entry", "every act of the platform is a public entry",
+		return refuse("unlogged_platform_act", f.Kind+" without a public entry",
+			"every act of the platform is a public entry",
 			"report this: a platform act without its entry is a fault of the program")
 	}
 	return pass("signed by the platform's side and logged")

@@ -2,9 +2,9 @@ package rules
 
 import "github.com/BobbyBlanco400/nexus-cos/gates"
 
-// A unit's owner may add policies that tighten the gates (SPEC section 1). One gate answers for a broken one, so that the
-// owner reads one reason: gate 8 when the action is about a route or slice, else gate 7 when it is about an envelope,
-// else gate 16. An exit that the owner asked for is held up by none.
+// A unit's owner may add policies that tighten the gates (SPEC section 1). One gate answers for a broken one, so that
+// the owner reads one reason: gate 8 when the action is about a route or slice, else gate 7 when it is about an
+// envelope, else gate 16. An exit that the owner asked for is held up by none.
 func policyGate(f *gates.Facts) int {
 	switch {
 	case len(f.Unit.Tightened) == 0 || ownersExit(f):

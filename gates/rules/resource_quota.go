@@ -48,15 +48,18 @@ func checkResourceQuota(f *gates.Facts) gates.Verdict {
 func checkEnvelope(f *gates.Facts, e *gates.EnvelopeFacts) gates.Verdict {
 	switch {
 	case !e.Valid:
-		return refuse("invalid_envelope", "asks for "+number(e.CPUMilli)+" milli-cores, "+number(e.MemoryBytes)+" bytes memory, "+
-			number(e.StorageBytes)+" bytes storage, "+number(e.Processes)+" processes",
+		return refuse("invalid_envelope",
+			"asks for "+number(e.CPUMilli)+" milli-cores, "+number(e.MemoryBytes)+" bytes memory, "+
+				number(e.StorageBytes)+" bytes storage, "+number(e.Processes)+" processes",
 			"each above 0 and within the program's limits", "give positive sizes, for example --cpu 2 --memory 4 --storage 50")
 	case e.ReservedCPUMilli < 0 || e.ReservedCPUMilli > max(e.ReservableCPUMilli, 0):
-		return refuse("over_reserved", "reserves "+number(e.ReservedCPUMilli)+" milli-cores, "+number(max(e.ReservableCPUMilli, 0))+
-			" are left to reserve", "a reservation within what is left",
+		return refuse("over_reserved",
+			"reserves "+number(e.ReservedCPUMilli)+" milli-cores, "+number(max(e.ReservableCPUMilli, 0))+
+				" are left to reserve", "a reservation within what is left",
 			"reserve at most "+number(max(e.ReservableCPUMilli, 0))+" milli-cores, or none: a ceiling needs no reservation")
 	case e.InUse && e.ByUnit.IsZero():
-		return refuse("unattributed_use", "a workload that belongs to no unit", "only the unit's own workload in its envelope",
+		return refuse("unattributed_use", "a workload that belongs to no unit",
+			"only the unit's own workload in its envelope",
 			"name the unit whose workload it is")
 	case !e.ByUnit.IsZero() && e.ByUnit != f.Unit.ID:
 		return refuse("foreign_workload", "the workload of "+unitText(e.ByUnit)+" in the envelope of "+unitText(f.Unit.ID),

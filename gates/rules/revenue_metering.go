@@ -28,8 +28,9 @@ func revenueMetering() gates.Gate {
 // revenueSample is a registered source reporting three sales of Ada's unit.
 func revenueSample() gates.Facts {
 	f := signedSample("revenue.post", shop, gates.RoleSource)
-	f.Revenue = []gates.RevenueFacts{{Source: "shop", SourceKnown: true, SourceActive: true, SourceClass: 3, ActorIsSource: true,
-		Events: 3, MeterKnown: true, MeterMinor: 5997, ReportedMinor: 5997, SplitPercent: 55, RequiredPercent: 55}}
+	f.Revenue = []gates.RevenueFacts{{Source: "shop", SourceKnown: true, SourceActive: true, SourceClass: 3,
+		ActorIsSource: true, Events: 3, MeterKnown: true, MeterMinor: 5997, ReportedMinor: 5997,
+		SplitPercent: 55, RequiredPercent: 55}}
 	return f
 }
 
@@ -64,7 +65,8 @@ func checkSource(r *gates.RevenueFacts) gates.Verdict {
 		return refuse("not_the_source", "signed by another key than that of source "+quote(r.Source), required,
 			"sign with the source's own key")
 	case r.Beneficiary:
-		return refuse("beneficiary", "source "+quote(r.Source)+" reports for "+unitText(r.BeneficiaryOf)+", which its holder owns",
+		return refuse("beneficiary",
+			"source "+quote(r.Source)+" reports for "+unitText(r.BeneficiaryOf)+", which its holder owns",
 			"nobody states revenue of a unit that they own", "let a source that belongs to somebody else report it")
 	}
 	return pass("")
@@ -87,10 +89,12 @@ func checkBatch(r *gates.RevenueFacts) gates.Verdict {
 	case r.FirstOffender > 0 || r.Fault != "":
 		return refuse("faulty_event", where()+": "+r.Fault, whole, "mend or leave out that event and send the batch again")
 	case r.MeterKnown && r.MeterMinor != r.ReportedMinor:
-		return refuse("meter_contradicts", "reported "+number(r.ReportedMinor)+", metered "+number(r.MeterMinor)+" minor units",
+		return refuse("meter_contradicts",
+			"reported "+number(r.ReportedMinor)+", metered "+number(r.MeterMinor)+" minor units",
 			"the report agrees with the meter", "report what was metered: "+number(r.MeterMinor)+" minor units")
 	case r.RequiredPercent != 55 && r.RequiredPercent != 80:
-		return refuse("unknown_split", "the unit's kind would be split at "+percent(r.RequiredPercent), "55 % or 80 % for the creator",
+		return refuse("unknown_split", "the unit's kind would be split at "+percent(r.RequiredPercent),
+			"55 % or 80 % for the creator",
 			"report for a unit, mini-platform or channel")
 	case r.SplitPercent != r.RequiredPercent:
 		return refuse("wrong_split", "would be posted with "+percent(r.SplitPercent)+" for the creator",

@@ -18,7 +18,8 @@ func chain(t testing.TB) *gates.Chain {
 }
 
 func decide(c *gates.Chain, f gates.Facts) gates.Decision {
-	return c.Decide(&f, gates.DecisionInput{Kind: f.Kind, Actor: f.Identity.Actor, Unit: f.Unit.ID, Index: 1, TimeMs: f.NowMs})
+	return c.Decide(&f, gates.DecisionInput{Kind: f.Kind, Actor: f.Identity.Actor, Unit: f.Unit.ID, Index: 1,
+		TimeMs: f.NowMs})
 }
 
 func TestEveryGateProvesItself(t *testing.T) {
@@ -45,7 +46,8 @@ func TestProveFindsBrokenGates(t *testing.T) {
 		"no reason code": func(*gates.Facts) gates.Verdict { return gates.Verdict{Allow: true} },
 		"counts": func(f *gates.Facts) gates.Verdict {
 			calls++
-			return gates.Verdict{Allow: f.Identity.SignatureValid, Concerned: true, ReasonCode: "ok", Observed: string(rune('a' + calls)),
+			return gates.Verdict{Allow: f.Identity.SignatureValid, Concerned: true, ReasonCode: "ok",
+				Observed: string(rune('a' + calls)),
 				Required: "r", Fix: "f"}
 		},
 	}
@@ -66,8 +68,8 @@ func alwaysAllow(*gates.Facts) gates.Verdict {
 	return gates.Verdict{Allow: true, Concerned: true, ReasonCode: "ok"}
 }
 
-// TestEachGateIsNeeded is the mutation check: without any one gate there is no chain, and with it blunted its bad sample
-// passes, so no other gate hides its loss.
+// TestEachGateIsNeeded is the mutation check: without any one gate there is no chain, and with it blunted its bad
+// sample passes, so no other gate hides its loss.
 func TestEachGateIsNeeded(t *testing.T) {
 	t.Parallel()
 	for i := range gates.Count {

@@ -26,7 +26,8 @@ func refuse(reasonCode, observed, required, fix string) gates.Verdict {
 	return gates.Verdict{Concerned: true, ReasonCode: reasonCode, Observed: observed, Required: required, Fix: fix}
 }
 
-// creating reports whether the action makes or imports the unit that it is about. The kind is the signed request itself.
+// creating reports whether the action makes or imports the unit that it is about. The kind is the signed request
+// itself.
 func creating(f *gates.Facts) bool {
 	return f.Unit.Concerned && !f.Unit.Exists &&
 		(strings.HasSuffix(f.Kind, ".create") || strings.HasSuffix(f.Kind, ".import"))
