@@ -1,0 +1,192 @@
+package archtest
+
+// The plan of the house as data. A line here changes only together with docs/ARCHITECTURE.md, and a line that lets
+// somebody import more than before needs a decision record.
+
+// topLevel is all that the repository's root may hold, beside the root package's Go files and what git ignores.
+var topLevel = map[string]bool{
+	".ci": true, ".editorconfig": true, ".git": true, ".gitignore": true, "CHANGELOG.md": true, "LICENSE": true,
+	"Makefile": true, "README.md": true, "go.mod": true, "go.sum": true,
+	"cluster": true, "cmd": true, "docs": true, "engine": true, "gates": true, "ledger": true, "slices": true,
+	"testdata": true, "tui": true,
+}
+
+// roomRule says what the non-test files of one folder may import of the house. A pattern that ends in "/..." stands for
+// a folder and all below it. A folder that no rule names may not exist.
+type roomRule struct {
+	dir string
+	may []string
+}
+
+// siblings never import each other; the one exception is cluster/witness, which checks proofs.
+var siblings = []string{"ledger", "gates", "slices", "cluster"}
+
+// rooms is DESIGN's table of packages: root < siblings < engine < cmd, and inside engine
+// words (bus, wire, fabric, imvu) < state < fabrics < engine < those who call the door.
+var rooms = []roomRule{
+	{".", nil},
+
+	{"ledger/merkle", []string{"."}},
+	{"ledger/split", []string{"."}},
+	{"ledger", []string{".", "ledger/merkle", "ledger/split"}},
+	{"ledger/badgerstore", []string{".", "ledger", "ledger/merkle"}},
+	{"ledger/verify", []string{".", "ledger/merkle", "ledger/split"}},
+	{"ledger/ledgertest", []string{".", "ledger", "ledger/merkle", "ledger/split", "ledger/verify"}},
+
+	{"gates", []string{"."}},
+	{"gates/rules", []string{".", "gates"}},
+	{"gates/gatetest", []string{".", "gates", "gates/rules"}},
+
+	{"slices", []string{"."}},
+	{"slices/shape", []string{".", "slices"}},
+	{"slices/meter", []string{".", "slices"}},
+	{"slices/session", []string{".", "slices"}},
+	{"slices/edge", []string{".", "slices", "slices/meter", "slices/session", "slices/shape"}},
+
+	{"cluster", []string{"."}},
+	{"cluster/gossip", []string{".", "cluster"}},
+	{"cluster/consensus", []string{".", "cluster"}},
+	{"cluster/place", []string{".", "cluster"}},
+	{"cluster/witness", []string{".", "cluster", "ledger/merkle", "ledger/verify"}},
+	{"cluster/simnet", []string{".", "cluster"}},
+
+	{"engine/bus", []string{"."}},
+	{"engine/control/wire", []string{"."}},
+	{"engine/fabric", []string{".", "gates"}},
+	{"engine/fabrictest", []string{".", "gates", "engine/fabric"}},
+	{"engine/imvu", []string{"."}},
+	{"engine/doctor", []string{".", "engine/control/wire"}},
+	{"engine/state", []string{".", "gates", "gates/rules", "ledger", "ledger/merkle", "ledger/split", "slices",
+		"engine/imvu"}},
+	{"engine/identity", fabricMay},
+	{"engine/compute", fabricMay},
+	{"engine/dns", fabricMay},
+	{"engine/mail", fabricMay},
+	{"engine/route", fabricMay},
+	{"engine/slicing", fabricMay},
+	{"engine/platform", fabricMay},
+	{"engine/stream", append([]string{"engine/platform"}, fabricMay...)},
+	{"engine/ott", append([]string{"engine/platform"}, fabricMay...)},
+	{"engine", engineMay},
+	{"engine/control", aboveTheDoor},
+	{"engine/launch", aboveTheDoor},
+	{"engine/revenue", aboveTheDoor},
+	{"engine/audit", aboveTheDoor},
+	{"engine/suite", append([]string{"engine/audit"}, aboveTheDoor...)},
+	{"engine/bundle", aboveTheDoor},
+	{"engine/node", []string{".", "gates/...", "ledger/...", "slices/...", "cluster/...", "engine/..."}},
+
+	{"tui", tuiMay},
+	{"tui/aaterm", nil},
+	{"tui/keymap", tuiMay},
+	{"tui/theme", tuiMay},
+	{"tui/panel", tuiMay},
+	{"tui/wizard", tuiMay},
+	{"tui/sshd", tuiMay},
+	{"tui/tuitest", tuiMay},
+
+	{"cmd/nexus", []string{"./..."}},
+	{"cmd/nexus-verify", []string{".", "ledger/verify", "ledger/merkle"}},
+	{"cmd/archtest", nil},
+}
+
+// fabricMay: a fabric sees the contract, the state it makes real and the siblings, never the engine that runs it.
+var fabricMay = []string{".", "gates", "ledger", "ledger/merkle", "slices/...", "cluster",
+	"engine/bus", "engine/fabric", "engine/imvu", "engine/state"}
+
+// engineMay: the door joins the siblings, the state machine and the fabrics.
+var engineMay = append([]string{"gates/...", "ledger/...", "slices/...", "cluster/...", "engine/control/wire",
+	"engine/identity", "engine/compute", "engine/dns", "engine/mail", "engine/route", "engine/slicing",
+	"engine/platform", "engine/stream", "engine/ott"}, fabricMay...)
+
+// aboveTheDoor: whoever calls the engine may see all that the engine sees, and the engine itself.
+var aboveTheDoor = append([]string{"engine", "engine/control", "engine/doctor"}, engineMay...)
+
+// tuiMay: the console sees plain data types and itself.
+var tuiMay = []string{".", "engine/control/wire", "tui/..."}
+
+// helpers may be imported by tests anywhere below their own layer's rules, by nothing else.
+var helpers = []string{"ledger/ledgertest", "gates/gatetest", "engine/fabrictest", "cluster/simnet", "tui/tuitest"}
+
+// library gives an outside library its one home. Tests of any package may use those whose homes is "tests".
+type library struct {
+	prefix string
+	homes  []string
+}
+
+// libraries are judged by the longest prefix. docs/decisions/0005-dependencies.md has the reason for each.
+var libraries = []library{
+	{"github.com/dgraph-io/badger/v4", []string{"ledger/badgerstore"}},
+	{"golang.org/x/mod/sumdb/tlog", []string{"ledger/merkle"}},
+	{"golang.org/x/mod/sumdb/note", []string{"ledger", "ledger/verify", "engine/identity"}},
+	{"github.com/transparency-dev/merkle", []string{"tests"}},
+
+	{"github.com/hashicorp/serf", []string{"cluster/gossip"}},
+	{"github.com/hashicorp/memberlist", []string{"cluster/gossip"}},
+	{"github.com/hashicorp/raft", []string{"cluster/consensus"}},
+	{"github.com/hashicorp/raft-wal", []string{"cluster/consensus"}},
+	{"github.com/hashicorp/go-hclog", []string{"cluster/consensus"}},
+
+	{"github.com/HdrHistogram/hdrhistogram-go", []string{"slices/meter"}},
+	{"github.com/coder/websocket", []string{"slices/edge", "tests"}},
+	{"golang.org/x/net", []string{"slices/edge", "tests"}},
+
+	{"golang.org/x/crypto/ssh", []string{"engine/identity", "tests"}},
+	{"filippo.io/age", []string{"engine/identity"}},
+
+	{"github.com/charmbracelet", []string{"tui/..."}},
+	{"github.com/muesli", []string{"tui/..."}},
+	{"github.com/rivo/uniseg", []string{"tui/..."}},
+	{"github.com/aymanbagabas/go-osc52/v2", []string{"tui/..."}},
+	{"github.com/creack/pty", []string{"tui/sshd", "tests"}},
+
+	{"github.com/spf13/cobra", []string{"cmd/..."}},
+	{"github.com/spf13/pflag", []string{"cmd/..."}},
+	{"github.com/spf13/viper", []string{"cmd/nexus"}},
+	{"go.yaml.in/yaml/v3", []string{"cmd/nexus"}},
+	{"golang.org/x/term", []string{"cmd/nexus"}},
+	{"golang.org/x/sys", []string{"engine/doctor", "engine/control", "engine/node", "ledger/badgerstore",
+		"cluster/consensus", "slices/edge", "cmd/nexus"}},
+	{"golang.org/x/sync", []string{"cluster/...", "engine/...", "slices/...", "cmd/nexus"}},
+
+	{"pgregory.net/rapid", []string{"tests"}},
+	{"github.com/anishathalye/porcupine", []string{"tests"}},
+	{"github.com/rogpeppe/go-internal", []string{"tests"}},
+	{"github.com/hinshun/vt10x", []string{"tests"}},
+	{"github.com/charmbracelet/x/exp/teatest", []string{"tests"}},
+	{"github.com/charmbracelet/x/exp/golden", []string{"tests"}},
+}
+
+// pureRule bans what would make two replicas, or a run and its replay, differ.
+type pureRule struct {
+	dir     string
+	imports []string // packages of the standard library that may not be imported; "x/..." covers those below
+	names   []string // package.Name that may not be used
+	floats  bool     // float32 and float64 may not appear
+}
+
+var (
+	effects = []string{"os", "os/...", "net", "net/http", "syscall", "io/fs", "math/rand", "math/rand/v2", "crypto/rand"}
+	clocks  = []string{"time.Now", "time.Since", "time.Until", "time.Sleep", "time.After", "time.AfterFunc",
+		"time.NewTimer", "time.NewTicker", "time.Tick"}
+)
+
+var pure = []pureRule{
+	{".", effects, clocks, true},
+	{"engine/state", effects, clocks, true},
+	{"engine/imvu", effects, clocks, true},
+	{"gates", []string{"os", "os/...", "net", "net/http", "math/rand", "math/rand/v2"}, clocks, true},
+	{"gates/rules", effects, clocks, true},
+	{"ledger/split", effects, clocks, true},
+	{"ledger/merkle", effects, clocks, true},
+	{"slices", effects, clocks, false},
+}
+
+// Limits of the root package (DESIGN section 2) and of every file (STYLE, habit 13).
+const (
+	rootFilesMax     = 6
+	rootLinesMax     = 700
+	functionLinesMax = 70
+	fileLinesMax     = 800
+	lineCharsMax     = 120
+)
