@@ -19,20 +19,21 @@ const (
 	agentSignTimeout = 2 * time.Minute
 )
 
-// agentSigner signs through an ssh-agent, with a connection of its own for each signature: the agent may be restarted or
-// locked between two of them. Safe for concurrent use.
+// agentSigner signs through an ssh-agent, with a connection of its own for each signature: the agent may be restarted
+// or locked between two of them. Safe for concurrent use.
 type agentSigner struct {
 	socket string
 	public nexus.PublicKey
 }
 
 // AgentSigner finds an Ed25519 key in the ssh-agent that listens on the unix socket. The key is named by its
-// fingerprint as `ssh-add -l` prints it ("SHA256:..." or the part after the colon, at least 8 characters of it when they
-// fit only one key), or by its public key in base64.
+// fingerprint as `ssh-add -l` prints it ("SHA256:..." or the part after the colon, at least 8 characters of it when
+// they fit only one key), or by its public key in base64.
 func AgentSigner(socket, fingerprint string) (nexus.Signer, error) {
 	const op = "ssh-agent"
 	if socket == "" {
-		return nil, nexus.Errf(op, nexus.CodeUnavailable, "SSH_AUTH_SOCK", "eval $(ssh-agent) && ssh-add", "not set: no agent runs")
+		return nil, nexus.Errf(op, nexus.CodeUnavailable, "SSH_AUTH_SOCK", "eval $(ssh-agent) && ssh-add",
+			"not set: no agent runs")
 	}
 	var found []nexus.PublicKey
 	var listed []string
@@ -65,9 +66,11 @@ func AgentSigner(socket, fingerprint string) (nexus.Signer, error) {
 		if len(listed) > 0 {
 			hint = "the agent has " + strings.Join(listed, ", ")
 		}
-		return nil, nexus.Errf(op, nexus.CodeNotFound, fmt.Sprintf("key %q", fingerprint), hint, "the agent has no such Ed25519 key")
+		return nil, nexus.Errf(op, nexus.CodeNotFound, fmt.Sprintf("key %q", fingerprint), hint,
+			"the agent has no such Ed25519 key")
 	default:
-		return nil, nexus.Errf(op, nexus.CodeUsage, fmt.Sprintf("key %q", fingerprint), "give the whole fingerprint: ssh-add -l",
+		return nil, nexus.Errf(op, nexus.CodeUsage, fmt.Sprintf("key %q", fingerprint),
+			"give the whole fingerprint: ssh-add -l",
 			"fits %d keys", len(found))
 	}
 }
@@ -86,8 +89,9 @@ func (s *agentSigner) Sign(msg []byte) ([]byte, error) {
 		err = errors.New("the agent's signature does not verify")
 	}
 	if err != nil {
-		return nil, &nexus.Error{Op: "ssh-agent sign", Code: nexus.CodeUnavailable, Subject: Fingerprint(s.public), Cause: err,
-			Hint: "check that the agent runs, is unlocked and still has the key: ssh-add -l"}
+		return nil, &nexus.Error{Op: "ssh-agent sign", Code: nexus.CodeUnavailable, Subject: Fingerprint(s.public),
+			Cause: err,
+			Hint:  "check that the agent runs, is unlocked and still has the key: ssh-add -l"}
 	}
 	return sig.Blob, nil
 }

@@ -51,7 +51,8 @@ func Backup(w io.Writer, dataDir string, o BackupOptions) error {
 	}
 	tw := tar.NewWriter(enc)
 	for _, f := range files {
-		head := &tar.Header{Name: f.name, Mode: fileMode, Size: int64(len(f.data)), ModTime: time.Unix(0, 0), Format: tar.FormatPAX}
+		head := &tar.Header{Name: f.name, Mode: fileMode, Size: int64(len(f.data)), ModTime: time.Unix(0, 0),
+			Format: tar.FormatPAX}
 		if err := tw.WriteHeader(head); err != nil {
 			return fileError(op, "backup", err)
 		}
@@ -67,7 +68,8 @@ func Backup(w io.Writer, dataDir string, o BackupOptions) error {
 
 func (o BackupOptions) recipients(op string) ([]age.Recipient, error) {
 	usage := func(what string) error {
-		return nexus.Errf(op, nexus.CodeUsage, "protection", "give a passphrase of 12 bytes or more, or age recipients", "%s", what)
+		return nexus.Errf(op, nexus.CodeUsage, "protection",
+			"give a passphrase of 12 bytes or more, or age recipients", "%s", what)
 	}
 	if (o.Passphrase == "") == (len(o.Recipients) == 0) {
 		return nil, usage("exactly one of passphrase and recipients is wanted")
@@ -89,7 +91,8 @@ func (o BackupOptions) recipients(op string) ([]age.Recipient, error) {
 	for _, s := range o.Recipients {
 		r, err := age.ParseX25519Recipient(strings.TrimSpace(s))
 		if err != nil {
-			return nil, nexus.Errf(op, nexus.CodeUsage, fmt.Sprintf("recipient %q", s), "an age1... key of age-keygen", "%v", err)
+			return nil, nexus.Errf(op, nexus.CodeUsage, fmt.Sprintf("recipient %q", s), "an age1... key of age-keygen",
+				"%v", err)
 		}
 		out = append(out, r)
 	}
@@ -106,7 +109,8 @@ func collectBackup(op, dataDir string, names []string) ([]backupFile, error) {
 	var files []backupFile
 	if len(names) == 0 {
 		if findings := CheckFiles(dataDir); len(findings) > 0 {
-			return nil, corrupt(op, findings[0].File, "mend it first: nexus ledger verify lists all findings", errors.New(findings[0].What))
+			return nil, corrupt(op, findings[0].File, "mend it first: nexus ledger verify lists all findings",
+				errors.New(findings[0].What))
 		}
 		c := checker{dir: dataDir}
 		names = c.listKeys()
@@ -138,13 +142,14 @@ func collectBackup(op, dataDir string, names []string) ([]backupFile, error) {
 			backupFile{KeysDir + "/" + name + SidecarSuffix, seal(sidecarMagic, nexus.Encode(side))})
 	}
 	if len(files) == 0 {
-		return nil, nexus.Errf(op, nexus.CodeNotFound, dataDir, "launch, or make one: nexus identity new", "no key to back up")
+		return nil, nexus.Errf(op, nexus.CodeNotFound, dataDir, "launch, or make one: nexus identity new",
+			"no key to back up")
 	}
 	return files, nil
 }
 
-// Restore reads a backup into dataDir and returns the files that it put there, relative to it. secret is the passphrase,
-// or an age identity file ("AGE-SECRET-KEY-1...").
+// Restore reads a backup into dataDir and returns the files that it put there, relative to it. secret is the
+// passphrase, or an age identity file ("AGE-SECRET-KEY-1...").
 //
 // All or nothing: the files are checked in a directory of their own, then moved. A file that is there already with the
 // same content is left; with other content it is CodeConflict and nothing changes. The caller holds the data directory.
@@ -207,8 +212,12 @@ func openBackup(op string, r io.Reader, secret string) ([]backupFile, error) {
 		return nil, bad("the file is damaged or is no backup of identities", err)
 	}
 	// The archive's end is not the file's: age verifies its last block only when it is read.
-	if n, err := io.Copy(io.Discard, dec); err != nil || n > backupMaxLen {
-		return nil, bad("the file is damaged", errors.Join(err, errors.New("bytes after the archive")))
+	n, err := io.Copy(io.Discard, dec)
+	if err == nil && n > 0 {
+		err = fmt.Errorf("%d bytes after the archive", n)
+	}
+	if err != nil {
+		return nil, bad("the file is damaged", err)
 	}
 	return files, nil
 }

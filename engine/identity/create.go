@@ -30,12 +30,12 @@ type GenesisOptions struct {
 	CreatedMs      int64 // Unix milliseconds; 0: now
 }
 
-// NewGenesis makes the keys and the genesis of a new cluster in dir (made when missing, 0700). The caller holds the data
-// directory.
+// NewGenesis makes the keys and the genesis of a new cluster in dir (made when missing, 0700). The caller holds the
+// data directory.
 //
 // All or nothing: everything is written and synced in a directory of its own; renaming that directory is the commit
-// point. A crash before it leaves what the next call removes, a crash after it what the next call completes. An existing
-// genesis, and keys without one (a lost genesis), are CodeConflict.
+// point. A crash before it leaves what the next call removes, a crash after it what the next call completes. An
+// existing genesis, and keys without one (a lost genesis), are CodeConflict.
 func NewGenesis(dir string, o GenesisOptions) (Genesis, error) {
 	const op = "new genesis"
 	if err := o.setDefaults(op); err != nil {
@@ -67,7 +67,8 @@ func (o *GenesisOptions) setDefaults(op string) error {
 		o.BaseDomain = DevBaseDomain
 	}
 	if o.Profile == ProfileProd && o.BaseDomain == "" {
-		return nexus.Errf(op, nexus.CodeUsage, "base domain", "set base_domain to a domain you own", "the prod profile needs one")
+		return nexus.Errf(op, nexus.CodeUsage, "base domain", "set base_domain to a domain you own",
+			"the prod profile needs one")
 	}
 	if err := checkProfile(op, o.Profile, o.BaseDomain); err != nil {
 		return err
@@ -109,7 +110,8 @@ func refuseOccupied(op, dir string) error {
 	for _, name := range []string{PlatformName, NodeName} {
 		for _, path := range []string{KeyPath(dir, name), KeyPath(dir, name) + SidecarSuffix} {
 			if exists(path) {
-				return nexus.Errf(op, nexus.CodeConflict, path, "restore "+GenesisFile+" from a backup, or use an empty data directory",
+				return nexus.Errf(op, nexus.CodeConflict, path,
+					"restore "+GenesisFile+" from a backup, or use an empty data directory",
 					"a key of a cluster without its %s", GenesisFile)
 			}
 		}
@@ -135,8 +137,9 @@ func fillStage(op, dir, stage string, o GenesisOptions) (Genesis, error) {
 		}
 		signer, o.Operator = key, key.Public()
 	}
-	g := Genesis{Version: 1, CreatedMs: o.CreatedMs, Constitution: ConstitutionHash(), Profile: o.Profile, BaseDomain: o.BaseDomain,
-		Platform: Party{PlatformName, platform.Public()}, Node: Party{o.NodeName, node.Public()},
+	g := Genesis{Version: 1, CreatedMs: o.CreatedMs, Constitution: ConstitutionHash(), Profile: o.Profile,
+		BaseDomain: o.BaseDomain,
+		Platform:   Party{PlatformName, platform.Public()}, Node: Party{o.NodeName, node.Public()},
 		Operator: Party{o.OperatorName, o.Operator}, OperatorSigned: signer != nil}
 	g.Cluster = g.ClusterID()
 	if err := signGenesis(op, &g, platform, node, signer); err != nil {
@@ -162,7 +165,11 @@ func signGenesis(op string, g *Genesis, platform, node, operator nexus.Signer) e
 		name   string
 		signer nexus.Signer
 		out    *[]byte
-	}{{PlatformName, platform, &g.PlatformSignature}, {NodeName, node, &g.NodeSignature}, {OperatorName, operator, &g.OperatorSignature}} {
+	}{
+		{PlatformName, platform, &g.PlatformSignature},
+		{NodeName, node, &g.NodeSignature},
+		{OperatorName, operator, &g.OperatorSignature},
+	} {
 		if s.signer == nil {
 			continue
 		}
@@ -233,8 +240,8 @@ func placeFile(op, from, to string) error {
 }
 
 // Recover ends what a crash interrupted in dir: a committed creation or restore is completed, an uncommitted one is
-// removed, staged keys are completed or removed. Call it at start, while holding the data directory, before the keys are
-// checked. It returns what it did, one sentence each, for the log; nothing to do is no error.
+// removed, staged keys are completed or removed. Call it at start, while holding the data directory, before the keys
+// are checked. It returns what it did, one sentence each, for the log; nothing to do is no error.
 func Recover(dir string) ([]string, error) {
 	const op = "recover identity files"
 	var did []string

@@ -115,7 +115,8 @@ func (g Genesis) Verify() error {
 		return err
 	}
 	bad := func(what string) error {
-		return corrupt(op, "genesis of cluster "+g.Cluster.String(), "restore "+GenesisFile+" from a backup", errors.New(what))
+		return corrupt(op, "genesis of cluster "+g.Cluster.String(), "restore "+GenesisFile+" from a backup",
+			errors.New(what))
 	}
 	if g.Cluster != g.ClusterID() {
 		return bad("the cluster id is not the hash of the content")
@@ -125,7 +126,7 @@ func (g Genesis) Verify() error {
 	}
 	msg := g.SigningBytes()
 	switch {
-	case g.Platform.Public == g.Node.Public || g.Platform.Public == g.Operator.Public || g.Node.Public == g.Operator.Public:
+	case g.Platform.Public == g.Node.Public, g.Platform.Public == g.Operator.Public, g.Node.Public == g.Operator.Public:
 		return bad("platform, node and operator must be three keys")
 	case g.Operator.Public.IsZero():
 		return bad("the operator's key is missing")

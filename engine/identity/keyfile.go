@@ -124,8 +124,9 @@ func LoadKey(path string) (*Key, error) {
 func acceptKey(op, path string, text []byte, side sidecar) (*Key, error) {
 	restore := "restore it from a backup: nexus identity backup --restore"
 	if sum := sha256.Sum256(text); sum != side.KeySHA256 || uint64(len(text)) != side.KeyLen {
-		return nil, corrupt(op, path, restore, fmt.Errorf("SHA-256 is %x..., the sidecar recorded %x... when the key was made",
-			sum[:4], side.KeySHA256[:4]))
+		return nil, corrupt(op, path, restore,
+			fmt.Errorf("SHA-256 is %x..., the sidecar recorded %x... when the key was made",
+				sum[:4], side.KeySHA256[:4]))
 	}
 	private, err := parsePrivate(op, path, text, nil)
 	if err != nil {
@@ -235,7 +236,8 @@ func parsePrivate(op, path string, text, passphrase []byte) (ed25519.PrivateKey,
 	}
 	private, ok := raw.(*ed25519.PrivateKey)
 	if !ok {
-		return nil, malformed("identities are Ed25519: ssh-keygen -t ed25519", fmt.Errorf("a key of type %s", keyTypeName(raw)))
+		return nil, malformed("identities are Ed25519: ssh-keygen -t ed25519",
+			fmt.Errorf("a key of type %s", keyTypeName(raw)))
 	}
 	derived := ed25519.NewKeyFromSeed(private.Seed())
 	outer, err := outerPublic(block.Bytes)

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -35,7 +34,8 @@ const checkpointMax = 64 << 10
 // ParseCheckpoint reads origin, size and root of a note's text. It verifies no signature.
 func ParseCheckpoint(text string) (Checkpoint, error) {
 	bad := func(format string, args ...any) (Checkpoint, error) {
-		return Checkpoint{}, nexus.Errf("read checkpoint", nexus.CodeMalformed, "checkpoint", "a signed note: origin, size, root",
+		return Checkpoint{}, nexus.Errf("read checkpoint", nexus.CodeMalformed, "checkpoint",
+			"a signed note: origin, size, root",
 			format, args...)
 	}
 	if len(text) > checkpointMax {
@@ -61,8 +61,8 @@ func ParseCheckpoint(text string) (Checkpoint, error) {
 }
 
 // ConsistencyProver shows that the log of newer begins with the log of older (RFC 9162, section 2.1.4): it fetches a
-// proof from whoever served newer and verifies it. Nil means proven; an error that wraps ErrInconsistent means disproven;
-// any other error means that nothing is known. It is not called with a size of 0 or with equal sizes.
+// proof from whoever served newer and verifies it. Nil means proven; an error that wraps ErrInconsistent means
+// disproven; any other error means that nothing is known. It is not called with a size of 0 or with equal sizes.
 type ConsistencyProver func(older, newer Checkpoint) error
 
 // ErrInconsistent says that two checkpoints of one log cannot both be true.
@@ -98,6 +98,11 @@ func (f pinFile) sum() nexus.Hash {
 	return sha256.Sum256([]byte(f.Cluster.String() + "\n" + f.Seen.Format(time.RFC3339Nano) + "\n" + f.Checkpoint))
 }
 
+func (f pinFile) encode() ([]byte, error) {
+	b, err := json.MarshalIndent(f, "", "  ")
+	return append(b, '\n'), err
+}
+
 func (p *Pins) path(cluster nexus.ID) string { return filepath.Join(p.dir, cluster.String()+".json") }
 
 // Load gives the pinned checkpoint of a cluster. CodeNotFound: none was seen yet. CodeCorrupt: the file is damaged.
@@ -113,13 +118,12 @@ func (p *Pins) Load(cluster nexus.ID) (Checkpoint, time.Time, error) {
 			"compare with a checkpoint from a report or another client, then delete the file to pin anew", err)
 	}
 	var f pinFile
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&f); err != nil {
+	if err := json.Unmarshal(b, &f); err != nil {
 		return bad(err)
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return bad(errors.New("bytes after the end"))
+	// Only the bytes that store writes are accepted: encoding/json forgives case, order, repeats and unknown fields.
+	if again, err := f.encode(); err != nil || !bytes.Equal(again, b) {
+		return bad(errors.New("not as it was written"))
 	}
 	if f.Cluster != cluster {
 		return bad(fmt.Errorf("is of cluster %s", f.Cluster))
@@ -137,8 +141,9 @@ func (p *Pins) Load(cluster nexus.ID) (Checkpoint, time.Time, error) {
 // checkRetries bounds how often Check starts over because another process moved the pin while a proof was fetched.
 const checkRetries = 8
 
-// Check compares a checkpoint, whose signature the caller has verified, with the pinned one and pins it when it is newer
-// and proven to continue it. The first checkpoint of a cluster is pinned as it is (first is true): trust on first use.
+// Check compares a checkpoint, whose signature the caller has verified, with the pinned one and pins it when it is
+// newer and proven to continue it. The first checkpoint of a cluster is pinned as it is (first is true): trust on
+// first use.
 //
 // Errors, none of which moves the pin:
 //   - CodeCorrupt with ErrInconsistent: other content at the same size, or the prover disproved it. Both notes are kept
@@ -171,7 +176,8 @@ func (p *Pins) Check(cluster nexus.ID, text string, prove ConsistencyProver) (fi
 			return none && err == nil, err
 		}
 	}
-	return false, nexus.Errf(op, nexus.CodeUnavailable, "cluster "+cluster.String(), "try again", "other processes keep moving the pin")
+	return false, nexus.Errf(op, nexus.CodeUnavailable, "cluster "+cluster.String(), "try again",
+		"other processes keep moving the pin")
 }
 
 func (p *Pins) compare(op string, cluster nexus.ID, pinned, fresh Checkpoint, prove ConsistencyProver) error {
@@ -185,7 +191,8 @@ func (p *Pins) compare(op string, cluster nexus.ID, pinned, fresh Checkpoint, pr
 		return &nexus.Error{Op: op, Code: nexus.CodeCorrupt, Subject: subject, Cause: ErrRollback,
 			Hint: "if the node was restored from a backup, entries after it are lost: ask its operator"}
 	case fresh.Size == pinned.Size && fresh.Root != pinned.Root:
-		return p.conflict(op, subject, hint, cluster, pinned, fresh, fmt.Errorf("%w: two roots for one size", ErrInconsistent))
+		return p.conflict(op, subject, hint, cluster, pinned, fresh, fmt.Errorf("%w: two roots for one size",
+			ErrInconsistent))
 	case fresh.Size == pinned.Size || pinned.Size == 0:
 		return nil
 	case prove == nil:
@@ -237,11 +244,11 @@ func (p *Pins) store(op string, cluster nexus.ID, compared string, fresh Checkpo
 		}
 		f := pinFile{Cluster: cluster, Seen: time.Now().UTC().Round(0), Checkpoint: fresh.Text}
 		f.SHA256 = f.sum()
-		b, err := json.MarshalIndent(f, "", "  ")
+		b, err := f.encode()
 		if err != nil {
 			return &nexus.Error{Op: op, Code: nexus.CodeInternal, Subject: p.path(cluster), Cause: err}
 		}
-		return writeAtomic(op, p.path(cluster), append(b, '\n'))
+		return writeAtomic(op, p.path(cluster), b)
 	})
 	return moved, err
 }

@@ -22,8 +22,9 @@ func ParsePublic(text string) (nexus.PublicKey, error) {
 		if len(shown) > 80 {
 			shown = shown[:80] + "..."
 		}
-		return nexus.PublicKey{}, &nexus.Error{Op: op, Code: nexus.CodeMalformed, Subject: fmt.Sprintf("key %q", shown), Cause: cause,
-			Hint: "give an ssh-ed25519 line, a .pub file, or base64 of 32 bytes"}
+		return nexus.PublicKey{}, &nexus.Error{Op: op, Code: nexus.CodeMalformed, Cause: cause,
+			Subject: fmt.Sprintf("key %q", shown),
+			Hint:    "give an ssh-ed25519 line, a .pub file, or base64 of 32 bytes"}
 	}
 	var key nexus.PublicKey
 	if !strings.ContainsAny(text, " \t") && key.UnmarshalText([]byte(text)) == nil {

@@ -29,8 +29,8 @@ func CheckName(name string) error {
 	return nil
 }
 
-// Resolve gives the signer that --identity names: agent:FINGERPRINT (a key in the ssh-agent at agentSocket, which is the
-// caller's SSH_AUTH_SOCK), FILE (anything with a slash in it), or NAME (<dataDir>/keys/NAME). Empty is "operator".
+// Resolve gives the signer that --identity names: agent:FINGERPRINT (a key in the ssh-agent at agentSocket, which is
+// the caller's SSH_AUTH_SOCK), FILE (anything with a slash in it), or NAME (<dataDir>/keys/NAME). Empty is "operator".
 //
 // An encrypted FILE gives an error with ErrPassphrase in its chain; a caller on a terminal may ask and use
 // LoadKeyPassphrase.

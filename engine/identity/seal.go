@@ -50,7 +50,8 @@ func unseal(magic string, b []byte) ([]byte, *damage) {
 	}
 	n := binary.BigEndian.Uint32(b[sealMagicLen:])
 	if n > sealMaxLen || int(n) != len(b)-sealHeaderLen {
-		return nil, &damage{sealMagicLen, fmt.Sprintf("length field says %d bytes, the file holds %d", n, len(b)-sealHeaderLen)}
+		return nil, &damage{sealMagicLen, fmt.Sprintf("length field says %d bytes, the file holds %d", n,
+			len(b)-sealHeaderLen)}
 	}
 	sum := sha256.Sum256(b[sealHeaderLen:])
 	if stored := b[sealMagicLen+4 : sealHeaderLen]; !bytes.Equal(sum[:], stored) {

@@ -17,8 +17,8 @@ const (
 	vowels     = "aiou"
 )
 
-// fingerprintWords words of 16 bits make the fingerprint that people compare: 128 bits, so that nobody finds another key
-// with the same words.
+// fingerprintWords words of 16 bits make the fingerprint that people compare: 128 bits, so that nobody finds another
+// key with the same words.
 const fingerprintWords = 8
 
 // Words gives the words of a key's fingerprint: the first 128 bits of the SHA-256 of its 32 bytes.
