@@ -21,15 +21,16 @@ type conn struct {
 	raw     syscall.RawConn
 	once    sync.Once
 
-	bound    atomic.Pointer[sliceState]
-	place    atomic.Bool  // holds a place in the slice's gate, taken by reading, not yet used by a request
-	active   atomic.Bool  // net/http has a request in hand
-	http2    atomic.Bool  // requests share the connection, so active says nothing about the next one
-	working  atomic.Int32 // requests inside the gate
-	broken   atomic.Bool  // a request's body did not end as it should; nothing more may be read
-	served   atomic.Bool  // has carried a request
-	upgraded atomic.Bool  // a WebSocket or other stream that is nobody's request any more
-	probe    atomic.Bool  // carries probes only: scheduled like all, not counted as the unit's traffic
+	bound        atomic.Pointer[sliceState]
+	place        atomic.Bool  // holds a place in the slice's gate, taken by reading, not yet used by a request
+	active       atomic.Bool  // net/http has a request in hand
+	http2        atomic.Bool  // requests share the connection, so active says nothing about the next one
+	working      atomic.Int32 // requests inside the gate
+	broken       atomic.Bool  // a request's body did not end as it should; nothing more may be read
+	served       atomic.Bool  // has carried a request
+	upgraded     atomic.Bool  // a WebSocket or other stream that is nobody's request any more
+	parkedBodies atomic.Int32 // HTTP/2 requests with a body that wait for a place
+	probe        atomic.Bool  // carries probes only: scheduled like all, not counted as the unit's traffic
 
 	firstByteNs atomic.Int64 // when the present request's first byte was read, Unix nanoseconds
 	lastWriteNs atomic.Int64

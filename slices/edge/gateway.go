@@ -81,6 +81,7 @@ func (g *Gateway) newServer() *http.Server {
 		Protocols:                    &protocols,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: 128, MaxReadFrameSize: shape.QuantumBytes,
+			MaxReceiveBufferPerConnection: http2ConnBytes, MaxReceiveBufferPerStream: http2StreamBytes,
 			SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second,
 			WriteByteTimeout: g.config.StallTimeout,
 		},

@@ -22,6 +22,14 @@ const (
 	probeHeader = "Nexus-Probe"
 )
 
+// The receive windows of HTTP/2. Bodies of requests that wait for a place fill the connection's window while nobody
+// reads them; parkedBodiesMax keeps room for those that have a place, which could otherwise never finish.
+const (
+	http2ConnBytes   = 4<<20 - 1 // the most that net/http takes
+	http2StreamBytes = 512 << 10
+	parkedBodiesMax  = 6
+)
+
 // forwarder answers one admitted request. The first form is httputil.ReverseProxy; a faster path may take its place.
 type forwarder interface {
 	forward(w http.ResponseWriter, r *http.Request, x *exchange)
@@ -99,7 +107,7 @@ func (g *Gateway) isProbe(r *http.Request) bool {
 func (g *Gateway) enter(w http.ResponseWriter, r *http.Request, x *exchange) bool {
 	s := x.target.slice
 	if !x.conn.takePlace() && !s.gate.TryEnter() {
-		err := s.gate.Enter(r.Context().Done())
+		err := g.park(r, x)
 		var refusal *shape.Refusal
 		if errors.As(err, &refusal) {
 			s.counters.Refused.Add(1)
@@ -116,6 +124,17 @@ func (g *Gateway) enter(w http.ResponseWriter, r *http.Request, x *exchange) boo
 	x.inside = true
 	x.conn.enter()
 	return true
+}
+
+// park waits in the slice's queue.
+func (g *Gateway) park(r *http.Request, x *exchange) error {
+	if r.ProtoMajor >= 2 && r.Body != http.NoBody {
+		defer x.conn.parkedBodies.Add(-1)
+		if x.conn.parkedBodies.Add(1) > parkedBodiesMax {
+			return &shape.Refusal{Reason: shape.ReasonQueueFull, RetryAfter: time.Second}
+		}
+	}
+	return x.target.slice.gate.Enter(r.Context().Done())
 }
 
 // leave gives the place back and counts the answer.

@@ -19,8 +19,8 @@ import (
 const (
 	probeWindow        = time.Minute
 	probeSamplesMax    = 4096 // kept per slice; the oldest go first
-	probeInFlightSlice = 4    // of one slice; a probe due beyond it is missed
-	probeInFlightAll   = 64
+	probeInFlightSlice = 64   // of one slice; a probe due beyond it is missed
+	probeInFlightAll   = 256
 )
 
 // ProberConfig says how often to probe. Zero values mean the defaults written beside them.
@@ -95,7 +95,7 @@ func (p *Prober) client(dial func(context.Context) (net.Conn, error)) *http.Clie
 			DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 			TLSClientConfig:     &tls.Config{RootCAs: p.config.Roots, MinVersion: tls.VersionTLS12},
 			MaxIdleConns:        1024,
-			MaxIdleConnsPerHost: probeInFlightSlice,
+			MaxIdleConnsPerHost: 8,
 			IdleConnTimeout:     2 * probeWindow,
 			DisableCompression:  true,
 		},
@@ -354,8 +354,8 @@ func (p *Prober) stats(slice nexus.ID, now time.Time) AddedLatency {
 		Samples: int64(len(through)), Missed: missed,
 	}
 	a.AddedP50 = max(a.ThroughP50-a.BaselineP50, 0)
-	a.AddedP99 = max(a.ThroughP99-a.BaselineP99, 0)
-	a.AddedP999 = max(a.ThroughP999-quantile(straight, 999), 0)
+	a.AddedP99 = max(a.ThroughP99-a.BaselineP99, a.AddedP50)
+	a.AddedP999 = max(a.ThroughP999-quantile(straight, 999), a.AddedP99)
 	return a
 }
 

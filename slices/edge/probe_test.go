@@ -1,0 +1,128 @@
+package edge
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+)
+
+func TestProberRunsPerSliceAndStops(t *testing.T) {
+	t.Parallel()
+	a, b, idle := unit("a"), unit("b"), unit("no-host")
+	g := gateway(t, table(t, []Route{
+		route("a.test", a, Backend{}), route("b.test", b, Backend{Address: "127.0.0.1:1"}),
+	}, a, b, idle))
+	p := NewProber(g, ProberConfig{PerSecond: 50})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	eventually(t, "samples of both slices", func() bool {
+		s := p.Snapshot()
+		return s[a.ID].Samples >= 10 && s[b.ID].Samples >= 10
+	})
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range g.Snapshot() {
+		if s.Slice.ID == idle.ID {
+			if s.Added.Samples != 0 {
+				t.Errorf("figures of a slice that nobody can reach: %+v", s.Added)
+			}
+			continue
+		}
+		if s.Added.Missed != 0 || s.Added.ThroughP50 <= 0 || s.Added.BaselineP50 <= 0 ||
+			s.Added.AddedP50 != max(s.Added.ThroughP50-s.Added.BaselineP50, 0) {
+			t.Errorf("%s: %+v", s.Slice.Name, s.Added)
+		}
+	}
+	if _, err := p.Measure(t.Context(), idle.ID, 1, 1); nexus.CodeOf(err) != nexus.CodeNotFound {
+		t.Errorf("measuring a slice without a host: %v", err)
+	}
+}
+
+func TestProbePathBelongsToTheBackendForOthers(t *testing.T) {
+	t.Parallel()
+	a := unit("a")
+	g := gateway(t, table(t, []Route{route("a.test", a, backend(t, text("the unit's own page")))}, a))
+	get(t, client(t, g.Addr()), "http://a.test"+ProbePath).want(t, 200, "the unit's own page")
+	if n := g.Snapshot()[0].Gateway.Requests; n != 1 {
+		t.Errorf("requests %d", n)
+	}
+}
+
+func TestProbesOverTLSOnly(t *testing.T) {
+	t.Parallel()
+	ca, err := OpenDevCA("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := unit("a")
+	g := gateway(t, table(t, []Route{route("a.test", a, Backend{})}, a), func(c *Config) {
+		c.Addr, c.TLSAddr, c.Certificate = "", "127.0.0.1:0", ca.Certificate
+	})
+	p := NewProber(g, ProberConfig{Roots: ca.Pool()})
+	defer p.stop()
+	got, err := p.Measure(t.Context(), a.ID, 20, 200)
+	if err != nil || got.Samples != 20 || got.Missed != 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if s := g.Snapshot()[0].Gateway; s.Sessions != 0 || s.Samples != 0 {
+		t.Errorf("probes count as traffic: %+v", s)
+	}
+}
+
+func TestProbesSeeAFullSlice(t *testing.T) {
+	t.Parallel()
+	// All places are taken for good: a probe must show that, not hide it.
+	a := unit("a")
+	a.MaxInFlight = 1
+	entered, release := make(chan struct{}), make(chan struct{})
+	g := gateway(t, table(t, []Route{route("a.test", a, backend(t, func(w http.ResponseWriter, r *http.Request) {
+		close(entered)
+		<-release
+	}))}, a))
+	c := client(t, g.Addr())
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		if resp, err := c.Get("http://a.test/"); err == nil {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+		}
+	}()
+	<-entered
+	p := NewProber(g, ProberConfig{Timeout: 200 * time.Millisecond})
+	defer p.stop()
+	got, err := p.Measure(t.Context(), a.ID, 6, 100)
+	close(release)
+	<-answered
+	if err != nil || got.Samples != 6 || got.Missed != 6 || got.ThroughP50 != 200_000 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestProberForgetsOldSamples(t *testing.T) {
+	t.Parallel()
+	var s probeSeries
+	now := time.Unix(1_000_000, 0)
+	for i := range probeSamplesMax + 10 {
+		s.add(probeSample{atNs: now.UnixNano(), micros: int64(i)})
+	}
+	if got, _ := s.recent(now); len(got) != probeSamplesMax {
+		t.Errorf("%d samples kept", len(got))
+	}
+	if got, _ := s.recent(now.Add(probeWindow + 1)); len(got) != 0 {
+		t.Errorf("%d samples older than the window", len(got))
+	}
+	sorted := []int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
+	for permille, want := range map[int]int64{1: 1, 500: 5, 501: 6, 990: 10, 999: 10} {
+		if got := quantile(sorted, permille); got != want {
+			t.Errorf("quantile %d: %d, want %d", permille, got, want)
+		}
+	}
+}
