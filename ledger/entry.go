@@ -189,15 +189,17 @@ func LeafHash(commitment nexus.Hash) nexus.Hash { return merkle.LeafHash(commitm
 func CheckDrafts(drafts []Draft) error {
 	for i := range drafts {
 		d := &drafts[i]
-		subject := fmt.Sprintf("draft %d (%s)", i, d.Kind)
-		if d.Kind < KindGenesis || d.Kind > KindNotice {
-			return nexus.Errf("check drafts", nexus.CodeMalformed, subject, "use a kind of package ledger", "unknown kind")
+		why, hint := "", "use a kind of package ledger"
+		switch {
+		case d.Kind < KindGenesis || d.Kind > KindNotice:
+			why = "unknown kind"
+		case len(d.Body) > nexus.MaxCanonicalLen:
+			why, hint = fmt.Sprintf("body of %d bytes", len(d.Body)), "split it"
+		default:
+			why, hint = unbalanced(d.Postings), "postings sum to zero per currency"
 		}
-		if len(d.Body) > nexus.MaxCanonicalLen {
-			return nexus.Errf("check drafts", nexus.CodeMalformed, subject, "split it", "body of %d bytes", len(d.Body))
-		}
-		if why := unbalanced(d.Postings); why != "" {
-			return nexus.Errf("check drafts", nexus.CodeMalformed, subject, "postings sum to zero per currency", "%s", why)
+		if why != "" {
+			return nexus.Errf("check drafts", nexus.CodeMalformed, fmt.Sprintf("draft %d (%s)", i, d.Kind), hint, "%s", why)
 		}
 	}
 	return nil

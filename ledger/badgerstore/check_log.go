@@ -16,7 +16,6 @@ const (
 	logTxn         = 0x40
 	logFin         = 0x80
 	logFinKey      = "!badger!txn"
-	logEntryHead   = 22 // the most bytes an entry's head takes
 )
 
 // logEntry is an entry as far as it could be read.
@@ -78,7 +77,7 @@ func checkMemLog(b []byte) *damage {
 				continue
 			}
 		}
-		if firstNonZero(rest) < 0 || st.torn(rest) {
+		if firstNonZero(rest) < 0 || st.torn(rest, off) {
 			return nil
 		}
 		return damaged(off, "entry does not fit its checksum, or a byte in unused space is not zero")
@@ -104,24 +103,24 @@ func (st *logState) take(e logEntry, body []byte) string {
 	return ""
 }
 
-// torn reports whether rest, which does not begin with a sound entry and is not all zero, is what the death of the
-// process in the middle of copying its last entry leaves: an entry that is plausible as far as it goes, with nothing
-// after it and nothing yet in the place of its checksum. A changed byte in a whole entry never looks so: the checksum
-// is in its place, or a changed length disagrees with the timestamp in the key or the length in the value's seal.
-func (st *logState) torn(rest []byte) bool {
+// torn reports whether rest, which lies at off, does not begin with a sound entry and is not all zero, is what the death
+// of the process in the middle of copying its last entry leaves: an entry that is plausible as far as it goes, with
+// nothing after it and nothing yet in the place of its checksum. A changed byte in a whole entry never looks so: the
+// checksum is in its place, or a changed length disagrees with the timestamp in the key or the length in the value's
+// seal.
+func (st *logState) torn(rest []byte, off int) bool {
 	end := len(bytes.TrimRight(rest, "\x00"))
-	if firstNonZero(rest[:min(len(rest), logEntryHead)]) < 0 {
-		// Copying may store the middle of a long entry before its beginning; one changed byte is not that many.
-		return firstNonZero(rest) < 64 && end-bytes.Count(rest[:end], []byte{0}) >= 64
+	if border := copyBorder - off%copyBorder; firstNonZero(rest[:min(len(rest), border)]) < 0 {
+		return end-bytes.Count(rest[:end], []byte{0}) >= 64 && !(border <= 2 && soundUnderHead(rest))
 	}
 	e, ok := parseLogHead(rest)
-	if !ok || e.userMeta != 0 || e.expires != 0 || e.meta != logTxn && e.meta != logFin || end < e.head {
+	if !ok || e.userMeta != 0 || e.expires != 0 || e.meta != logTxn && e.meta != logFin || end < e.head-1 {
 		return false
 	}
 	if end > e.size()-crc32.Size || e.keyLen < 11 || e.valLen > sealHeaderMax {
 		return false
 	}
-	written := rest[e.head:end]
+	written := rest[e.head:max(end, e.head)] // the head's last byte, no expiry, is zero itself
 	if len(written) < int(e.keyLen) {
 		return true
 	}
@@ -142,3 +141,24 @@ func (st *logState) torn(rest []byte) bool {
 
 // sealHeaderMax is the longest value the store writes: a chunk, its count and its seal.
 const sealHeaderMax = chunkBytes + 4 + uint64(sealHeader)
+
+// copyBorder is where copying a long entry begins: Go's memmove stores from the next 32-byte border on and what is before
+// it last, so that a torn entry may lack just that. One changed byte can only imitate it when no more than two bytes are
+// missing, of which the second is always zero.
+const copyBorder = 32
+
+// soundUnderHead reports whether rest is a whole entry but for its first byte.
+func soundUnderHead(rest []byte) bool {
+	e, ok := parseLogHead(rest)
+	if !ok || e.keyLen == 0 {
+		return false
+	}
+	body := bytes.Clone(rest[:e.size()-crc32.Size])
+	for _, meta := range []byte{logTxn, logFin} {
+		body[0] = meta
+		if crc32.Checksum(body, crcTable()) == binary.BigEndian.Uint32(rest[len(body):]) {
+			return true
+		}
+	}
+	return false
+}

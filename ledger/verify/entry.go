@@ -170,25 +170,23 @@ func (c *run) revenueEntry(e *entry) {
 
 // checkPostings holds the postings to the event: source -amount, creator and platform the two differences, no other.
 func (c *run) checkPostings(e *entry, body *revenueBody, creator, platform int64) {
-	var source, toCreator, toPlatform int64
+	var posted [accountPlatform + 1]int64
+	var seen [accountPlatform + 1]bool
 	for _, p := range e.postings {
-		isSource := p.account == accountSource
-		if string(p.currency) != string(body.currency) || isSource != (len(p.ref) > 0) || isSource && string(p.ref) != string(body.source) {
-			c.foundEntry("posts to an account that is not its source's or its unit's")
+		want := ""
+		if p.account == accountSource {
+			want = string(body.source)
+		}
+		if string(p.currency) != string(body.currency) || string(p.ref) != want || seen[p.account] {
+			c.foundEntry("posts twice to an account, or to one that is not its source's or its unit's")
 			return
 		}
-		switch p.account {
-		case accountSource:
-			source += p.minor
-		case accountCreator:
-			toCreator += p.minor
-		default:
-			toPlatform += p.minor
-		}
+		posted[p.account], seen[p.account] = p.minor, true
 	}
-	if source != -body.minor || toCreator != creator || toPlatform != platform {
+	split := [...]int64{accountSource: -body.minor, accountCreator: creator, accountPlatform: platform}
+	if posted != split {
 		c.foundEntry("posts source %d, creator %d, platform %d; the split is %d, %d, %d",
-			source, toCreator, toPlatform, -body.minor, creator, platform)
+			posted[1], posted[2], posted[3], split[1], split[2], split[3])
 	}
 }
 
