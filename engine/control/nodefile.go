@@ -66,3 +66,19 @@ func RemoveNodeFile(dataDir string) error {
 	}
 	return err
 }
+
+// maxSocketPath is the longest path a unix socket may have (sun_path less the ending zero).
+const maxSocketPath = 107
+
+// SocketPath is where the socket lies: in the data directory, or in runtimeDir when that path would be too long.
+func SocketPath(dataDir, runtimeDir string) string {
+	p := filepath.Join(dataDir, "nexus.sock")
+	if len(p) <= maxSocketPath {
+		return p
+	}
+	if runtimeDir == "" {
+		runtimeDir = os.TempDir()
+	}
+	id := nexus.DeriveID("socket", []byte(dataDir))
+	return filepath.Join(runtimeDir, "nexus-"+id.String()[:16]+".sock")
+}

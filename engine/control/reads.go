@@ -36,11 +36,11 @@ func (s *Server) sees(who caller, st *state.State, u *state.Unit) bool {
 }
 
 func (s *Server) tally(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
-	t := s.eng.Tally(r.URL.Query().Get("probes") == "1")
+	t := s.engine().Tally(r.URL.Query().Get("probes") == "1")
 	word := r.URL.Query().Get("unit")
 	rows := t.Units[:0]
 	var err error
-	s.eng.View(func(st *state.State) {
+	s.engine().View(func(st *state.State) {
 		var only *state.Unit
 		if word != "" {
 			u, ok := st.FindUnit(word)
@@ -72,7 +72,7 @@ func noUnit(word string) error {
 func (s *Server) units(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
 	kind, probes := r.URL.Query().Get("kind"), r.URL.Query().Get("probes") == "1"
 	out := wire.Units{Units: []wire.UnitRow{}}
-	s.eng.View(func(st *state.State) {
+	s.engine().View(func(st *state.State) {
 		for _, u := range st.SortedUnits() {
 			if u.Kind == nexus.KindProbe && !probes || kind != "" && u.Kind.String() != kind || !s.sees(who, st, u) {
 				continue
@@ -86,7 +86,7 @@ func (s *Server) units(_ http.ResponseWriter, r *http.Request, who caller) (any,
 // findFor finds a unit and judges whether the caller may read it (gate 16).
 func (s *Server) findFor(who caller, word string) (nexus.ID, error) {
 	var id nexus.ID
-	s.eng.View(func(st *state.State) {
+	s.engine().View(func(st *state.State) {
 		if u, ok := st.FindUnit(word); ok {
 			id = u.ID
 		}
@@ -103,7 +103,7 @@ func (s *Server) unit(_ http.ResponseWriter, r *http.Request, who caller) (any, 
 		return nil, err
 	}
 	var d wire.UnitDetail
-	s.eng.View(func(st *state.State) {
+	s.engine().View(func(st *state.State) {
 		u := st.Units[id]
 		d = wire.UnitDetail{UnitRow: unitRow(st, u), Created: time.UnixMilli(u.CreatedMs).UTC(), CreatedIndex: u.CreatedIndex,
 			Class: u.Slice.Class, GuaranteedBps: uint64(u.Slice.GuaranteedBps), CeilingBps: uint64(u.Slice.CeilingBps),
@@ -142,12 +142,12 @@ func routeRows(st *state.State, unit nexus.ID) []wire.RouteRow {
 
 func (s *Server) routeList(http.ResponseWriter, *http.Request, caller) (any, error) {
 	var out wire.Routes
-	s.eng.View(func(st *state.State) { out.Routes = routeRows(st, nexus.ID{}) })
+	s.engine().View(func(st *state.State) { out.Routes = routeRows(st, nexus.ID{}) })
 	return out, nil
 }
 
 func (s *Server) head(http.ResponseWriter, *http.Request, caller) (any, error) {
-	cp, text, _ := s.eng.Head()
+	cp, text, _ := s.engine().Head()
 	return wire.Head{Size: cp.Size, Root: base64.StdEncoding.EncodeToString(cp.Root[:]), Checkpoint: text}, nil
 }
 
@@ -156,11 +156,11 @@ func (s *Server) consistency(_ http.ResponseWriter, r *http.Request, _ caller) (
 	if err != nil {
 		return nil, err
 	}
-	newer, err := uintParam(r, "new", s.eng.Store().Size())
+	newer, err := uintParam(r, "new", s.engine().Store().Size())
 	if err != nil {
 		return nil, err
 	}
-	proof, err := ledger.ConsistencyProof(s.eng.Store(), older, newer)
+	proof, err := ledger.ConsistencyProof(s.engine().Store(), older, newer)
 	if err != nil {
 		return nil, err
 	}
@@ -184,9 +184,9 @@ func (s *Server) entries(_ http.ResponseWriter, r *http.Request, _ caller) (any,
 	if err != nil {
 		return nil, err
 	}
-	out := wire.Entries{Entries: []wire.Entry{}, Size: s.eng.Store().Size()}
+	out := wire.Entries{Entries: []wire.Entry{}, Size: s.engine().Store().Size()}
 	for seq := from; seq < out.Size && uint64(len(out.Entries)) < min(limit, maxPage); {
-		rec, err := s.eng.Store().RecordBySeq(seq)
+		rec, err := s.engine().Store().RecordBySeq(seq)
 		if err != nil {
 			return nil, err
 		}
@@ -212,7 +212,7 @@ func (s *Server) entry(_ http.ResponseWriter, r *http.Request, who caller) (any,
 
 // entryFor reads an entry if the caller may read its unit's ledger.
 func (s *Server) entryFor(who caller, seq uint64) (wire.Entry, ledger.Record, error) {
-	rec, err := s.eng.Store().RecordBySeq(seq)
+	rec, err := s.engine().Store().RecordBySeq(seq)
 	if err != nil {
 		return wire.Entry{}, rec, err
 	}
@@ -254,13 +254,13 @@ func (s *Server) proof(_ http.ResponseWriter, r *http.Request, who caller) (any,
 		if err != nil {
 			return nil, err
 		}
-		return s.eng.ProofOf(id, q.Get("currency"))
+		return s.engine().ProofOf(id, q.Get("currency"))
 	case q.Get("action") != "":
 		id, err := nexus.ParseID(q.Get("action"))
 		if err != nil {
 			return nil, err
 		}
-		seq, err := s.eng.EntryOfAction(who.query.Actor, id)
+		seq, err := s.engine().EntryOfAction(who.query.Actor, id)
 		if err != nil {
 			return nil, err
 		}
@@ -278,12 +278,12 @@ func (s *Server) proveEntry(who caller, seq uint64) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	cp, text, _ := s.eng.Head()
-	incl, err := ledger.InclusionProof(s.eng.Store(), seq, cp.Size)
+	cp, text, _ := s.engine().Head()
+	incl, err := ledger.InclusionProof(s.engine().Store(), seq, cp.Size)
 	if err != nil {
 		return nil, err
 	}
-	key, err := ledger.VerifierKey(cp.Origin(), s.eng.NodeKey())
+	key, err := ledger.VerifierKey(cp.Origin(), s.engine().NodeKey())
 	if err != nil {
 		return nil, err
 	}
@@ -296,7 +296,7 @@ func (s *Server) decision(_ http.ResponseWriter, r *http.Request, who caller) (a
 	if err != nil {
 		return nil, nexus.Errf("show decision", nexus.CodeMalformed, "index "+r.PathValue("index"), "a number", "not a number")
 	}
-	d, err := s.eng.DecisionAt(n)
+	d, err := s.engine().DecisionAt(n)
 	if err != nil {
 		return nil, err
 	}
@@ -321,7 +321,7 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request, who caller) (an
 		return nil, err
 	}
 	d := out.(wire.Decision)
-	again, same, err := s.eng.Replay(d.Index)
+	again, same, err := s.engine().Replay(d.Index)
 	if err != nil {
 		return nil, err
 	}
@@ -337,7 +337,7 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request, who caller) (an
 }
 
 func (s *Server) decisions(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
-	before, err := uintParam(r, "before", s.eng.Store().Applied()+1)
+	before, err := uintParam(r, "before", s.engine().Store().Applied()+1)
 	if err != nil {
 		return nil, err
 	}
@@ -358,13 +358,13 @@ func (s *Server) decisions(_ http.ResponseWriter, r *http.Request, who caller) (
 	f.Visible = func(st *state.State, unit *state.Unit, actor nexus.PublicKey) bool {
 		return actor == who.query.Actor || unit == nil || s.sees(who, st, unit)
 	}
-	rows, next, err := s.eng.Decisions(f)
+	rows, next, err := s.engine().Decisions(f)
 	return wire.Decisions{Decisions: rows, Next: next}, err
 }
 
 func (s *Server) identities(http.ResponseWriter, *http.Request, caller) (any, error) {
 	out := wire.Identities{Identities: []wire.IdentityRow{}}
-	s.eng.View(func(st *state.State) {
+	s.engine().View(func(st *state.State) {
 		for _, id := range st.Identities {
 			row := wire.IdentityRow{Name: id.Name, Key: id.Key.String(), Fingerprint: id.Key.Short(), Role: engine.RoleName(id.Role),
 				Issued: time.UnixMilli(id.IssuedMs).UTC(), Revoked: id.Revoked}
@@ -390,7 +390,7 @@ func (s *Server) identities(http.ResponseWriter, *http.Request, caller) (any, er
 func (s *Server) sources(http.ResponseWriter, *http.Request, caller) (any, error) {
 	out := wire.Sources{Sources: []wire.SourceRow{}}
 	classes := map[uint8]string{state.ClassMetered: "metered", state.ClassProvider: "provider", state.ClassAttested: "attested"}
-	s.eng.View(func(st *state.State) {
+	s.engine().View(func(st *state.State) {
 		for _, x := range st.Sources {
 			out.Sources = append(out.Sources, wire.SourceRow{Name: x.Name, Class: classes[x.Class], Key: x.Key.String(), Active: x.Active,
 				LastSeq: x.LastSeq, Events: x.Events})
@@ -402,7 +402,7 @@ func (s *Server) sources(http.ResponseWriter, *http.Request, caller) (any, error
 
 func (s *Server) reports(http.ResponseWriter, *http.Request, caller) (any, error) {
 	out := wire.Reports{Reports: []wire.ReportRow{}}
-	s.eng.View(func(st *state.State) {
+	s.engine().View(func(st *state.State) {
 		for _, x := range st.Reports {
 			out.Reports = append(out.Reports, wire.ReportRow{Index: x.Index, Time: time.UnixMilli(x.TimeMs).UTC(), SHA256: x.SHA256.String(),
 				Verdict: x.Verdict, Name: x.Name})
@@ -413,7 +413,7 @@ func (s *Server) reports(http.ResponseWriter, *http.Request, caller) (any, error
 
 func (s *Server) notices(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
 	out := wire.Notices{Notices: []wire.NoticeRow{}}
-	s.eng.View(func(st *state.State) {
+	s.engine().View(func(st *state.State) {
 		for i := len(st.Notices) - 1; i >= 0 && len(out.Notices) < maxPage; i-- {
 			n := st.Notices[i]
 			u := st.Units[n.Unit]

@@ -13,25 +13,23 @@ import (
 
 // The resources of reads, as gates 1 and 16 name them.
 var (
-	publicRead   = need{"registry", true}
-	platformRead = need{"platform", false}
-	unitRead     = need{"ledger", false}
+	earlyRead    = need{"registry", true, true}
+	publicRead   = need{"registry", true, false}
+	platformRead = need{"platform", false, false}
+	unitRead     = need{"ledger", false, false}
 )
 
 // routes lists every endpoint once. docs/reference/api.md describes them.
 func (s *Server) routes() {
 	s.mux.HandleFunc("GET /v1/hello", func(w http.ResponseWriter, _ *http.Request) { s.reply(w, s.node.Hello(), nil) })
-	s.handle("GET /v1/overview", publicRead, s.overview)
-	s.handle("GET /v1/watch", publicRead, s.watch)
-	s.handle("GET /v1/slices", publicRead, func(http.ResponseWriter, *http.Request, caller) (any, error) {
+	s.handle("GET /v1/overview", earlyRead, s.overview)
+	s.handle("GET /v1/watch", earlyRead, s.watch)
+	s.handle("GET /v1/slices", earlyRead, func(http.ResponseWriter, *http.Request, caller) (any, error) {
 		return wire.Slices{Slices: s.node.Slices()}, nil
 	})
-	s.handle("GET /v1/members", publicRead, func(http.ResponseWriter, *http.Request, caller) (any, error) {
+	s.handle("GET /v1/members", earlyRead, func(http.ResponseWriter, *http.Request, caller) (any, error) {
 		return wire.Members{Members: s.node.Members()}, nil
 	})
-	if s.eng == nil {
-		return
-	}
 	s.handle("GET /v1/events", platformRead, s.events)
 	s.handle("GET /v1/tally", publicRead, s.tally)
 	s.handle("GET /v1/units", publicRead, s.units)
@@ -42,7 +40,7 @@ func (s *Server) routes() {
 	s.handle("GET /v1/entries/{seq}", publicRead, s.entry)
 	s.handle("GET /v1/proof", publicRead, s.proof)
 	s.handle("GET /v1/gates", publicRead, func(http.ResponseWriter, *http.Request, caller) (any, error) {
-		return wire.Gates{Gates: s.eng.GateRows()}, nil
+		return wire.Gates{Gates: s.engine().GateRows()}, nil
 	})
 	s.handle("GET /v1/decisions", publicRead, s.decisions)
 	s.handle("GET /v1/decisions/{index}", publicRead, s.decision)
@@ -78,21 +76,21 @@ func (s *Server) actions(_ http.ResponseWriter, r *http.Request, _ caller) (any,
 	}
 	var a nexus.Action
 	if err := nexus.Decode(req.Action, &a); err != nil {
-		s.eng.Refused("malformed")
+		s.engine().Refused("malformed")
 		return nil, err
 	}
 	if req.DryRun {
-		d, err := s.eng.DryRun(a)
+		d, err := s.engine().DryRun(a)
 		if len(d.Verdicts) == 0 && err != nil {
 			return nil, err
 		}
-		return wire.ActionAnswer{Verdicts: s.eng.WireVerdicts(&d), Error: wire.ProblemOf(err)}, nil
+		return wire.ActionAnswer{Verdicts: s.engine().WireVerdicts(&d), Error: wire.ProblemOf(err)}, nil
 	}
-	receipt, err := s.eng.Do(r.Context(), a)
+	receipt, err := s.engine().Do(r.Context(), a)
 	if err != nil && receipt.Index == 0 {
 		return nil, err
 	}
-	proven, perr := s.eng.Prove(receipt)
+	proven, perr := s.engine().Prove(receipt)
 	if perr != nil {
 		return nil, perr
 	}
@@ -118,7 +116,7 @@ func (s *Server) created(kind string, r nexus.Receipt) *wire.UnitRow {
 		return nil
 	}
 	var row *wire.UnitRow
-	s.eng.View(func(st *state.State) {
+	s.engine().View(func(st *state.State) {
 		if u := st.Units[c.ID]; u != nil {
 			v := unitRow(st, u)
 			row = &v

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -22,9 +23,6 @@ import (
 
 // maxRequest bounds a request body, in bytes.
 const maxRequest = 32 << 20
-
-// maxSocketPath is the longest path a unix socket may have (sun_path less the ending zero).
-const maxSocketPath = 107
 
 // Node is what the server asks of the running node beside the engine.
 type Node interface {
@@ -44,7 +42,7 @@ type Node interface {
 
 // Server answers the local API. Run serves until ctx ends.
 type Server struct {
-	eng    *engine.Engine // nil on a node whose ledger is elsewhere: only hello, overview, watch, slices and members answer
+	eng    atomic.Pointer[engine.Engine] // nil until the ledger is open, for ever on a node whose ledger is elsewhere
 	node   Node
 	bus    *bus.Bus
 	log    *slog.Logger
@@ -52,23 +50,9 @@ type Server struct {
 	socket net.Listener
 }
 
-// SocketPath is where the socket lies: in the data directory, or in the runtime directory when that path is too long.
-func SocketPath(dataDir string) string {
-	p := dataDir + "/nexus.sock"
-	if len(p) <= maxSocketPath {
-		return p
-	}
-	dir := os.Getenv("XDG_RUNTIME_DIR")
-	if dir == "" {
-		dir = os.TempDir()
-	}
-	id := nexus.DeriveID("socket", []byte(dataDir))
-	return dir + "/nexus-" + id.String()[:16] + ".sock"
-}
-
 // NewServer listens on the socket (mode 0600). A stale socket file of a dead node is replaced; the data directory's lock
 // makes sure that nobody lives behind it.
-func NewServer(path string, eng *engine.Engine, node Node, b *bus.Bus, log *slog.Logger) (*Server, error) {
+func NewServer(path string, node Node, b *bus.Bus, log *slog.Logger) (*Server, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
@@ -79,10 +63,15 @@ func NewServer(path string, eng *engine.Engine, node Node, b *bus.Bus, log *slog
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	s := &Server{eng: eng, node: node, bus: b, log: log, mux: http.NewServeMux(), socket: l}
+	s := &Server{node: node, bus: b, log: log, mux: http.NewServeMux(), socket: l}
 	s.routes()
 	return s, nil
 }
+
+// Attach gives the server the open engine; until then only hello, overview, watch, slices and members answer.
+func (s *Server) Attach(e *engine.Engine) { s.eng.Store(e) }
+
+func (s *Server) engine() *engine.Engine { return s.eng.Load() }
 
 // Run serves until ctx ends, then lets running requests finish for two seconds.
 func (s *Server) Run(ctx context.Context) error {
@@ -117,6 +106,7 @@ type handler func(w http.ResponseWriter, r *http.Request, who caller) (any, erro
 type need struct {
 	resource string
 	public   bool
+	early    bool // answers without an engine too
 }
 
 // handle registers a signed route. The gates judge the read before the handler runs; a unit-bound handler judges again
@@ -124,6 +114,10 @@ type need struct {
 func (s *Server) handle(pattern string, n need, h handler) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		who, err := s.authenticate(r)
+		if err == nil && s.engine() == nil && !n.early {
+			err = nexus.Errf("ask node", nexus.CodeUnavailable, "ledger", "wait for phase 2, or ask the node that holds it",
+				"it is not open on this node")
+		}
 		if err == nil {
 			err = s.mayRead(who, nexus.ID{}, n)
 		}
@@ -139,8 +133,8 @@ func (s *Server) handle(pattern string, n need, h handler) {
 // authenticate verifies the signed query of a request. What is unsigned is counted and rolled up, never an entry each.
 func (s *Server) authenticate(r *http.Request) (caller, error) {
 	refuse := func(reason, why string) (caller, error) {
-		if s.eng != nil {
-			s.eng.Refused(reason)
+		if s.engine() != nil {
+			s.engine().Refused(reason)
 		}
 		return caller{}, nexus.Errf("authenticate", nexus.CodeRefused, "gate 1 identity-binding", "sign the request with --identity", "%s", why)
 	}
@@ -164,11 +158,11 @@ func (s *Server) authenticate(r *http.Request) (caller, error) {
 
 // mayRead judges a read by the gates on the applied state. Unknown, revoked or late callers and foreign units are refused.
 func (s *Server) mayRead(who caller, unit nexus.ID, n need) error {
-	if s.eng == nil {
+	if s.engine() == nil {
 		return nil
 	}
 	var d gates.Decision
-	s.eng.View(func(st *state.State) {
+	s.engine().View(func(st *state.State) {
 		f := st.ReadFacts(&who.query, time.Now().UnixMilli(), unit, n.resource, n.public)
 		d = st.Decide(&f, gates.DecisionInput{Kind: f.Kind, Actor: who.query.Actor, Unit: unit, TimeMs: f.NowMs})
 	})

@@ -94,11 +94,11 @@ func wireEvent(ev nexus.Event) wire.Event {
 // units, tallies and decisions in it.
 func (s *Server) personalise(o *wire.Overview, who caller) {
 	o.Identity = wire.Identity{Key: who.query.Actor.String(), Fingerprint: who.query.Actor.Short(), Roles: []string{}}
-	if s.eng == nil {
+	if s.engine() == nil {
 		return
 	}
 	all := false
-	s.eng.View(func(st *state.State) {
+	s.engine().View(func(st *state.State) {
 		if id := st.Identities[who.query.Actor]; id != nil {
 			o.Identity.Name, o.Identity.Roles = id.Name, []string{engine.RoleName(id.Role)}
 			all = id.Role == gates.RoleOperator || id.Role == gates.RoleNode || id.Role == gates.RolePlatform

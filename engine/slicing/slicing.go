@@ -28,7 +28,7 @@ type Body struct {
 
 // Gateway is what the fabric drives.
 type Gateway interface {
-	Swap(*edge.Table)
+	Swap(*edge.Table) error
 }
 
 // Fabric holds what is installed and swaps the gateway's table.
@@ -79,12 +79,14 @@ func (f *Fabric) change(p gates.Permit, s fabric.Spec[Body], next *fabric.Spec[B
 	if err := f.permits.Use(p, fabric.Resource(Name, s.Unit), s.Digest); err != nil {
 		return err
 	}
+	if err := f.gateway.Swap(t); err != nil {
+		return err
+	}
 	if next == nil {
 		delete(f.installed, s.Unit)
 	} else {
 		f.installed[s.Unit] = *next
 	}
-	f.gateway.Swap(t)
 	return nil
 }
 

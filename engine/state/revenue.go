@@ -141,7 +141,9 @@ func (b *batch) checkUnit(u *Unit) {
 	if b.src.Class == ClassAttested && (u.Owner == b.st.cmd.Action.Actor || u.Owner == b.src.Key) {
 		b.facts.Beneficiary, b.facts.BeneficiaryOf = true, u.ID
 	}
-	b.facts.RequiredPercent, b.facts.SplitPercent = PercentOf(u.Kind, u.Percent), u.Percent
+	if b.facts.RequiredPercent == b.facts.SplitPercent { // the first mismatch of a batch stands
+		b.facts.RequiredPercent, b.facts.SplitPercent = PercentOf(u.Kind, u.Percent), u.Percent
+	}
 }
 
 func (b *batch) faultOf(e *RevenueEvent, u *Unit, sequenced bool) string {

@@ -1,0 +1,213 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine"
+	"github.com/BobbyBlanco400/nexus-cos/engine/audit"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/engine/doctor"
+	"github.com/BobbyBlanco400/nexus-cos/engine/identity"
+	"github.com/BobbyBlanco400/nexus-cos/engine/launch"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+	"github.com/BobbyBlanco400/nexus-cos/engine/suite"
+)
+
+var _ launch.Env = (*Node)(nil)
+
+// HostChecks implements launch.Env.
+func (n *Node) HostChecks(ctx context.Context) []wire.Check {
+	c := &n.cfg
+	return doctor.Run(ctx, doctor.Options{DataDir: c.DataDir, SocketPath: n.socket, NodePID: os.Getpid(), BuildTime: c.BuildTime,
+		Addresses: []doctor.Address{{Name: "gateway", Network: "tcp", Addr: c.GatewayAddr}, {Name: "gateway-tls", Network: "tcp", Addr: c.GatewayTLSAddr},
+			{Name: "gossip", Network: "tcp", Addr: c.GossipAddr}}})
+}
+
+// CheckFiles implements launch.Env.
+func (n *Node) CheckFiles(context.Context) ([]wire.Finding, []string, error) {
+	done, err := identity.Recover(n.cfg.DataDir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if n.Engine() != nil { // a re-run over the open ledger: Verify reads its files
+		return nil, done, nil
+	}
+	f, err := engine.CheckFiles(n.cfg.DataDir)
+	return f, done, err
+}
+
+// OpenLedger implements launch.Env.
+func (n *Node) OpenLedger(ctx context.Context) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.eng.Load() != nil {
+		return nil
+	}
+	g, fresh, err := n.genesis()
+	if err != nil {
+		return err
+	}
+	keys, err := identity.LoadKeys(n.cfg.DataDir, g)
+	if err != nil {
+		return err
+	}
+	n.key = keys.Node
+	act, err := engine.Found(g, keys.Platform)
+	if err != nil {
+		return err
+	}
+	if n.gossipKey, err = gossipKey(filepath.Join(n.cfg.DataDir, identity.KeysDir, "gossip")); err != nil {
+		return err
+	}
+	e, err := engine.Open(engine.Config{DataDir: n.cfg.DataDir, NodeName: n.cfg.NodeName, Cluster: g.Cluster, Node: keys.Node, Genesis: act,
+		Bus: n.bus, Logger: n.log, Capacity: engine.Capacity{CPUMilli: int64(runtime.NumCPU()) * 1000, MemoryBytes: memoryBytes(), NetworkBps: int64(n.cfg.CapacityBps)}})
+	if err != nil {
+		return err
+	}
+	n.eng.Store(e)
+	n.auditor = audit.New(e)
+	e.View(func(s *state.State) {
+		n.before = s.DesiredHash()
+		if !fresh {
+			for _, u := range s.Units {
+				if u.Kind != nexus.KindProbe {
+					n.existing++
+				}
+			}
+		}
+	})
+	n.server.Attach(e)
+	n.wg.Go(func() { _ = n.auditor.Run(n.ctx, n.postFinding) })
+	return ctx.Err()
+}
+
+// genesis reads the genesis file, or founds the cluster in an empty directory.
+func (n *Node) genesis() (g identity.Genesis, fresh bool, err error) {
+	g, err = identity.ReadGenesis(n.cfg.DataDir)
+	if nexus.CodeOf(err) != nexus.CodeNotFound {
+		return g, false, err
+	}
+	if n.cfg.BaseDomain == "" && n.cfg.Profile != identity.ProfileDev {
+		return g, true, nexus.Errf("launch", nexus.CodeUsage, "base domain", "give --base-domain or set base_domain", "required in prod")
+	}
+	g, err = identity.NewGenesis(n.cfg.DataDir, identity.GenesisOptions{Profile: n.cfg.Profile, BaseDomain: n.cfg.BaseDomain,
+		NodeName: n.cfg.NodeName, Operator: n.cfg.OperatorKey})
+	return g, true, err
+}
+
+// gossipKey reads or makes the cluster's gossip key: 32 bytes, 0600.
+func gossipKey(path string) (key [32]byte, err error) {
+	b, err := os.ReadFile(path)
+	if err == nil {
+		if len(b) != len(key) {
+			return key, nexus.Errf("gossip key", nexus.CodeCorrupt, path, "restore it from a backup", "%d bytes instead of 32", len(b))
+		}
+		copy(key[:], b)
+		return key, nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return key, err
+	}
+	if _, err := rand.Read(key[:]); err != nil {
+		return key, err
+	}
+	return key, os.WriteFile(path, key[:], 0o600)
+}
+
+func memoryBytes() int64 {
+	var kb int64
+	b, err := os.ReadFile("/proc/meminfo")
+	if err == nil {
+		_, _ = fmt.Sscanf(string(b), "MemTotal: %d kB", &kb)
+	}
+	return kb << 10
+}
+
+func (n *Node) postFinding(f wire.Finding) {
+	ctx, cancel := context.WithTimeout(n.ctx, 10*time.Second)
+	defer cancel()
+	body := state.AuditFinding{Code: f.Where, Observed: f.What, Required: f.Required, Evidence: f.Evidence}
+	n.Engine().View(func(s *state.State) {
+		if u, ok := s.FindUnit(f.Unit); ok {
+			body.Unit = u.ID
+		}
+	})
+	if _, err := n.Engine().Act(ctx, state.KindAuditFinding, body.Unit, body); err != nil {
+		n.log.Error("finding not posted", "component", "audit", "finding", f.What, "error", err)
+	}
+}
+
+// Engine implements launch.Env.
+func (n *Node) Engine() *engine.Engine { return n.eng.Load() }
+
+// LedgerOn implements launch.Env.
+func (n *Node) LedgerOn() string {
+	if n.token == nil {
+		return ""
+	}
+	return fmt.Sprintf("node %s (%s)", n.token.Issuer.Short(), n.token.Seeds[0])
+}
+
+// VerifyLedger implements launch.Env.
+func (n *Node) VerifyLedger(ctx context.Context) (wire.VerifyReport, error) { return n.Verify(ctx) }
+
+// Verify implements control.Node.
+func (n *Node) Verify(ctx context.Context) (wire.VerifyReport, error) {
+	rep, err := n.Engine().Verify(ctx)
+	if err != nil {
+		return rep, err
+	}
+	n.mu.Lock()
+	n.verified = rep
+	n.mu.Unlock()
+	n.view.touch()
+	return rep, nil
+}
+
+// AuditAll implements launch.Env.
+func (n *Node) AuditAll(ctx context.Context) (wire.AuditReport, error) { return n.auditor.All(ctx, "") }
+
+// Audit implements control.Node.
+func (n *Node) Audit(ctx context.Context, unit string) (wire.AuditReport, error) {
+	return n.auditor.All(ctx, unit)
+}
+
+// Suites implements launch.Env and control.Node.
+func (n *Node) Suites(ctx context.Context, names []string) (wire.Suites, error) {
+	return suite.Run(ctx, suite.Env{Engine: n.Engine(), Edge: n.edgeFabric(), Audit: n.AuditAll, Verify: n.VerifyLedger, Node: n.key}, names)
+}
+
+// RerunPhase implements control.Node. It returns at once; the console follows the phases.
+func (n *Node) RerunPhase(_ context.Context, phase int) error {
+	n.wg.Go(func() {
+		n.runner.Rerun(n.ctx, phase)
+		n.mu.Lock()
+		n.state = stateOf(launch.Verdict(n.runner.Results()))
+		n.mu.Unlock()
+		n.view.touch()
+	})
+	return nil
+}
+
+// Operate implements launch.Env.
+func (n *Node) Operate(ctx context.Context, kind string, unit nexus.ID, body any) (nexus.Receipt, error) {
+	return n.Engine().Act(ctx, kind, unit, body)
+}
+
+// Before implements launch.Env.
+func (n *Node) Before() (nexus.Hash, int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.before, n.existing
+}
+
+// Results implements launch.Env.
+func (n *Node) Results() [wire.PhaseCount]wire.Phase { return n.runner.Results() }

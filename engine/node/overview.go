@@ -1,0 +1,202 @@
+package node
+
+import (
+	"context"
+	"encoding/base64"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+	"github.com/BobbyBlanco400/nexus-cos/slices/edge"
+)
+
+// Pace of the picture: changes are folded into at most ten pictures a second; figures that are measured all the time (slices,
+// rates) are looked at once a second.
+const (
+	viewEvery    = 100 * time.Millisecond
+	measureEvery = time.Second
+)
+
+// overviewKeeper holds the newest immutable picture and tells readers when it is another one.
+type overviewKeeper struct {
+	dirty atomic.Bool
+
+	mu      sync.Mutex // guards what follows
+	current *wire.Overview
+	changed chan struct{}
+	history map[nexus.ID][]*float64 // p99 in ms, one cell a second, oldest first
+	rows    []wire.SliceRow
+}
+
+func (k *overviewKeeper) init() {
+	k.changed = make(chan struct{})
+	k.history = map[nexus.ID][]*float64{}
+	k.current = &wire.Overview{}
+	k.dirty.Store(true)
+}
+
+// touch says that the next picture will differ.
+func (k *overviewKeeper) touch() { k.dirty.Store(true) }
+
+// run rebuilds the picture when something changed, until ctx ends.
+func (k *overviewKeeper) run(ctx context.Context, n *Node) {
+	t := time.NewTicker(viewEvery)
+	defer t.Stop()
+	var seen uint64
+	var measured time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-t.C:
+			if now.Sub(measured) >= measureEvery {
+				measured = now
+				if k.measure(n) {
+					k.touch()
+				}
+			}
+			if e := n.Engine(); e != nil && e.Version() != seen {
+				seen = e.Version()
+				k.touch()
+			}
+			if k.dirty.Swap(false) {
+				k.replace(n.build())
+			}
+		}
+	}
+}
+
+func (k *overviewKeeper) replace(o *wire.Overview) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	o.Seq = k.current.Seq + 1
+	o.Slices = k.rows
+	k.current = o
+	close(k.changed)
+	k.changed = make(chan struct{})
+}
+
+// measure reads the slices' figures and appends to their history; it reports whether anything is worth another picture.
+func (k *overviewKeeper) measure(n *Node) bool {
+	stats := n.SliceStats()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	rows := make([]wire.SliceRow, 0, len(stats))
+	for _, s := range stats {
+		row := sliceRow(n, s)
+		h := append(k.history[s.Slice.ID], row.P99Ms)
+		if len(h) > wire.HistoryCellsMax {
+			h = h[len(h)-wire.HistoryCellsMax:]
+		}
+		k.history[s.Slice.ID] = h
+		row.History = append([]*float64(nil), h...)
+		rows = append(rows, row)
+	}
+	k.rows = rows
+	return len(rows) > 0 || len(stats) > 0
+}
+
+func sliceRow(n *Node, s edge.SliceStats) wire.SliceRow {
+	row := wire.SliceRow{Slice: s.Slice.ID.String(), Unit: s.Slice.Unit.String(), Label: s.Slice.Name, Class: s.Slice.Class.String(),
+		Samples: uint64(s.Added.Samples), RateBps: float64(s.Gateway.RateBps), InFlight: int(s.Gateway.InFlight), Queue: int(s.Gateway.Queue),
+		Refused: uint64(s.Gateway.Refused), Dropped: uint64(s.Gateway.Dropped), GuaranteedBps: s.Slice.GuaranteedBps,
+		CeilingBps: s.Slice.CeilingBps, BudgetMs: float64(s.Slice.LatencyBudgetMicros) / 1000}
+	if e := n.Engine(); e != nil {
+		e.View(func(st *state.State) {
+			if u := st.Units[s.Slice.Unit]; u != nil {
+				row.Label, row.Name = u.Label, u.Name
+			}
+		})
+	}
+	ms := func(micros int64) *float64 { v := float64(micros) / 1000; return &v }
+	if s.Added.Samples > 0 {
+		row.P50Ms, row.P99Ms, row.P999Ms, row.BaselineP50Ms = ms(s.Added.AddedP50), ms(s.Added.AddedP99), ms(s.Added.AddedP999), ms(s.Added.BaselineP50)
+	}
+	if s.Gateway.Samples > 0 {
+		row.GatewayP99Ms = ms(s.Gateway.P99)
+	}
+	return row
+}
+
+// Overview implements control.Node. The value is shared: never changed by anybody.
+func (n *Node) Overview() *wire.Overview {
+	n.view.mu.Lock()
+	defer n.view.mu.Unlock()
+	return n.view.current
+}
+
+// Changed implements control.Node.
+func (n *Node) Changed() <-chan struct{} {
+	n.view.mu.Lock()
+	defer n.view.mu.Unlock()
+	return n.view.changed
+}
+
+// Slices implements control.Node.
+func (n *Node) Slices() []wire.SliceRow {
+	n.view.measure(n)
+	n.view.mu.Lock()
+	defer n.view.mu.Unlock()
+	return n.view.rows
+}
+
+// build makes the next picture from the applied state and what is measured.
+func (n *Node) build() *wire.Overview {
+	o := &wire.Overview{Time: time.Now().UTC(), Node: n.Hello(), Launch: n.runner.State(), Cluster: n.Members(), Alerts: []wire.Alert{},
+		Decisions: []wire.DecisionRow{}, Tallies: []wire.TallyRow{}, Totals: []wire.TotalRow{}, Units: []wire.UnitRow{}, Gates: []wire.GateRow{}}
+	n.mu.Lock()
+	o.Launch.Report, o.Launch.Log, o.Launch.Existing = n.report.Path, n.deplog.path, n.existing
+	o.Ledger.Verified, o.Ledger.Entries = n.verified.Verified, n.verified.Entries
+	n.mu.Unlock()
+	o.Ledger.CheckpointAgeMs = -1
+	o.Dropped = n.bus.Stats().Dropped
+	e := n.Engine()
+	if e == nil {
+		o.Ledger.On = n.LedgerOn()
+		return o
+	}
+	cp, text, at := e.Head()
+	o.Ledger.Size, o.Ledger.Index, o.Ledger.Checkpoint = cp.Size, cp.Index, text
+	o.Ledger.Root = base64.StdEncoding.EncodeToString(cp.Root[:])
+	o.Ledger.CheckpointAgeMs = time.Since(at).Milliseconds()
+	o.EventsPerSecond = e.EventsPerSecond()
+	o.Gates, o.Decisions = e.GateRows(), e.RecentDecisions()
+	t := e.Tally(false)
+	o.TalliesTotal, o.Totals = len(t.Units), t.Totals
+	o.Tallies = t.Units[:min(len(t.Units), wire.TallyRowsMax)]
+	e.View(func(s *state.State) {
+		for _, u := range s.SortedUnits() {
+			if u.Kind == nexus.KindProbe {
+				continue
+			}
+			o.UnitsTotal++
+			if len(o.Units) < wire.UnitRowsMax {
+				o.Units = append(o.Units, engine.UnitRow(s, u))
+			}
+		}
+	})
+	o.Alerts = n.alerts(o)
+	return o
+}
+
+// alerts lists what an operator should look at now, newest first.
+func (n *Node) alerts(o *wire.Overview) []wire.Alert {
+	out := []wire.Alert{}
+	for _, d := range o.Decisions {
+		if d.Verdict == wire.VerdictDeny && time.Since(d.Time) < time.Minute {
+			out = append(out, wire.Alert{Time: d.Time, Level: "warning", Code: "gate.denied", Fix: d.Fix, Text: d.Action + " refused: " + d.Observed, Unit: d.UnitLabel, Index: d.Index})
+		}
+		if len(out) == wire.AlertRowsMax/2 {
+			break
+		}
+	}
+	findings, at := n.auditor.Findings()
+	for _, f := range findings[:min(len(findings), wire.AlertRowsMax/2)] {
+		out = append(out, wire.Alert{Time: at, Level: "error", Code: "audit.finding", Text: f.Where + ": " + f.What, Unit: f.Unit})
+	}
+	return out
+}
