@@ -74,6 +74,7 @@ var rooms = []roomRule{
 	{"engine/audit", aboveTheDoor},
 	{"engine/suite", append([]string{"engine/audit"}, aboveTheDoor...)},
 	{"engine/bundle", aboveTheDoor},
+	{"engine/bench", aboveTheDoor},
 	{"engine/node", []string{".", "gates/...", "ledger/...", "slices/...", "cluster/...", "engine/..."}},
 
 	{"tui", tuiMay},
