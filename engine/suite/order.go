@@ -1,0 +1,32 @@
+package suite
+
+import "context"
+
+// Names of the suites.
+const (
+	CreatorSplits = "creator-splits"
+	NetworkSlices = "network-slices"
+	Exit          = "exit"
+	Audit         = "audit"
+	Hostile       = "hostile"
+	All           = "all" // all five
+)
+
+// entry is one suite of the list. Without run it is not built in this version, and later says what it needs.
+type entry struct {
+	name  string
+	run   func(context.Context, *session) error
+	later string
+	phase bool // one of the four of launch phase 10
+}
+
+// order lists the suites as SPEC section 6 does.
+func order() []entry {
+	return []entry{
+		{name: CreatorSplits, phase: true, later: "its checks"},
+		{name: NetworkSlices, phase: true, later: "the flood and session tests of a second edge process"},
+		{name: Exit, phase: true, later: "the exit bundle and a throw-away importing node"},
+		{name: Audit, phase: true, later: "its checks"},
+		{name: Hostile, later: "the compute, DNS and mail fabrics that its scenarios attack"},
+	}
+}
