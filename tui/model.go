@@ -248,6 +248,9 @@ func (m *model) show(o *wire.Overview) {
 	for id := range m.cursors {
 		m.followCursor(panel.ID(id))
 	}
+	if c := &m.cursors[panel.Launch]; c.key == "" { // until the user chooses a phase, the cursor is where things happen
+		c.pos = max(panel.Notable(&o.Launch)-1, 0)
+	}
 }
 
 // sameDecisions uses that a decision never changes: the same newest one and number is the same list.
@@ -311,7 +314,7 @@ func (m *model) source() panel.Input {
 // followCursor finds the row that the cursor stood on again.
 func (m *model) followCursor(id panel.ID) {
 	c := &m.cursors[id]
-	if c.pos == 0 || m.panels[id] == nil {
+	if c.key == "" || c.pos == 0 || m.panels[id] == nil {
 		return
 	}
 	index, in := m.index(id), m.source()

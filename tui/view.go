@@ -120,6 +120,10 @@ func (m *model) header() string {
 	return l.String()
 }
 
+// tabNames are short enough for all tabs to fit the smallest compact screen.
+var tabNames = map[panel.ID]string{panel.Launch: "Launch", panel.Slices: "Slice", panel.Stream: "Gate", panel.Splits: "Split",
+	panel.Cluster: "Node", panel.Units: "Unit", panel.Messages: "Msg"}
+
 // tabs are the panels of the compact layout, or the name of the view.
 func (m *model) tabs() string {
 	th := m.theme()
@@ -128,14 +132,13 @@ func (m *model) tabs() string {
 		return l.Add(theme.Faint, fmt.Sprintf(" %d %s", m.view, keymap.Views()[m.view])).String()
 	}
 	for _, id := range focusOrder(compact) {
-		name := m.panels[id].Title
-		if m.width < 60 {
-			name = name[:min(len(name), 4)]
-		}
 		if id == m.focus {
-			l.Add(theme.Strong, th.Symbols.Cursor+name+" ")
+			l.Add(theme.Accent, th.Symbols.Cursor).Add(theme.Strong, tabNames[id])
 		} else {
-			l.Add(theme.Faint, " "+name+" ")
+			l.Add(theme.Faint, " "+tabNames[id])
+		}
+		if m.width >= 60 {
+			l.Space(1)
 		}
 	}
 	return l.String()

@@ -68,7 +68,7 @@ func table() []Binding {
 	t := []Binding{
 		{Action: Help, Keys: []string{"?"}, Hint: "help", Help: "this page"},
 		{Action: Filter, Keys: []string{"/"}, Hint: "filter",
-			Help: "keep the rows that match a regular expression; a leading ! keeps the others; empty clears"},
+			Help: "rows that match a regular expression; ! inverts, empty clears"},
 		{Action: Drill, Keys: []string{"enter"}, Hint: "evidence", Help: "open the selected row: evidence, proof, checks"},
 		{Action: Back, Keys: []string{"esc", "backspace"}, Hint: "back", Help: "close page, filter or question; then the overview"},
 		{Action: Next, Keys: []string{"tab"}, Hint: "panel", Help: "next panel"},

@@ -50,24 +50,28 @@ func drawGates(in Input) []string {
 	}
 	s.title(3, "Gates", fmt.Sprintf("%d decide, %s decisions denied", decides, count(in.Overview.DecisionsDenied)), right, style)
 	s.head(func(l *theme.Line) {
-		l.Space(3).Cell(theme.Faint, "gate", 28).Right(theme.Faint, "allow", 10).Right(theme.Faint, "deny", 8).Space(2).
-			Cell(theme.Faint, "enforced", 10).Cell(theme.Faint, "last denial", 12).Add(theme.Faint, "rule or reason")
+		l.Space(3).Cell(theme.Faint, "gate", 28).Right(theme.Faint, "allow", 8).Right(theme.Faint, "deny", 6).Space(2).
+			Cell(theme.Faint, "enforced", 11)
+		if in.Width >= 100 {
+			l.Cell(theme.Faint, "last denial", 12)
+		}
+		l.Add(theme.Faint, "rule or reason")
 	})
 	s.rows("no gate is loaded: this node has no applied state yet", func(l *theme.Line, i int, text theme.Style) {
 		g := &in.Overview.Gates[i]
-		l.Cell(text, gateName(g.Gate, theme.Clean(g.Name)), 28).Right(theme.Plain, count(g.Allowed), 10)
+		l.Cell(text, gateName(g.Gate, theme.Clean(g.Name)), 28).Right(theme.Plain, count(g.Allowed), 8)
 		denyStyle := theme.Faint
 		if g.Denied > 0 {
 			denyStyle = theme.Bad
 		}
-		l.Right(denyStyle, count(g.Denied), 8).Space(2)
+		l.Right(denyStyle, count(g.Denied), 6).Space(2)
 		switch {
 		case !g.Decides:
-			l.Cell(theme.Bad, th.Symbols.Failed+" silent", 10)
+			l.Cell(theme.Bad, th.Symbols.Failed+" silent", 11)
 		case g.Enforced:
-			l.Cell(theme.Good, th.Symbols.Passed+" yes", 10)
+			l.Cell(theme.Good, th.Symbols.Passed+" yes", 11)
 		default:
-			l.Cell(theme.Warn, th.Symbols.Degraded+" not yet", 10)
+			l.Cell(theme.Warn, th.Symbols.Degraded+" not yet", 11)
 		}
 		last, words := th.Symbols.Dash, g.Rule
 		if g.LastDeniedTime != nil {
@@ -78,7 +82,10 @@ func drawGates(in Input) []string {
 		} else if !g.Enforced && g.EnforcedBy != "" {
 			words = g.EnforcedBy
 		}
-		l.Cell(theme.Faint, last, 12).Add(theme.Faint, theme.Clean(words))
+		if in.Width >= 100 {
+			l.Cell(theme.Faint, last, 12)
+		}
+		l.Add(theme.Faint, theme.Clean(words))
 	})
 	return s.done()
 }

@@ -89,7 +89,7 @@ func drawStrip(s *sheet, launch *wire.Launch) {
 			l.Add(theme.Plain, fmt.Sprintf("%02d", i+1))
 		}
 	}
-	number := notable(launch)
+	number := Notable(launch)
 	if in.Focus && in.Cursor < len(in.Index) {
 		number = in.Index[max(in.Cursor, 0)] + 1
 	}
@@ -111,8 +111,9 @@ func drawStrip(s *sheet, launch *wire.Launch) {
 	s.end()
 }
 
-// notable picks the phase worth a word: the first failed, else the running one, else the first that is not passed.
-func notable(launch *wire.Launch) int {
+// Notable picks the phase worth a word: the first failed, else the running one, else the first that is not passed;
+// 0 when there is none.
+func Notable(launch *wire.Launch) int {
 	for _, want := range []string{wire.StatusFailed, wire.StatusRunning, wire.StatusDegraded, wire.StatusSkipped} {
 		for i, p := range launch.Phases {
 			if p.Status == want {

@@ -42,6 +42,9 @@ func (p *Page) Field(label, value string, style theme.Style) {
 	if value == "" {
 		value = p.th.Symbols.Dash
 	}
+	if len(label) >= indent { // the label of a hash in a long path
+		label = label[:indent-1]
+	}
 	for i, text := range theme.Wrap(theme.Clean(value), max(p.width-indent-1, 1)) {
 		p.line(func(l *theme.Line) {
 			if i > 0 {
@@ -71,6 +74,7 @@ func (p *Page) Decision(d *wire.Decision) {
 		p.Field("reason", d.Reason, theme.Bad)
 		p.Field("fix", d.Fix, theme.Warn)
 	}
+	p.Command(DecisionCommand(d.Index))
 	p.Blank()
 	p.Heading("verdicts of all 17 gates")
 	if len(d.Verdicts) != wire.GateCount {
@@ -87,8 +91,6 @@ func (p *Page) Decision(d *wire.Decision) {
 	p.Field("leaf", d.Leaf, theme.Plain)
 	p.hashes("inclusion", d.Proof)
 	p.note(d.Checkpoint)
-	p.Blank()
-	p.Command(DecisionCommand(d.Index))
 }
 
 // Verdicts adds one line per gate; a refusal is followed by what was observed, required, and the smallest fix.
@@ -118,10 +120,7 @@ func (p *Page) hashes(label string, hashes []string) {
 		return
 	}
 	for i, h := range hashes {
-		if i > 0 {
-			label = ""
-		}
-		p.Field(label, fmt.Sprintf("%2d %s", i, h), theme.Faint)
+		p.Field(fmt.Sprintf("%s %d", label, i), h, theme.Faint)
 	}
 }
 
@@ -151,6 +150,9 @@ func (p *Page) Proof(proof *wire.Proof) {
 	p.Field("gross", money(proof.Gross, proof.Currency), theme.Strong)
 	p.Field("creator", money(proof.Creator, proof.Currency), theme.Strong)
 	p.Field("platform", money(proof.Platform, proof.Currency), theme.Strong)
+	for _, cmd := range ProofCommands(proof) {
+		p.Command(cmd)
+	}
 	p.Blank()
 	p.Heading("the formula, worked out here in minor units")
 	p.Field("", formula, theme.Plain)
@@ -167,17 +169,14 @@ func (p *Page) Proof(proof *wire.Proof) {
 	} else {
 		p.Field("inclusion", p.th.Symbols.Failed+" NOT verified by this client", theme.Bad)
 	}
-	p.Field("unit entry", fmt.Sprintf("%d, head %s", proof.Sequence, proof.Head), theme.Plain)
+	p.Field("unit entry", fmt.Sprintf("number %d of the unit, whose hash is", proof.Sequence), theme.Plain)
+	p.Field("", proof.Head, theme.Plain)
 	p.Field("log entry", fmt.Sprintf("%d of %d", proof.Entry, proof.Size), theme.Plain)
 	p.Field("leaf", proof.Leaf, theme.Plain)
 	p.hashes("path", proof.Inclusion)
 	p.Field("root", proof.Root, theme.Plain)
 	p.Field("cosigners", cosigners(proof.Cosigners), theme.Plain)
 	p.note(proof.Checkpoint)
-	p.Blank()
-	for _, cmd := range ProofCommands(proof) {
-		p.Command(cmd)
-	}
 }
 
 func cosigners(n int) string {

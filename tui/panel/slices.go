@@ -74,17 +74,24 @@ func sliceState(r *wire.SliceRow) (string, theme.Style) {
 	}
 }
 
-// sliceColumns are the widths that fit: name, history, and whether class, queue and refusals are shown.
-func sliceColumns(width int) (name, spark int, wide, rate bool) {
+// sliceColumns says which columns fit and how wide name and history are.
+type sliceColumns struct {
+	name, spark         int
+	class, queues, rate bool
+}
+
+func columnsFor(width int) sliceColumns {
 	switch {
-	case width >= 120:
-		return 24, 40, true, true
+	case width >= 150:
+		return sliceColumns{24, min(width-114, wire.HistoryCellsMax), true, true, true}
+	case width >= 110:
+		return sliceColumns{24, min(width-81, wire.HistoryCellsMax), true, false, true}
 	case width >= 76:
-		return 16, width - 60, false, true
+		return sliceColumns{20, width - 64, false, false, true}
 	case width >= 56:
-		return 14, max(width-47, 0), false, false
+		return sliceColumns{14, width - 47, false, false, false}
 	default:
-		return max(width-32, 8), 0, false, false
+		return sliceColumns{max(width-32, 8), 0, false, false, false}
 	}
 }
 
@@ -105,53 +112,53 @@ func drawSlices(in Input) []string {
 	}
 	order := [SliceSorts]string{"p99", "rate", "label"}[in.Sort%SliceSorts]
 	s.title(2, "Slices", fmt.Sprintf("added ms, limit %.1f %s by %s", latencyMsMax, in.Theme.Symbols.Rule, order), state, style)
-	name, spark, wide, rate := sliceColumns(in.Width)
+	c := columnsFor(in.Width)
 	s.head(func(l *theme.Line) {
-		l.Space(3).Cell(theme.Faint, "slice", name)
-		if wide {
+		l.Space(3).Cell(theme.Faint, "slice", c.name)
+		if c.class {
 			l.Cell(theme.Faint, "class", 13)
 		}
-		for _, c := range []string{"p50", "p99", "p99.9"} {
-			l.Right(theme.Faint, c, 7)
+		for _, p := range []string{"p50", "p99", "p99.9"} {
+			l.Right(theme.Faint, p, 7)
 		}
-		if wide {
+		if c.queues {
 			l.Right(theme.Faint, "gateway", 9).Right(theme.Faint, "flight", 8).Right(theme.Faint, "queue", 7).
 				Right(theme.Faint, "refused", 9)
 		}
-		if rate {
+		if c.rate {
 			l.Right(theme.Faint, "rate", 11)
 		}
-		if spark > 0 {
-			l.Space(2).Cell(theme.Faint, "last 60 s", spark)
+		if c.spark > 0 {
+			l.Space(2).Cell(theme.Faint, "last 60 s", c.spark)
 		}
 		l.Space(2).Add(theme.Faint, "state")
 	})
 	s.rows("no slice yet: `nexus imvu create --name NAME` allocates one with the unit", func(l *theme.Line, i int, text theme.Style) {
-		sliceLine(in.Theme, l, &in.Overview.Slices[i], text, name, spark, wide, rate)
+		sliceLine(in.Theme, l, &in.Overview.Slices[i], text, c)
 	})
 	return s.done()
 }
 
-func sliceLine(th *theme.Theme, l *theme.Line, r *wire.SliceRow, text theme.Style, name, spark int, wide, rate bool) {
+func sliceLine(th *theme.Theme, l *theme.Line, r *wire.SliceRow, text theme.Style, c sliceColumns) {
 	word, style := sliceState(r)
 	label := r.Label
 	if r.Name != "" {
 		label += " " + r.Name
 	}
-	l.Cell(text, theme.Clean(label), name-1).Space(1)
-	if wide {
+	l.Cell(text, theme.Clean(label), c.name-1).Space(1)
+	if c.class {
 		l.Cell(theme.Faint, theme.Clean(r.Class), 13)
 	}
 	l.Right(theme.Plain, ms(th, r.P50Ms), 7).Right(style, ms(th, r.P99Ms), 7).Right(theme.Plain, ms(th, r.P999Ms), 7)
-	if wide {
+	if c.queues {
 		l.Right(theme.Faint, ms(th, r.GatewayP99Ms), 9).Right(theme.Plain, count(uint64(max(r.InFlight, 0))), 8).
 			Right(theme.Plain, count(uint64(max(r.Queue, 0))), 7).Right(theme.Plain, count(r.Refused), 9)
 	}
-	if rate {
+	if c.rate {
 		l.Right(theme.Plain, bits(r.RateBps), 11)
 	}
-	if spark > 0 {
-		l.Space(2).Spark(r.History, budget(r), spark)
+	if c.spark > 0 {
+		l.Space(2).Spark(r.History, budget(r), c.spark)
 	}
 	l.Space(2).Add(style, word)
 }

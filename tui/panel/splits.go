@@ -128,7 +128,7 @@ func drawSplits(in Input) []string {
 			if i < len(o.Totals) {
 				t := &o.Totals[i]
 				r := wire.TallyRow{Rule: t.Rule, Currency: t.Currency, Gross: t.Gross, Creator: t.Creator, Platform: t.Platform, Events: t.Events}
-				splitLine(in, l, &r, "total of "+plural(t.Units, "unit"), name, theme.Strong, t.Creator+t.Platform == t.Gross)
+				splitLine(in, l, &r, "all "+plural(t.Units, "unit"), name, theme.Strong, t.Creator+t.Platform == t.Gross)
 				return
 			}
 			r := &o.Tallies[i-len(o.Totals)]

@@ -52,7 +52,10 @@ func drawUnits(in Input) []string {
 	name := max(min(in.Width-58, 28), 10)
 	s.head(func(l *theme.Line) {
 		l.Space(3).Cell(theme.Faint, "unit", 10).Cell(theme.Faint, "name", name).Cell(theme.Faint, "owner", 15).
-			Cell(theme.Faint, "status", 11).Cell(theme.Faint, "tag", 9)
+			Cell(theme.Faint, "status", 12)
+		if in.Width >= 90 {
+			l.Cell(theme.Faint, "tag", 9)
+		}
 		if in.Width >= 110 {
 			l.Cell(theme.Faint, "envelope", 26)
 		}
@@ -62,8 +65,10 @@ func drawUnits(in Input) []string {
 		u := &in.Overview.Units[i]
 		symbol, style := state(th, dormancy(u))
 		l.Cell(text, theme.Clean(u.Label), 9).Space(1).Cell(text, theme.Clean(u.Name), name-1).Space(1).
-			Cell(theme.Plain, theme.Clean(u.OwnerName), 14).Space(1).Cell(style, symbol+" "+theme.Clean(dormancy(u)), 11).
-			Cell(theme.Faint, theme.Clean(u.Jurisdiction), 8).Space(1)
+			Cell(theme.Plain, theme.Clean(u.OwnerName), 14).Space(1).Cell(style, symbol+" "+theme.Clean(dormancy(u)), 12)
+		if in.Width >= 90 {
+			l.Cell(theme.Faint, theme.Clean(u.Jurisdiction), 8).Space(1)
+		}
 		if in.Width >= 110 {
 			l.Cell(theme.Plain, envelope(&u.Envelope), 26)
 		}

@@ -1,0 +1,169 @@
+package tuitest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+)
+
+// Backend is a node in memory. Show plays a picture, Kill loses the connection. Calls lists what it was asked. All
+// methods are safe for concurrent use.
+type Backend struct {
+	Who wire.Identity
+
+	mu       sync.Mutex
+	picture  *wire.Overview
+	changed  chan struct{} // closed when the picture or the life of the node changes
+	dead     bool
+	calls    []string
+	refusing error
+}
+
+// NewBackend plays o from the start; nil starts without a picture.
+func NewBackend(o *wire.Overview) *Backend {
+	return &Backend{Who: wire.Identity{Name: "maria", Fingerprint: "91bc07aa", Roles: []string{"operator"}}, picture: o, changed: make(chan struct{})}
+}
+
+func (b *Backend) change(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f()
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+// Show plays a picture.
+func (b *Backend) Show(o *wire.Overview) { b.change(func() { b.picture = o }) }
+
+// Kill loses the connection of every watcher and refuses new ones until Revive.
+func (b *Backend) Kill() { b.change(func() { b.dead = true }) }
+
+// Revive lets watchers in again.
+func (b *Backend) Revive() { b.change(func() { b.dead = false }) }
+
+// Refuse makes every act and look-up fail with err, nil makes them work again.
+func (b *Backend) Refuse(err error) { b.change(func() { b.refusing = err }) }
+
+// Calls lists acts and look-ups so far.
+func (b *Backend) Calls() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string(nil), b.calls...)
+}
+
+func (b *Backend) call(format string, args ...any) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.calls = append(b.calls, fmt.Sprintf(format, args...))
+	return b.refusing
+}
+
+// Watch plays pictures until ctx ends or Kill.
+func (b *Backend) Watch(ctx context.Context, show func(*wire.Overview)) error {
+	var last *wire.Overview
+	for {
+		b.mu.Lock()
+		picture, dead, changed := b.picture, b.dead, b.changed
+		b.mu.Unlock()
+		if dead {
+			return errors.New("connection refused")
+		}
+		if picture != nil && picture != last {
+			last = picture
+			show(picture)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+	}
+}
+
+// Verdicts gives 17 verdicts; gate 7 refuses when deny is set.
+func Verdicts(deny bool) []wire.Verdict {
+	var out []wire.Verdict
+	for i, name := range GateNames() {
+		v := wire.Verdict{Gate: i + 1, Name: name, Verdict: wire.VerdictAllow, ReasonCode: "ok"}
+		if deny && i == 6 {
+			v = wire.Verdict{Gate: 7, Name: name, Verdict: wire.VerdictDeny, ReasonCode: "over_envelope", Reason: "asked for 8 cores, the envelope has 4",
+				Observed: "cpu 8", Required: "cpu at most 4", Fix: "ask for 4 cores, or raise the envelope with the owner's approval"}
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// Decision gives evidence for any index; those divisible by nine from the newest down are denials, as in Overview.
+func (b *Backend) Decision(_ context.Context, index uint64) (wire.Decision, error) {
+	if err := b.call("decision %d", index); err != nil {
+		return wire.Decision{}, err
+	}
+	for _, row := range decisions() {
+		if row.Index == index {
+			return wire.Decision{DecisionRow: row, Verdicts: Verdicts(row.Verdict == wire.VerdictDeny), FactsDigest: nexus.Hash{1}.String(),
+				GateSet: nexus.Hash{2}.String(), ActionID: nexus.ID{3}.String(), Digest: nexus.Hash{4}.String(), Entry: index, Leaf: nexus.Hash{5}.String(),
+				Proof: []string{nexus.Hash{6}.String(), nexus.Hash{7}.String()}, Checkpoint: checkpoint, Size: 120441}, nil
+		}
+	}
+	return wire.Decision{}, nexus.Errf("decision", nexus.CodeNotFound, fmt.Sprintf("index %d", index), "see `nexus gates log`", "no decision there")
+}
+
+// Proof gives the proof of a tally of Overview.
+func (b *Backend) Proof(_ context.Context, unit, currency string) (wire.Proof, error) {
+	if err := b.call("proof %s %s", unit, currency); err != nil {
+		return wire.Proof{}, err
+	}
+	rows, _ := Tallies()
+	for _, r := range rows {
+		if r.UnitID == unit && r.Currency == currency {
+			percent := map[string]int64{"55/45": 55, "80/20": 80}[r.Rule]
+			return wire.Proof{Unit: r.Unit, UnitID: unit, Currency: currency, Rule: r.Rule, CreatorPercent: percent, Gross: r.Gross, Creator: r.Creator,
+				Platform: r.Platform, Events: r.Events, Sequence: 17, Head: nexus.Hash{8}.String(), Entry: 120400, Leaf: nexus.Hash{9}.String(),
+				Inclusion: []string{nexus.Hash{10}.String(), nexus.Hash{11}.String()}, Size: 120441, Root: "fzqRvAfU4cENRG8CqhezyQ==",
+				Checkpoint: checkpoint, Included: true, Command: "nexus ledger prove " + r.Unit}, nil
+		}
+	}
+	return wire.Proof{}, nexus.Errf("proof", nexus.CodeNotFound, "unit "+unit, "see `nexus revenue tally`", "no tally in %s", currency)
+}
+
+// RerunPhase records the call.
+func (b *Backend) RerunPhase(_ context.Context, phase int) error { return b.call("rerun %d", phase) }
+
+// Stop records the call and kills the node.
+func (b *Backend) Stop(context.Context) error {
+	if err := b.call("stop"); err != nil {
+		return err
+	}
+	b.Kill()
+	return nil
+}
+
+// CreateUnit records the call and answers with the unit as asked for.
+func (b *Backend) CreateUnit(_ context.Context, req wire.UnitCreate) (wire.UnitCreated, error) {
+	if err := b.call("create %s %s", req.Kind, req.Name); err != nil {
+		return wire.UnitCreated{}, err
+	}
+	label := map[string]string{"imvu": "IMVU-007", "platform": "PLAT-004"}[req.Kind]
+	return wire.UnitCreated{Unit: wire.UnitRow{ID: unitID(7), Label: label, Name: req.Name, Kind: req.Kind, OwnerName: req.Owner,
+		Status: "active", Domain: nexus.Slug(req.Name) + "." + label + ".nexus.localhost", Slice: "slice-7", Jurisdiction: req.Jurisdiction,
+		Envelope: req.Envelope}, Receipt: nexus.Receipt{Index: 120442, Allowed: true}}, nil
+}
+
+// DryRun refuses by gate 7 what asks for more than 4 cores, and the name "taken" as a conflict.
+func (b *Backend) DryRun(_ context.Context, req wire.UnitCreate) ([]wire.Verdict, error) {
+	if err := b.call("dry run %s", req.Name); err != nil {
+		return nil, err
+	}
+	if req.Name == "taken" {
+		return nil, nexus.Errf("imvu create", nexus.CodeConflict, `name "taken"`, "choose another name", "IMVU-001 has it")
+	}
+	return Verdicts(req.Envelope.CPUCores > 4), nil
+}
+
+// Identity gives Who.
+func (b *Backend) Identity() wire.Identity { return b.Who }

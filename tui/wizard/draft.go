@@ -1,0 +1,256 @@
+package wizard
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+)
+
+// draftMax bounds a draft file, in bytes.
+const draftMax = 64 << 10
+
+// draft is everything answered so far, as typed: a half-finished answer is kept too.
+type draft struct {
+	Step         string `json:"step"` // name of the step to go on with
+	Kind         string `json:"kind"`
+	OwnerChoice  string `json:"owner_choice"` // self or other
+	Owner        string `json:"owner"`
+	Name         string `json:"name"`
+	Preset       string `json:"preset"`
+	CPU          string `json:"cpu"`
+	Memory       string `json:"memory"`
+	Storage      string `json:"storage"`
+	Processes    string `json:"processes"`
+	Jurisdiction string `json:"jurisdiction"`
+	Class        string `json:"class"`
+	Decision     string `json:"-"` // at the review: create, change, leave
+}
+
+// preset is an envelope by name.
+type preset struct{ name, words, cpu, memory, storage, processes string }
+
+// presets are the envelopes offered; the standard one is SPEC section 3's default.
+func presets() []preset {
+	return []preset{
+		{"small", "1 core, 1 GiB memory, 10 GiB storage, 256 processes", "1", "1", "10", "256"},
+		{"standard", "2 cores, 4 GiB memory, 50 GiB storage, 512 processes", "2", "4", "50", "512"},
+		{"large", "4 cores, 8 GiB memory, 100 GiB storage, 1024 processes", "4", "8", "100", "1024"},
+	}
+}
+
+const ownValues = "own"
+
+// newDraft starts from the answers given by flags; the rest gets the defaults of the specification.
+func newDraft(req wire.UnitCreate) *draft {
+	d := &draft{Kind: req.Kind, OwnerChoice: "self", Owner: req.Owner, Name: req.Name, Preset: "standard", CPU: "2", Memory: "4", Storage: "50",
+		Processes: "512", Jurisdiction: req.Jurisdiction, Class: req.Class}
+	d.prefill(req)
+	if d.Kind == "" {
+		d.Kind = "imvu"
+	}
+	if d.Jurisdiction == "" {
+		d.Jurisdiction = "US-CCPA"
+	}
+	if d.Class == "" {
+		d.Class = "interactive"
+	}
+	return d
+}
+
+// prefill lets flags overrule the draft, because they are what the user said last.
+func (d *draft) prefill(req wire.UnitCreate) {
+	for _, f := range []struct {
+		to   *string
+		from string
+	}{{&d.Kind, req.Kind}, {&d.Owner, req.Owner}, {&d.Name, req.Name}, {&d.Jurisdiction, req.Jurisdiction}, {&d.Class, req.Class}} {
+		if f.from != "" {
+			*f.to = f.from
+		}
+	}
+	if req.Owner != "" {
+		d.OwnerChoice = "other"
+	}
+	e := req.Envelope
+	if e.CPUCores > 0 {
+		d.Preset, d.CPU = ownValues, strconv.FormatFloat(e.CPUCores, 'f', -1, 64)
+	}
+	if e.MemoryBytes > 0 {
+		d.Preset, d.Memory = ownValues, sizeText(e.MemoryBytes)
+	}
+	if e.StorageBytes > 0 {
+		d.Preset, d.Storage = ownValues, sizeText(e.StorageBytes)
+	}
+	if e.Processes > 0 {
+		d.Preset, d.Processes = ownValues, strconv.FormatUint(e.Processes, 10)
+	}
+}
+
+// applyPreset writes the values of the chosen preset where they can be changed later.
+func (d *draft) applyPreset() {
+	for _, p := range presets() {
+		if p.name == d.Preset {
+			d.CPU, d.Memory, d.Storage, d.Processes = p.cpu, p.memory, p.storage, p.processes
+		}
+	}
+}
+
+// request turns the answers into what the node is asked for.
+func (d *draft) request() (wire.UnitCreate, error) {
+	req := wire.UnitCreate{Kind: d.Kind, Name: d.Name, Jurisdiction: d.Jurisdiction, Class: d.Class}
+	if d.OwnerChoice == "other" {
+		req.Owner = d.Owner
+	}
+	var err error
+	set := func(problem error) {
+		if err == nil {
+			err = problem
+		}
+	}
+	req.Envelope.CPUCores, err = parseCores(d.CPU)
+	memory, problem := parseSize("memory", d.Memory)
+	set(problem)
+	storage, problem := parseSize("storage", d.Storage)
+	set(problem)
+	processes, problem := parseProcesses(d.Processes)
+	set(problem)
+	req.Envelope.MemoryBytes, req.Envelope.StorageBytes, req.Envelope.Processes = memory, storage, processes
+	return req, err
+}
+
+func malformed(subject, hint, format string, args ...any) error {
+	return nexus.Errf("wizard", nexus.CodeMalformed, subject, hint, format, args...)
+}
+
+// Limits of an envelope that the form itself knows; the node has the last word.
+const coresMax = 4096
+
+func parseCores(s string) (float64, error) {
+	v, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+	if err != nil || !(v >= 0.001 && v <= coresMax) {
+		return 0, malformed("cores "+strconv.Quote(s), "a number of cores such as 2 or 0.5", "not between 0.001 and %d", coresMax)
+	}
+	return v, nil
+}
+
+// sizeUnits are the units of sizes, as the flags read them: a bare number counts 2^30 bytes (CLI.md).
+var sizeUnits = []struct {
+	name  string
+	bytes float64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
+	{"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"T", 1 << 40}, {"", 1 << 30}}
+
+const sizeBytesMax = 1 << 50
+
+func parseSize(what, s string) (uint64, error) {
+	text := strings.TrimSpace(s)
+	for _, u := range sizeUnits {
+		digits, ok := cutSuffixFold(text, u.name)
+		if !ok {
+			continue
+		}
+		v, err := strconv.ParseFloat(strings.TrimSpace(digits), 64)
+		if err != nil || !(v > 0) || v*u.bytes > sizeBytesMax || v*u.bytes < 1 {
+			break
+		}
+		return uint64(v * u.bytes), nil
+	}
+	return 0, malformed(what+" "+strconv.Quote(s), "a number of GB such as 8, or 512MiB", "not a size")
+}
+
+func cutSuffixFold(s, suffix string) (string, bool) {
+	if len(s) < len(suffix) || !strings.EqualFold(s[len(s)-len(suffix):], suffix) {
+		return s, false
+	}
+	return s[:len(s)-len(suffix)], true
+}
+
+func sizeText(n uint64) string {
+	for _, u := range []struct {
+		name  string
+		bytes uint64
+	}{{"", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
+		if n%u.bytes == 0 {
+			return strconv.FormatUint(n/u.bytes, 10) + u.name
+		}
+	}
+	return strconv.FormatFloat(float64(n)/(1<<10), 'f', -1, 64) + "KiB"
+}
+
+func parseProcesses(s string) (uint64, error) {
+	n, err := strconv.ParseUint(strings.TrimSpace(s), 10, 32)
+	if err != nil || n == 0 {
+		return 0, malformed("processes "+strconv.Quote(s), "a number such as 512", "not a positive integer")
+	}
+	return n, nil
+}
+
+// validName is the form of a display name: UTF-8, 1 to 80 printable characters.
+func validName(name string) error {
+	n := utf8.RuneCountInString(name)
+	switch {
+	case n == 0:
+		return malformed("name", "1 to 80 characters", "missing")
+	case n > 80 || !utf8.ValidString(name):
+		return malformed("name", "1 to 80 characters of UTF-8", "%d characters", n)
+	case strings.TrimSpace(name) != name:
+		return malformed("name "+strconv.Quote(name), "take the space away", "space at an end")
+	}
+	for _, r := range name {
+		if !unicode.IsPrint(r) {
+			return malformed("name "+strconv.Quote(name), "printable characters only", "character %q", r)
+		}
+	}
+	return nil
+}
+
+// loadDraft reads a draft; no file, a foreign or an oversized one gives nil, for a draft is only a convenience.
+func loadDraft(path string) (*draft, error) {
+	if path == "" {
+		return nil, nil
+	}
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil || info.Size() > draftMax {
+		return nil, err
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var d draft
+	if json.Unmarshal(b, &d) != nil {
+		return nil, nil
+	}
+	return &d, nil
+}
+
+// save replaces the draft file; a crash leaves the old or the new one.
+func (d *draft) save(path string) error {
+	if path == "" {
+		return nil
+	}
+	b, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".draft-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(b, '\n'))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return os.Rename(f.Name(), path)
+}

@@ -1,0 +1,356 @@
+package wizard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/charmbracelet/bubbles/key"
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/huh"
+	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
+)
+
+// framesPerSecond bounds the renderer, as in the console.
+const framesPerSecond = 30
+
+// waiting says what the form waits for while keys are held.
+type waiting string
+
+// model hosts one huh form per step, so that every text is made from the answers as they are now, and holds what stands
+// around it. Only the program's goroutine touches it; while it waits for the node nothing changes the draft.
+type model struct {
+	*session
+	ctx     context.Context
+	huh     *huh.Theme
+	keys    *huh.KeyMap
+	at      int
+	form    *huh.Form // nil on a step without questions
+	wait    waiting
+	problem error
+	saveErr error
+	created *wire.UnitCreated
+	left    bool
+	width   int
+	height  int
+}
+
+// Messages of the program.
+type (
+	checkedMsg  struct{ err error }
+	reviewedMsg struct {
+		verdicts []wire.Verdict
+		err      error
+	}
+	createdMsg struct {
+		unit wire.UnitCreated
+		err  error
+	}
+)
+
+// show runs the form on a screen of its own.
+func (w *session) show(ctx context.Context) (*wire.UnitCreated, error) {
+	ctx, stopSignals := signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGTERM)
+	defer stopSignals()
+	m := &model{session: w, ctx: ctx, huh: huhTheme(w.theme), keys: huhKeys(), width: w.options.Width, height: w.options.Height}
+	m.at = position(w.path(), w.draft.Step)
+	_, err := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(w.options.In), tea.WithOutput(w.options.Out), tea.WithAltScreen(),
+		tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler()).Run()
+	switch {
+	case m.saveErr != nil:
+		return nil, m.saveErr
+	case m.created != nil:
+		return m.created, nil
+	case m.left || ctx.Err() != nil || errors.Is(err, syscall.EIO):
+		return nil, ErrLeft
+	case err != nil:
+		return nil, err
+	}
+	return nil, ErrLeft
+}
+
+// huhKeys are huh's keys without those that would shadow ours: esc goes back a step, / is a letter.
+func huhKeys() *huh.KeyMap {
+	k := huh.NewDefaultKeyMap()
+	k.Quit = key.NewBinding(key.WithDisabled())
+	k.Select.Filter = key.NewBinding(key.WithDisabled())
+	return k
+}
+
+// huhTheme builds huh's styles from the session's renderer; huh's own come from the process's terminal.
+func huhTheme(th *theme.Theme) *huh.Theme {
+	t := huh.ThemeBase()
+	plain := th.Lipgloss(theme.Plain)
+	f := &t.Focused
+	f.Base, f.Card = plain.PaddingLeft(1), plain.PaddingLeft(1)
+	f.Title, f.NoteTitle = th.Lipgloss(theme.Strong), th.Lipgloss(theme.Strong)
+	f.Description = th.Lipgloss(theme.Faint)
+	f.ErrorIndicator = th.Lipgloss(theme.Bad).SetString(" " + th.Symbols.Alert)
+	f.ErrorMessage = th.Lipgloss(theme.Bad).SetString(th.Symbols.Alert)
+	f.SelectSelector = th.Lipgloss(theme.Accent).SetString(th.Symbols.Cursor + " ")
+	f.Option, f.SelectedOption = plain, th.Lipgloss(theme.Strong)
+	f.TextInput = huh.TextInputStyles{Cursor: th.Lipgloss(theme.Accent), CursorText: plain, Placeholder: th.Lipgloss(theme.Faint),
+		Prompt: th.Lipgloss(theme.Accent), Text: th.Lipgloss(theme.Strong)}
+	t.Blurred = t.Focused
+	t.Blurred.Title, t.Blurred.TextInput.Text = th.Lipgloss(theme.Faint), plain
+	t.Blurred.SelectSelector = plain.SetString("  ")
+	t.FieldSeparator = lipgloss.NewStyle().SetString("\n")
+	return t
+}
+
+// Init implements tea.Model.
+func (m *model) Init() tea.Cmd { return m.enter() }
+
+// enter opens the step at m.at. The review first asks the gates.
+func (m *model) enter() tea.Cmd {
+	path := m.path()
+	m.at = max(min(m.at, len(path)-1), 0)
+	s := path[m.at]
+	m.draft.Step, m.form = s.name, nil
+	m.save()
+	if s.name == reviewName {
+		m.wait = "asking all 17 gates"
+		return func() tea.Msg {
+			verdicts, err := m.review(m.ctx)
+			return reviewedMsg{verdicts, err}
+		}
+	}
+	return m.build(s)
+}
+
+// build makes the huh form of a step from the answers as they are.
+func (m *model) build(s step) tea.Cmd {
+	if s.fields == nil {
+		return nil
+	}
+	var fields []huh.Field
+	for _, f := range s.fields(m.session) {
+		if len(f.choices) == 0 {
+			input := huh.NewInput().Title(f.title).Value(f.value).Inline(true).CharLimit(answerMax)
+			if f.validate != nil {
+				input.Validate(f.validate)
+			}
+			fields = append(fields, input)
+			continue
+		}
+		var options []huh.Option[string]
+		for _, c := range f.choices {
+			options = append(options, huh.NewOption(theme.Clean(c.words), c.value))
+		}
+		choose := huh.NewSelect[string]().Title(f.title).Options(options...).Value(f.value)
+		if f.validate != nil {
+			choose.Validate(f.validate)
+		}
+		fields = append(fields, choose)
+	}
+	m.form = huh.NewForm(huh.NewGroup(fields...)).WithTheme(m.huh).WithKeyMap(m.keys).WithShowHelp(false).WithShowErrors(true)
+	return tea.Batch(m.form.Init(), m.resize())
+}
+
+// resize tells the form its room; it is cut again when drawn.
+func (m *model) resize() tea.Cmd {
+	if m.form == nil {
+		return nil
+	}
+	_, cmd := m.form.Update(tea.WindowSizeMsg{Width: max(m.width-2, 1), Height: max(m.height-4, 1)})
+	return cmd
+}
+
+func (m *model) save() {
+	if err := m.draft.save(m.options.DraftFile); err != nil && m.saveErr == nil {
+		m.saveErr = err
+	}
+}
+
+// Update implements tea.Model.
+func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.width, m.height = msg.Width, msg.Height
+		return m, m.resize()
+	case checkedMsg:
+		return m, m.checked(msg.err)
+	case reviewedMsg:
+		m.wait, m.verdicts, m.refused = "", msg.verdicts, msg.err
+		m.draft.Decision = "create"
+		if !m.allowed() {
+			m.draft.Decision = "change"
+		}
+		return m, m.build(m.path()[m.at])
+	case createdMsg:
+		m.wait = ""
+		if msg.err == nil {
+			m.created = &msg.unit
+			return m, tea.Quit
+		}
+		m.problem = msg.err
+		return m, m.enter()
+	case tea.KeyMsg:
+		if cmd, done := m.key(msg); done {
+			return m, cmd
+		}
+	}
+	return m, m.forward(msg)
+}
+
+// key takes the wizard's own keys; the rest is the form's.
+func (m *model) key(msg tea.KeyMsg) (tea.Cmd, bool) {
+	switch {
+	case msg.String() == "ctrl+c":
+		m.left = true
+		m.save()
+		return tea.Quit, true
+	case m.wait != "":
+		return nil, true
+	case msg.String() == "esc", msg.String() == "shift+tab" && m.firstField():
+		m.problem = nil
+		if m.at > 0 {
+			m.at--
+			return m.enter(), true
+		}
+		return nil, true
+	case m.form == nil:
+		if msg.String() == "enter" {
+			return m.next(), true
+		}
+		return nil, true
+	}
+	m.problem = nil
+	return nil, false
+}
+
+// firstField reports whether the first question of the step has the keys.
+func (m *model) firstField() bool {
+	return m.form == nil || len(m.path()[m.at].fields(m.session)) == 1
+}
+
+// forward gives a message to the form and goes on when that completes it.
+func (m *model) forward(msg tea.Msg) tea.Cmd {
+	if m.form == nil || m.wait != "" {
+		return nil
+	}
+	_, cmd := m.form.Update(msg)
+	if m.form.State != huh.StateCompleted {
+		return cmd
+	}
+	s := m.path()[m.at]
+	if s.after != nil {
+		s.after(m.draft)
+	}
+	m.save()
+	if s.name == reviewName {
+		return m.decide()
+	}
+	if s.check == nil {
+		return m.next()
+	}
+	m.wait = "checking with the node"
+	return func() tea.Msg { return checkedMsg{m.check(m.ctx, s)} }
+}
+
+// checked goes on, or opens the step again with what the node has against it.
+func (m *model) checked(err error) tea.Cmd {
+	m.wait, m.problem = "", err
+	if err != nil {
+		return m.build(m.path()[m.at])
+	}
+	return m.next()
+}
+
+func (m *model) next() tea.Cmd {
+	m.problem = nil
+	m.at++
+	return m.enter()
+}
+
+func (m *model) decide() tea.Cmd {
+	switch m.draft.Decision {
+	case "create":
+		m.wait = "creating"
+		return func() tea.Msg {
+			unit, err := m.create(m.ctx)
+			return createdMsg{unit, err}
+		}
+	case "leave":
+		m.left = true
+		return tea.Quit
+	}
+	m.at = 0
+	return m.enter()
+}
+
+// View implements tea.Model: exactly height lines, none wider than the terminal.
+func (m *model) View() string {
+	width, height := max(m.width, 1), max(m.height, 1)
+	th := m.theme
+	path := m.path()
+	s := path[min(m.at, len(path)-1)]
+	top := th.NewLine(width).Add(theme.Strong, "New unit ").Add(theme.Faint, fmt.Sprintf("step %d of %d ", m.at+1, len(path))).
+		Add(theme.Accent, s.name).Add(theme.Plain, " ").Fill(theme.Faint, th.Symbols.Rule, 0).String()
+	var ask []string
+	if m.form != nil && m.wait == "" {
+		ask = strings.Split(strings.TrimRight(m.form.View(), "\n "), "\n")
+	}
+	switch {
+	case m.wait != "":
+		ask = []string{th.NewLine(width).Add(theme.Info, " "+string(m.wait)).String()}
+	case m.problem != nil:
+		for _, line := range theme.Wrap(theme.Clean(m.problem.Error()), max(width-3, 1)) {
+			ask = append(ask, th.NewLine(width).Add(theme.Bad, " "+th.Symbols.Alert+" "+line).String())
+		}
+	}
+	words := m.wordLines(s, width)
+	room := max(height-2-len(ask)-1, 0) // the question stays visible; the text gives way
+	lines := append([]string{top}, words[:min(len(words), room)]...)
+	lines = append(append(lines, ""), ask...)
+	if len(lines) > height-1 {
+		lines = lines[:max(height-1, 0)]
+	}
+	for len(lines) < height-1 {
+		lines = append(lines, "")
+	}
+	lines = append(lines, th.NewLine(width).Add(theme.Accent, " enter").Add(theme.Faint, " next  ").Add(theme.Accent, "esc").
+		Add(theme.Faint, " back  ").Add(theme.Accent, "ctrl+c").Add(theme.Faint, " leave, the draft is kept").String())
+	for i := range lines {
+		lines[i] = ansi.Truncate(lines[i], width, "")
+	}
+	return strings.Join(lines[len(lines)-height:], "\n")
+}
+
+// wordLines are the step's text; at the review also what the gates said.
+func (m *model) wordLines(s step, width int) []string {
+	var out []string
+	add := func(style theme.Style, text string) {
+		for _, line := range theme.Wrap(theme.Clean(text), max(width-2, 1)) {
+			out = append(out, m.theme.NewLine(width).Space(1).Add(style, line).String())
+		}
+	}
+	if m.resumed && m.problem == nil && m.at == position(m.path(), m.draft.Step) && s.name != reviewName {
+		add(theme.Faint, "The draft that was kept goes on.")
+	}
+	for _, text := range s.words(m.session) {
+		if s.name != reviewName {
+			out = append(out, "")
+		}
+		add(theme.Plain, text)
+	}
+	if s.name != reviewName || m.wait != "" {
+		return out
+	}
+	if m.refused != nil {
+		add(theme.Bad, "The node refuses it: "+m.refused.Error())
+		return out
+	}
+	add(theme.Strong, verdictSummary(m.verdicts))
+	for _, line := range verdictLines(m.theme, m.verdicts, max(width-1, 1)) {
+		out = append(out, " "+line)
+	}
+	return out
+}

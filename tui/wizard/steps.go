@@ -1,0 +1,284 @@
+package wizard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+)
+
+// choice is one option of a question.
+type choice struct{ value, words string }
+
+// field is one question, drawn by huh or asked in plain lines.
+type field struct {
+	title    string
+	value    *string
+	choices  []choice // nil: free text
+	validate func(string) error
+}
+
+// step is one screen.
+type step struct {
+	name   string
+	words  func(w *session) []string // what the user reads; computed anew at each key, so previews are live
+	fields func(w *session) []field  // none: enter goes on
+	when   func(d *draft) bool       // nil: always
+	// check asks the node about the answer when the step is left; the error is shown and the step stays.
+	check func(ctx context.Context, w *session) error
+	after func(d *draft)
+}
+
+// steps are the screens in order (research of the console, nine steps; mail and routes join when their fabrics do).
+func steps() []step {
+	return []step{welcomeStep(), identityStep(), ownerStep(), nameStep(), envelopeStep(), valuesStep(), jurisdictionStep(), classStep(),
+		revenueStep(), reviewStep()}
+}
+
+const reviewName = "review"
+
+// rule gives the creator's percentage of a kind. It is a constant of the platform and no question.
+func rule(kind string) (creator, platform int64) {
+	if kind == "platform" {
+		return 80, 20
+	}
+	return 55, 45
+}
+
+func kindWords(kind string) string {
+	if kind == "platform" {
+		return "mini-platform"
+	}
+	return "IMVU"
+}
+
+func welcomeStep() step {
+	return step{name: "welcome",
+		words: func(*session) []string {
+			return []string{
+				"This makes a home of your own: an identity, a name and a domain, an envelope of CPU, memory and storage, a network slice " +
+					"with a latency promise, and a ledger that splits every unit of revenue as the constitution says.",
+				"Making it costs nothing. Nothing is made before you accept the review at the end.",
+				"You can leave at any time with everything: that is gate 13, exit portability. Nobody can refuse, delay or charge for it, " +
+					"and `nexus imvu exit` is the one command for it.",
+			}
+		},
+		fields: func(w *session) []field {
+			return []field{{title: "What shall it be?", value: &w.draft.Kind, choices: []choice{
+				{"imvu", "an IMVU: your own unit, 55 % of its revenue is yours"},
+				{"platform", "a mini-platform: a service for others, 80 % of its revenue is yours"}}}}
+		}}
+}
+
+func identityStep() step {
+	return step{name: "identity",
+		words: func(w *session) []string {
+			id := w.options.Backend.Identity()
+			return []string{"Every act is signed by an Ed25519 identity, and a unit belongs to one. You sign as " + id.Name + " (" + id.Fingerprint + ")."}
+		},
+		fields: func(w *session) []field {
+			return []field{{title: "Who shall own it?", value: &w.draft.OwnerChoice, choices: []choice{
+				{"self", "I do: " + w.options.Backend.Identity().Name},
+				{"other", "somebody else, by the name of an identity"}}}}
+		}}
+}
+
+func ownerStep() step {
+	return step{name: "owner", when: func(d *draft) bool { return d.OwnerChoice == "other" },
+		words: func(*session) []string {
+			return []string{"A name that is known owns the unit as it is. A name that is not known yet is issued an identity in the same act, and its " +
+				"key file is yours to hand over."}
+		},
+		fields: func(w *session) []field {
+			return []field{{title: "Name of the owner ", value: &w.draft.Owner, validate: func(s string) error {
+				if strings.TrimSpace(s) == "" {
+					return malformed("owner", "a name, or go back and own it yourself", "missing")
+				}
+				return nil
+			}}}
+		},
+		check: askNode("owner", "identity")}
+}
+
+func nameStep() step {
+	return step{name: "name",
+		words: func(w *session) []string {
+			slug, label := nexus.Slug(w.draft.Name), "imvu-NNN"
+			if w.draft.Kind == "platform" {
+				label = "plat-NNN"
+			}
+			if slug == "" {
+				slug = "NAME"
+			}
+			domain := slug + "." + label + "." + w.options.BaseDomain
+			return []string{"People read the name, and its domain is made from it; NNN is the number that the cluster gives.",
+				"domain: " + domain, "stage: stage." + domain}
+		},
+		fields: func(w *session) []field {
+			return []field{{title: "Name ", value: &w.draft.Name, validate: validName}}
+		},
+		check: askNode("name", "domain")}
+}
+
+func envelopeStep() step {
+	return step{name: "envelope",
+		words: func(*session) []string {
+			return []string{"An envelope is a ceiling that the kernel enforces, not a reservation: you share what the machine has, and nobody " +
+				"can take more than theirs. It never shrinks without your approval (gate 15)."}
+		},
+		fields: func(w *session) []field {
+			var choices []choice
+			for _, p := range presets() {
+				choices = append(choices, choice{p.name, p.name + ": " + p.words})
+			}
+			return []field{{title: "Envelope", value: &w.draft.Preset, choices: append(choices, choice{ownValues, "own values"})}}
+		},
+		after: (*draft).applyPreset, check: askNode("envelope", "cpu", "cores", "memory", "storage", "processes")}
+}
+
+func valuesStep() step {
+	return step{name: "values", when: func(d *draft) bool { return d.Preset == ownValues },
+		words: func(*session) []string { return []string{"Bare numbers are cores and GiB; 0.5 and 512MiB work too."} },
+		fields: func(w *session) []field {
+			size := func(what string) func(string) error {
+				return func(s string) error { _, err := parseSize(what, s); return err }
+			}
+			return []field{
+				{title: "CPU cores ", value: &w.draft.CPU, validate: func(s string) error { _, err := parseCores(s); return err }},
+				{title: "Memory    ", value: &w.draft.Memory, validate: size("memory")},
+				{title: "Storage   ", value: &w.draft.Storage, validate: size("storage")},
+				{title: "Processes ", value: &w.draft.Processes, validate: func(s string) error { _, err := parseProcesses(s); return err }}}
+		},
+		check: askNode("envelope", "cpu", "cores", "memory", "storage", "processes")}
+}
+
+func jurisdictionStep() step {
+	return step{name: "jurisdiction",
+		words: func(*session) []string {
+			return []string{"All that the unit has carries this tag, and nothing of it crosses to another jurisdiction (gate 9)."}
+		},
+		fields: func(w *session) []field {
+			return []field{{title: "Jurisdiction", value: &w.draft.Jurisdiction, choices: offered(w.options.Jurisdictions, w.draft.Jurisdiction)}}
+		},
+		check: askNode("jurisdiction")}
+}
+
+func classStep() step {
+	return step{name: "slice",
+		words: func(*session) []string {
+			return []string{"The class of your network slice sets its latency budget and its place in the queue. Interactive promises less than " +
+				"10 ms of added latency at the 99th percentile, measured live and shown to you."}
+		},
+		fields: func(w *session) []field {
+			return []field{{title: "Class of the slice", value: &w.draft.Class, choices: offered(w.options.Classes, w.draft.Class)}}
+		},
+		check: askNode("class", "slice")}
+}
+
+// offered lists what the node knows; a value that came by flag and is not among it stays choosable, the node decides.
+func offered(known []Choice, present string) []choice {
+	var out []choice
+	found := false
+	for _, c := range known {
+		words := c.Value
+		if c.Words != "" {
+			words += ": " + c.Words
+		}
+		out, found = append(out, choice{c.Value, words}), found || c.Value == present
+	}
+	if !found && present != "" {
+		out = append(out, choice{present, present})
+	}
+	return out
+}
+
+func revenueStep() step {
+	return step{name: "revenue",
+		words: func(w *session) []string {
+			creator, platform := rule(w.draft.Kind)
+			example := func(gross int64) string {
+				c := (gross*creator + 99) / 100
+				show := func(minor int64) string { return nexus.Money{Minor: minor, Currency: "USD"}.String() }
+				return fmt.Sprintf("of %s you get %s, the platform %s", show(gross), show(c), show(gross-c))
+			}
+			return []string{
+				fmt.Sprintf("An %s splits %d/%d. It is a constant of the program: no setting and no operator changes it, and "+
+					"no fee comes before it.", kindWords(w.draft.Kind), creator, platform),
+				"For example: " + example(1_000_000) + "; " + example(1_99) + "; " + example(1) + ".",
+				"It is counted over all revenue so far, in whole minor units: the one unit that rounding may give goes to you.",
+			}
+		}}
+}
+
+func reviewStep() step {
+	return step{name: reviewName, words: reviewWords,
+		fields: func(w *session) []field {
+			return []field{{title: "Create it?", value: &w.draft.Decision, choices: []choice{
+				{"create", "create it"}, {"change", "change something"}, {"leave", "leave; the draft is kept"}},
+				validate: func(s string) error {
+					if s == "create" && !w.allowed() {
+						return malformed("review", "change what they ask for, or leave", "the gates refuse it as it stands")
+					}
+					return nil
+				}}}
+		}}
+}
+
+// reviewWords sums the answers up. The verdicts are drawn beneath by the caller.
+func reviewWords(w *session) []string {
+	d := w.draft
+	owner := "you, " + w.options.Backend.Identity().Name
+	if d.OwnerChoice == "other" {
+		owner = d.Owner
+	}
+	creator, platform := rule(d.Kind)
+	return []string{
+		fmt.Sprintf("%s %s, owned by %s", kindWords(d.Kind), d.Name, owner),
+		fmt.Sprintf("jurisdiction %s, slice class %s, split %d/%d", d.Jurisdiction, d.Class, creator, platform),
+		fmt.Sprintf("at most %s cores, %s memory, %s storage, %s processes", d.CPU, withUnit(d.Memory), withUnit(d.Storage), d.Processes),
+	}
+}
+
+// withUnit shows a bare number as the GiB it means.
+func withUnit(s string) string {
+	if strings.Trim(s, "0123456789.") == "" {
+		return s + " GiB"
+	}
+	return s
+}
+
+// askNode checks an answer by a dry run of the whole draft: only what concerns this step's subjects stops the user here;
+// the rest may still change and is for the review.
+func askNode(subjects ...string) func(context.Context, *session) error {
+	return func(ctx context.Context, w *session) error {
+		req, err := w.draft.request()
+		if err != nil || req.Name == "" {
+			return nil // later steps are not answered yet
+		}
+		_, err = w.options.Backend.DryRun(ctx, req)
+		var problem *nexus.Error
+		if !errors.As(err, &problem) || problem.Code == nexus.CodeUnavailable || problem.Code == nexus.CodeNoNode {
+			return nil
+		}
+		for _, subject := range subjects {
+			if strings.HasPrefix(problem.Subject, subject) {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// denials picks the refusing verdicts.
+func denials(verdicts []wire.Verdict) []wire.Verdict {
+	var out []wire.Verdict
+	for _, v := range verdicts {
+		if v.Verdict != wire.VerdictAllow {
+			out = append(out, v)
+		}
+	}
+	return out
+}
