@@ -57,6 +57,7 @@ type Engine struct {
 	cfg   Config
 	chain *gates.Chain
 	store ledger.Store
+	files *badgerstore.Store // the same, for what only files can tell
 	head  *consensus.HeadFile
 	group *consensus.Group
 	mint  *gates.Minter
@@ -111,11 +112,12 @@ func Open(cfg Config) (*Engine, error) {
 }
 
 func (e *Engine) open() (err error) {
-	if e.store, err = badgerstore.Open(filepath.Join(e.cfg.DataDir, LedgerDir), badgerstore.Options{
+	if e.files, err = badgerstore.Open(filepath.Join(e.cfg.DataDir, LedgerDir), badgerstore.Options{
 		Logger: e.cfg.Logger, ReserveBytes: e.cfg.ReserveDisk}); err != nil {
 		return err
 	}
-	if e.head, err = consensus.OpenHead(filepath.Join(e.cfg.DataDir, RaftDir, "head")); err != nil {
+	e.store = e.files
+	if e.head, err = consensus.OpenHead(consensus.HeadPath(filepath.Join(e.cfg.DataDir, RaftDir))); err != nil {
 		return err
 	}
 	if err = e.loadState(); err != nil {

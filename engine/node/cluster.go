@@ -32,7 +32,7 @@ func (n *Node) StartCluster(context.Context) error {
 		cfg.Cluster, cfg.Key, cfg.GossipKey, cfg.Role = n.token.Cluster, key.Public(), n.token.GossipKey, cluster.RoleEdge
 		cfg.Seeds = append(cfg.Seeds, n.token.Seeds...)
 	} else {
-		cfg.Cluster, cfg.Key, cfg.GossipKey, cfg.Role = n.Engine().Cluster(), n.key.Public(), n.gossipKey, cluster.RoleVoter
+		cfg.Cluster, cfg.Key, cfg.GossipKey, cfg.Role = n.Engine().Cluster(), n.key.Public(), n.gossipKey, cluster.RoleLedger
 	}
 	rec, err := cluster.SignRecord(n.key, cluster.Record{Version: 1, Cluster: cfg.Cluster, Label: n.cfg.NodeName, Role: string(cfg.Role),
 		GossipAddr: n.cfg.GossipAddr, APIAddr: n.EdgeAddr(), IssuedMs: n.started.UnixMilli()})

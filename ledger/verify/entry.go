@@ -51,10 +51,10 @@ func (c *run) content(i int, e *entry) {
 	}
 	switch e.kind {
 	case kindGenesis:
-		c.genesis = true
-		if c.tree.size != 0 || i != 0 {
-			c.foundEntry("genesis after the first entry")
+		if e.seq != uint64(i) || c.genesis { // entry i of the first record has sequence number i
+			c.foundEntry("genesis after the first record")
 		}
+		c.genesis = true
 	case kindDecision:
 		c.decisions++
 	case kindRollup:
