@@ -62,8 +62,9 @@ type Stats struct {
 func New(limits Limits) *Bus { return &Bus{limits: limits.withDefaults()} }
 
 // Publish gives the event to every subscriber that wants it and returns its sequence number, counted from 1 without a
-// gap. It never waits for a subscriber and does no I/O: its time is bounded by the number of subscribers (measured by
-// BenchmarkPublish: p99 below 50 us with 64). The event's Data must not be changed afterwards. After Close it does
+// gap. It never waits for a subscriber and does no I/O: its time grows with the number of subscribers only. Measured by
+// BenchmarkPublish on two busy cores at 10,000 events/s: p99 below 10 us with 8 reading subscribers (the bound to keep
+// is 50 us), about 0.15 ms with 64. The event's Data must not be changed afterwards. After Close it does
 // nothing and returns 0. A zero Time is set to now.
 func (b *Bus) Publish(e nexus.Event) uint64 {
 	if e.Time.IsZero() {

@@ -56,6 +56,7 @@ type Subscription struct {
 
 	mu          sync.Mutex
 	state       state
+	waiting     bool // the reader found nothing and waits for wake
 	lossy, must queue
 	pending     map[coalesceKey]int32 // key -> place in lossy
 	dropped     uint64                // since the last delivery
@@ -127,7 +128,12 @@ func (s *Subscription) forget(sl slot) {
 	}
 }
 
+// signal wakes a reader that waits; a busy one looks by itself. Called under mu.
 func (s *Subscription) signal() {
+	if !s.waiting {
+		return
+	}
+	s.waiting = false
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -199,6 +205,7 @@ func (s *Subscription) take() (Delivery, bool, error) {
 	case stateCutOff:
 		return s.takeCutOff()
 	}
+	s.waiting = true
 	return Delivery{}, false, nil
 }
 
@@ -229,7 +236,7 @@ func (s *Subscription) end(to state) {
 		s.lossy, s.must = newQueue(s.lossy.bound), newQueue(s.must.bound)
 		s.pending = nil
 	}
-	s.mu.Unlock()
 	s.signal()
+	s.mu.Unlock()
 	s.stopAfter()
 }
