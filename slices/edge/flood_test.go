@@ -87,7 +87,8 @@ func TestFloodStaysInItsSlice(t *testing.T) {
 		stats[s.Slice.Name] = s
 	}
 	h, v := stats["hostile"].Gateway, stats["victim"].Gateway
-	t.Logf("flood: %d answers, %d stalls, queue %d, refused %d, p99 %d us", answers.Load(), h.Stalls, h.Queue, h.Refused, h.P99)
+	t.Logf("flood: %d answers, %d stalls, queue %d, refused %d, p99 %d us",
+		answers.Load(), h.Stalls, h.Queue, h.Refused, h.P99)
 	if p := peak.Load(); p > 2 {
 		t.Errorf("%d requests of the flood were inside its backend at once, bound 2", p)
 	}

@@ -54,9 +54,11 @@ func TestSmugglingBasics(t *testing.T) {
 		{"content length smuggles no second request",
 			"POST / HTTP/1.1\r\n" + host + "Content-Length: 45\r\nTransfer-Encoding: chunked\r\n\r\n" +
 				"0\r\n\r\nGET /admin HTTP/1.1\r\nHost: other.test\r\n\r\n", "200", []string{""}},
-		{"two content lengths", "POST / HTTP/1.1\r\n" + host + "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", "400", nil},
+		{"two content lengths",
+			"POST / HTTP/1.1\r\n" + host + "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", "400", nil},
 		{"negative content length", "POST / HTTP/1.1\r\n" + host + "Content-Length: -1\r\n\r\n", "400", nil},
-		{"unknown transfer encoding", "POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", "501", nil},
+		{"unknown transfer encoding",
+			"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", "501", nil},
 		{"space before the colon", "POST / HTTP/1.1\r\n" + host + "Content-Length : 3\r\n\r\nabc", "400", nil},
 		{"two hosts", "GET / HTTP/1.1\r\n" + host + "Host: b.test\r\n\r\n", "400", nil},
 		{"no host", "GET / HTTP/1.1\r\n\r\n", "400", nil},
@@ -114,10 +116,11 @@ func TestForwardedFieldsAreTheGateways(t *testing.T) {
 	seen := &seenBackend{}
 	a := unit("a")
 	g := gateway(t, table(t, []Route{route("a.test", a, backend(t, seen.handle))}, a))
-	got := raw(t, g.Addr(), "GET /p?q=1 HTTP/1.1\r\nHost: a.test\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\n"+
-		"X-Forwarded-Host: evil.test\r\nX-Forwarded-User: root\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\n"+
+	got := raw(t, g.Addr(), "GET /p?q=1 HTTP/1.1\r\nHost: a.test\r\nX-Forwarded-For: 6.6.6.6\r\n"+
+		"X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.test\r\nX-Forwarded-User: root\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\n"+
 		"Nexus-Probe: guess\r\nKeep-Alive: 5\r\nX-Hop: secret\r\nConnection: X-Hop, close\r\n\r\n")
-	if strings.Contains(got, "backend/1.0") || strings.Contains(got, "forged") || !strings.Contains(got, "Nexus-Route: 42") {
+	if strings.Contains(got, "backend/1.0") || strings.Contains(got, "forged") ||
+		!strings.Contains(got, "Nexus-Route: 42") {
 		t.Errorf("response fields:\n%s", got)
 	}
 	all := seen.all()

@@ -7,7 +7,8 @@ import (
 
 // AddedLatency is what the probes of one slice measured (SPEC section 4): a client's view through the real listener,
 // timed from the moment each probe was due, less the direct baseline: the same request sent straight to the same
-// responder in the same seconds, quantile by quantile, never below the smaller quantile's difference. All figures are of the last minute, in microseconds; with Samples 0 they mean nothing.
+// responder in the same seconds, quantile by quantile, never below the smaller quantile's difference. All figures are
+// of the last minute, in microseconds; with Samples 0 they mean nothing.
 type AddedLatency struct {
 	AddedP50    int64 `json:"added_p50_micros"`
 	AddedP99    int64 `json:"added_p99_micros"`

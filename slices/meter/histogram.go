@@ -24,6 +24,9 @@ type Histogram struct {
 	mu       sync.Mutex
 	lifetime *hdrhistogram.Histogram
 	windows  [Windows]window
+
+	reading sync.Mutex // taken before mu
+	scratch *hdrhistogram.Histogram
 }
 
 // window is one piece of the sliding window; epoch says which ten seconds it holds.
@@ -71,24 +74,44 @@ func (h *Histogram) Record(now time.Time, latency time.Duration) {
 	_ = w.counts.RecordValue(micros)
 }
 
-// Window gives the quantiles of the last Windows*WindowLength before now.
+// Window gives the quantiles of the last Windows*WindowLength before now. Without samples it costs next to nothing.
 func (h *Histogram) Window(now time.Time) Quantiles {
-	merged := newCounts()
+	h.reading.Lock()
+	defer h.reading.Unlock()
 	oldest := epochOf(now) - Windows + 1
-	h.mu.Lock()
+	merged := 0
 	for i := range h.windows {
-		w := &h.windows[i]
-		if w.counts == nil {
-			continue
+		if h.mergeInto(i, oldest, merged == 0) {
+			merged++
 		}
-		if w.epoch < oldest {
-			w.counts = nil // nobody has recorded for a whole window: give the memory back
-			continue
-		}
-		merged.Merge(w.counts)
 	}
-	h.mu.Unlock()
-	return quantilesOf(merged)
+	if merged == 0 {
+		h.scratch = nil
+		return Quantiles{}
+	}
+	return quantilesOf(h.scratch)
+}
+
+// mergeInto adds piece i to the scratch histogram, emptied before when first; false when the piece holds nothing of the
+// window. The lock is taken per piece, so that a writer waits for one of them at most.
+func (h *Histogram) mergeInto(i int, oldest int64, first bool) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w := &h.windows[i]
+	if w.counts == nil {
+		return false
+	}
+	if w.epoch < oldest {
+		w.counts = nil // nobody has recorded for a whole window: give the memory back
+		return false
+	}
+	if h.scratch == nil {
+		h.scratch = newCounts()
+	} else if first {
+		h.scratch.Reset()
+	}
+	h.scratch.Merge(w.counts)
+	return true
 }
 
 // Lifetime gives the quantiles of everything recorded since the start of the process.
