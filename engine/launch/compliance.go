@@ -26,11 +26,11 @@ func compliance(ctx context.Context, env Env, rec *Recorder) error {
 		if !keepsRule(row) {
 			wrong++
 			if first == "" {
-				first = row.Unit + " " + row.Currency
+				first = "; first that is off: " + row.Unit + " " + row.Currency
 			}
 		}
 	}
-	rec.Count("splits that break their rule", wrong, 0, "rows", fmt.Sprintf("%d rows under 55/45, %d under 80/20; first that is off: %q",
+	rec.Count("splits that break their rule", wrong, 0, "rows", fmt.Sprintf("%d rows under 55/45, %d under 80/20%s",
 		byRule["55/45"], byRule["80/20"], first), "run nexus audit")
 	decided := 0
 	rows := env.Engine().GateRows()

@@ -36,7 +36,12 @@ func miniPlatforms(_ context.Context, env Env, rec *Recorder) error {
 			}
 		}
 	})
-	detail := func(what string) string { return fmt.Sprintf("%s, first that is not: %q", what, off) }
+	detail := func(what string) string {
+		if off != "" {
+			return fmt.Sprintf("%s; %s has something missing", what, off)
+		}
+		return what
+	}
 	rec.Require(count >= 2, "platforms", fmt.Sprintf("%d mini-platforms, stream and ott among them", count), "the genesis is incomplete: restore from a backup")
 	rec.Count("bound to ledger", ledgerBound, count, "platforms", detail("have a chain of entries"), "run nexus audit")
 	rec.Count("bound to identity", owned, count, "platforms", detail("have a living owner"), "see nexus platform show")

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -35,7 +36,11 @@ func (n *Node) StartEdge(ctx context.Context) error {
 }
 
 func (n *Node) openEdge() error {
-	ca, err := edge.OpenDevCA(filepath.Join(n.cfg.DataDir, "devca"))
+	dir := filepath.Join(n.cfg.DataDir, "devca")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	ca, err := edge.OpenDevCA(dir)
 	if err != nil {
 		return err
 	}

@@ -2,11 +2,9 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
+	"crypto/sha256"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"time"
 
@@ -64,7 +62,7 @@ func (n *Node) OpenLedger(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n.gossipKey, err = gossipKey(filepath.Join(n.cfg.DataDir, identity.KeysDir, "gossip")); err != nil {
+	if n.gossipKey, err = gossipKey(keys.Node, g.Cluster); err != nil {
 		return err
 	}
 	e, err := engine.Open(engine.Config{DataDir: n.cfg.DataDir, NodeName: n.cfg.NodeName, Cluster: g.Cluster, Node: keys.Node, Genesis: act,
@@ -103,23 +101,11 @@ func (n *Node) genesis() (g identity.Genesis, fresh bool, err error) {
 	return g, true, err
 }
 
-// gossipKey reads or makes the cluster's gossip key: 32 bytes, 0600.
-func gossipKey(path string) (key [32]byte, err error) {
-	b, err := os.ReadFile(path)
-	if err == nil {
-		if len(b) != len(key) {
-			return key, nexus.Errf("gossip key", nexus.CodeCorrupt, path, "restore it from a backup", "%d bytes instead of 32", len(b))
-		}
-		copy(key[:], b)
-		return key, nil
-	}
-	if !errors.Is(err, os.ErrNotExist) {
-		return key, err
-	}
-	if _, err := rand.Read(key[:]); err != nil {
-		return key, err
-	}
-	return key, os.WriteFile(path, key[:], 0o600)
+// gossipKey derives the cluster's gossip key from a signature of the node's key, which is deterministic and never leaves the
+// node: one secret less on disk, and covered by what covers the key file. A join token carries it to other nodes.
+func gossipKey(s nexus.Signer, cluster nexus.ID) ([32]byte, error) {
+	sig, err := s.Sign([]byte("nexus-gossip-key-v1\n" + cluster.String()))
+	return sha256.Sum256(sig), err
 }
 
 func memoryBytes() int64 {
