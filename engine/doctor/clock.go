@@ -48,7 +48,8 @@ func checkDrift(ctx context.Context, o *Options) Check {
 	detail := fmt.Sprintf("wall clock against monotonic clock over %s", (monoAfter - monoBefore).Round(time.Millisecond))
 	c := passed("%s", detail)
 	if apart > driftMax {
-		c = degraded("find what sets the clock (two NTP clients, a hypervisor) and leave one", "%s: the clock was stepped", detail)
+		c = degraded("find what sets the clock (two NTP clients, a hypervisor) and leave one",
+			"%s: the clock was stepped", detail)
 	}
 	return measured(c, milliseconds(apart), milliseconds(driftMax), "ms")
 }

@@ -80,7 +80,8 @@ func judgeMode(o *Options, path string, info fs.FileInfo, want fs.FileMode) Chec
 			"%s belongs to user %d, this process is user %d", path, st.Uid, o.host.uid)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return failed(fmt.Sprintf("chmod %o %s", want, path), "%s has mode %s: others can get in", path, modeText(info.Mode()))
+		return failed(fmt.Sprintf("chmod %o %s", want, path), "%s has mode %s: others can get in", path,
+			modeText(info.Mode()))
 	}
 	return passed("%s, owner only", modeText(info.Mode()))
 }
@@ -164,7 +165,8 @@ func checkFsync(ctx context.Context, o *Options) Check {
 	}
 	stdslices.Sort(times)
 	median := times[len(times)/2]
-	detail := fmt.Sprintf("median of %d writes of 4 KiB; slowest %s", len(times), times[len(times)-1].Round(time.Microsecond))
+	detail := fmt.Sprintf("median of %d writes of 4 KiB; slowest %s", len(times),
+		times[len(times)-1].Round(time.Microsecond))
 	c := passed("%s", detail)
 	if median > o.MaxFsync {
 		c = degraded(remedy, "%s", detail)
@@ -209,7 +211,8 @@ func checkFreeDisk(_ context.Context, o *Options) Check {
 	}
 	free := st.Bavail * uint64(st.Bsize)
 	detail := fmt.Sprintf("%s free in %s, %s needed", bytesText(free), dir, bytesText(o.MinFreeBytes))
-	return atLeast(float64(free), float64(o.MinFreeBytes), "bytes", "delete files or choose another disk with --data-dir", detail)
+	return atLeast(float64(free), float64(o.MinFreeBytes), "bytes",
+		"delete files or choose another disk with --data-dir", detail)
 }
 
 func checkFreeInodes(_ context.Context, o *Options) Check {

@@ -19,7 +19,8 @@ func checkLoopback(ctx context.Context, o *Options) Check {
 	if err != nil {
 		return failed(remedy, "%v", err)
 	}
-	return measured(passed("connected to itself and read a byte back"), milliseconds(took), milliseconds(loopbackTimeout), "ms")
+	return measured(passed("connected to itself and read a byte back"), milliseconds(took),
+		milliseconds(loopbackTimeout), "ms")
 }
 
 // tryLoopback sends one byte to itself through a real connection.
@@ -45,7 +46,8 @@ func tryLoopback(ctx context.Context, addr string) (time.Duration, error) {
 		return 0, err
 	}
 	defer func() { _ = server.Close() }()
-	if err := errors.Join(client.SetDeadline(start.Add(loopbackTimeout)), server.SetDeadline(start.Add(loopbackTimeout))); err != nil {
+	if err := errors.Join(client.SetDeadline(start.Add(loopbackTimeout)),
+		server.SetDeadline(start.Add(loopbackTimeout))); err != nil {
 		return 0, err
 	}
 	if _, err := client.Write([]byte{1}); err != nil {
@@ -122,5 +124,6 @@ func taken(o *Options, a Address, other string) Check {
 	case h.pid == o.NodePID:
 		return passed("%s is held by the running node (pid %d)", shown, h.pid)
 	}
-	return failed(fmt.Sprintf("stop it (kill %d), or %s", h.pid, other), "%s is taken by %s (pid %d)", shown, h.name, h.pid)
+	return failed(fmt.Sprintf("stop it (kill %d), or %s", h.pid, other), "%s is taken by %s (pid %d)", shown,
+		h.name, h.pid)
 }
