@@ -37,7 +37,8 @@ func (cp Checkpoint) Text() string {
 func ParseCheckpoint(text string) (Checkpoint, error) {
 	var cp Checkpoint
 	bad := func() (Checkpoint, error) {
-		return Checkpoint{}, nexus.Errf("parse checkpoint", nexus.CodeMalformed, fmt.Sprintf("checkpoint of %d bytes", len(text)),
+		return Checkpoint{}, nexus.Errf("parse checkpoint", nexus.CodeMalformed,
+			fmt.Sprintf("checkpoint of %d bytes", len(text)),
 			"origin, size, root, index and state, one line each", "not a checkpoint of this program")
 	}
 	lines := strings.Split(text, "\n")

@@ -88,7 +88,8 @@ func TestRecordIsCanonical(t *testing.T) {
 }
 
 func FuzzParseEntry(f *testing.F) {
-	f.Add(ledger.Entry{UnitSeq: 1, Kind: 2, Body: []byte("x"), Postings: []ledger.Posting{{Account: 1, Ref: "a", Currency: "USD"}}}.AppendTo(nil))
+	f.Add(ledger.Entry{UnitSeq: 1, Kind: 2, Body: []byte("x"),
+		Postings: []ledger.Posting{{Account: 1, Ref: "a", Currency: "USD"}}}.AppendTo(nil))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if e, err := ledger.ParseEntry(b); err == nil && !bytes.Equal(e.AppendTo(nil), b) {
@@ -132,7 +133,8 @@ func TestVectors(t *testing.T) {
 			t.Errorf("commitment of %d bytes %x, want %x", n, got, want)
 		}
 	}
-	if ledger.KindRefusalRollup.String() != "refusal-rollup" || ledger.KindNotice != 16 || ledger.EntryKind(99).String() != "kind(99)" {
+	if ledger.KindRefusalRollup.String() != "refusal-rollup" || ledger.KindNotice != 16 ||
+		ledger.EntryKind(99).String() != "kind(99)" {
 		t.Error("kinds were renumbered or renamed")
 	}
 }
@@ -203,8 +205,10 @@ func TestBrokenInvariants(t *testing.T) {
 	for name, call := range map[string]func(c *ledger.Chain){
 		"time stands":  func(c *ledger.Chain) { c.Append(9, c.LastTimeMs(), [16]byte{}, []ledger.Draft{{Kind: 2}}) },
 		"index stands": func(c *ledger.Chain) { c.Append(c.LastIndex(), 1<<60, [16]byte{}, []ledger.Draft{{Kind: 2}}) },
-		"unbalanced":   func(c *ledger.Chain) { c.Append(9, 1<<60, [16]byte{}, []ledger.Draft{{Kind: 3, Postings: unbalanced}}) },
-		"no kind":      func(c *ledger.Chain) { c.Append(9, 1<<60, [16]byte{}, []ledger.Draft{{}}) },
+		"unbalanced": func(c *ledger.Chain) {
+			c.Append(9, 1<<60, [16]byte{}, []ledger.Draft{{Kind: 3, Postings: unbalanced}})
+		},
+		"no kind": func(c *ledger.Chain) { c.Append(9, 1<<60, [16]byte{}, []ledger.Draft{{}}) },
 	} {
 		m := ledgertest.NewMaker(1)
 		m.Genesis(1)

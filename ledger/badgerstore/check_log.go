@@ -8,9 +8,9 @@ import (
 	"strconv"
 )
 
-// The form of a memtable log (badger memtable.go): 20 bytes of header, then entries, each meta, user meta, lengths of key
-// and value and expiry as varints, key with an 8-byte timestamp, value, CRC-32C. Entries of a transaction carry logTxn;
-// one with logFin and the timestamp in decimal ends it. The rest of the file is zero.
+// The form of a memtable log (badger memtable.go): 20 bytes of header, then entries, each meta, user meta, lengths of
+// key and value and expiry as varints, key with an 8-byte timestamp, value, CRC-32C. Entries of a transaction carry
+// logTxn; one with logFin and the timestamp in decimal ends it. The rest of the file is zero.
 const (
 	logHeaderBytes = 20
 	logTxn         = 0x40
@@ -42,10 +42,10 @@ func parseLogHead(b []byte) (logEntry, bool) {
 		*field = value
 		e.head += n
 	}
-	if e.keyLen > math.MaxUint16 || e.valLen > math.MaxUint32 || uint64(len(b)) < uint64(e.head)+e.keyLen+e.valLen+crc32.Size {
+	if e.keyLen > math.MaxUint16 || e.valLen > math.MaxUint32 {
 		return logEntry{}, false
 	}
-	return e, true
+	return e, e.size() <= len(b)
 }
 
 // logState is where a walk through a log stands.
@@ -103,11 +103,11 @@ func (st *logState) take(e logEntry, body []byte) string {
 	return ""
 }
 
-// torn reports whether rest, which lies at off, does not begin with a sound entry and is not all zero, is what the death
-// of the process in the middle of copying its last entry leaves: an entry that is plausible as far as it goes, with
-// nothing after it and nothing yet in the place of its checksum. A changed byte in a whole entry never looks so: the
-// checksum is in its place, or a changed length disagrees with the timestamp in the key or the length in the value's
-// seal.
+// torn reports whether rest, which lies at off, does not begin with a sound entry and is not all zero, is what the
+// death of the process in the middle of copying its last entry leaves: an entry that is plausible as far as it goes,
+// with nothing after it and nothing yet in the place of its checksum. A changed byte in a whole entry never looks so:
+// the checksum is in its place, or a changed length disagrees with the timestamp in the key or the length in the
+// value's seal.
 func (st *logState) torn(rest []byte, off int) bool {
 	end := len(bytes.TrimRight(rest, "\x00"))
 	if border := copyBorder - off%copyBorder; firstNonZero(rest[:min(len(rest), border)]) < 0 {
@@ -142,9 +142,9 @@ func (st *logState) torn(rest []byte, off int) bool {
 // sealHeaderMax is the longest value the store writes: a chunk, its count and its seal.
 const sealHeaderMax = chunkBytes + 4 + uint64(sealHeader)
 
-// copyBorder is where copying a long entry begins: Go's memmove stores from the next 32-byte border on and what is before
-// it last, so that a torn entry may lack just that. One changed byte can only imitate it when no more than two bytes are
-// missing, of which the second is always zero.
+// copyBorder is where copying a long entry begins: Go's memmove stores from the next 32-byte border on and what is
+// before it last, so that a torn entry may lack just that. One changed byte can only imitate it when no more than two
+// bytes are missing, of which the second is always zero.
 const copyBorder = 32
 
 // soundUnderHead reports whether rest is a whole entry but for its first byte.

@@ -11,8 +11,8 @@ const (
 	pageBytes       = 4096
 )
 
-// checkManifest reads a manifest (badger manifest.go): magic, external version 0, version 8, then change sets, each with
-// its length and CRC-32C. It gives the tables that remain.
+// checkManifest reads a manifest (badger manifest.go): magic, external version 0, version 8, then change sets, each
+// with its length and CRC-32C. It gives the tables that remain.
 //
 // A last set cut short is accepted only at a page border and only when what is there is not a whole set under a changed
 // length: a process killed inside write(2) leaves whole pages. Badger drops such a set, and so the change it announced

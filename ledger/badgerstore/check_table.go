@@ -70,8 +70,8 @@ func tailChecksum(b []byte) []byte {
 	return b[len(b)-4-n : len(b)-4]
 }
 
-// checksum gives the bytes Badger writes for data: a protocol buffer with CRC-32C in field 2, nothing for zero. Comparing
-// bytes, not numbers, leaves no spelling of the same number undetected.
+// checksum gives the bytes Badger writes for data: a protocol buffer with CRC-32C in field 2, nothing for zero.
+// Comparing bytes, not numbers, leaves no spelling of the same number undetected.
 func checksum(data []byte) []byte {
 	sum := crc32.Checksum(data, crcTable())
 	if sum == 0 {

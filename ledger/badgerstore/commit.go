@@ -72,7 +72,8 @@ func malformed(subject, hint, format string, args ...any) error {
 func (s *Store) check(b ledger.Batch, before head) (head, error) {
 	after := head{Version: storeVersion, Applied: b.Applied, LastIndex: before.LastIndex, Size: before.Size}
 	if b.Applied < before.Applied {
-		return head{}, malformed(fmt.Sprintf("applied %d", b.Applied), "commit in order", "the store is at %d", before.Applied)
+		return head{}, malformed(fmt.Sprintf("applied %d", b.Applied), "commit in order",
+			"the store is at %d", before.Applied)
 	}
 	if n := b.Size(); n > s.maxSize {
 		return head{}, malformed(fmt.Sprintf("batch of up to %d bytes", n), "split it between records",
@@ -94,7 +95,8 @@ func (s *Store) check(b ledger.Batch, before head) (head, error) {
 		after.Size, after.LastIndex = r.Next(), r.Index
 	}
 	if got, want := uint64(len(b.Leaves)), after.Size-before.Size; got != want {
-		return head{}, malformed(fmt.Sprintf("batch up to %d", b.Applied), "one leaf per entry", "%d leaves, %d entries", got, want)
+		return head{}, malformed(fmt.Sprintf("batch up to %d", b.Applied), "one leaf per entry",
+			"%d leaves, %d entries", got, want)
 	}
 	for i := range b.Puts {
 		if !engineKey(b.Puts[i].Key) {

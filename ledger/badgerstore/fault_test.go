@@ -21,7 +21,8 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
 )
 
-// killed makes a directory as a killed process leaves it: tables from an orderly stop, then a log that was never flushed.
+// killed makes a directory as a killed process leaves it: tables from an orderly stop, then a log that was never
+// flushed.
 func killed(t testing.TB, entries int) (string, *ledgertest.Maker) {
 	t.Helper()
 	m, dir := ledgertest.NewMaker(7), t.TempDir()
@@ -417,7 +418,8 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// killWriter runs a writer until it has acknowledged something and the time is over, and gives its last acknowledgement.
+// killWriter runs a writer until it has acknowledged something and the time is over, and gives its last
+// acknowledgement.
 func killWriter(t *testing.T, dir string, after time.Duration) uint64 {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestWriterProcess$", "-test.v")

@@ -21,9 +21,9 @@ import (
 
 // Options of a store. The zero value is ready for use.
 //
-// Memory: two memtables of MemTableBytes and a half more each for their index (96 MiB with the default), table indexes and
-// bloom filters (about 1.3 bytes per stored key and 24 per 4 KiB of data), no block cache: blocks are read through the
-// page cache.
+// Memory: two memtables of MemTableBytes and a half more each for their index (96 MiB with the default), table
+// indexes and bloom filters (about 1.3 bytes per stored key and 24 per 4 KiB of data), no block cache: blocks are
+// read through the page cache.
 type Options struct {
 	// ReserveBytes is the free disk space below which Commit refuses, so that what was accepted can still be flushed and
 	// the node can still be repaired. 0: DefaultReserveBytes.

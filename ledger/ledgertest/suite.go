@@ -200,7 +200,8 @@ func testLarge(t *testing.T, open Open) {
 	must(t, s.Commit(m.Genesis(3)))
 	body := make([]byte, 1<<20)
 	m.fill(body)
-	b := m.Command("large", []ledger.Draft{{Kind: ledger.KindDecision, Body: body}, {Kind: ledger.KindAudit, Body: body[1:]}})
+	b := m.Command("large", []ledger.Draft{{Kind: ledger.KindDecision, Body: body},
+		{Kind: ledger.KindAudit, Body: body[1:]}})
 	must(t, s.Commit(b))
 	must(t, s.Commit(m.Next(1)))
 	must(t, s.Close())
@@ -334,7 +335,8 @@ func testConcurrent(t *testing.T, open Open) {
 	}
 	for range 150 {
 		b := m.Next(20)
-		b.Puts = []ledger.KV{{Key: []byte("d/a"), Value: nexus.Encode(b.Applied)}, {Key: []byte("d/b"), Value: nexus.Encode(b.Applied)}}
+		value := nexus.Encode(b.Applied)
+		b.Puts = []ledger.KV{{Key: []byte("d/a"), Value: value}, {Key: []byte("d/b"), Value: value}}
 		must(t, s.Commit(b))
 	}
 	close(done)

@@ -1,5 +1,5 @@
-// Package merkle is the RFC 6962 tree as pure code: hashing, the compact range a chain keeps, tiles of 256 hashes as the
-// C2SP tlog-tiles layout has them, and inclusion and consistency proofs with their offline checks.
+// Package merkle is the RFC 6962 tree as pure code: hashing, the compact range a chain keeps, tiles of 256 hashes as
+// the C2SP tlog-tiles layout has them, and inclusion and consistency proofs with their offline checks.
 //
 // It promises: no I/O, no clock, no panic on any proof that a stranger hands in. It imports the root package and
 // golang.org/x/mod/sumdb/tlog only; it must not import ledger.
@@ -123,7 +123,8 @@ func storedReader(r Reader) tlog.HashReader {
 
 func inRange(op string, what string, size uint64) error {
 	if size > math.MaxInt64>>1 {
-		return nexus.Errf(op, nexus.CodeMalformed, fmt.Sprintf("%s %d", what, size), "use a size the log has had", "too large")
+		return nexus.Errf(op, nexus.CodeMalformed, fmt.Sprintf("%s %d", what, size),
+			"use a size the log has had", "too large")
 	}
 	return nil
 }

@@ -87,8 +87,13 @@ func TestAgainstTransparencyDev(t *testing.T) {
 			t.Fatal(err)
 		}
 		leaf := nexus.Hash(g.other.LeafHash(seq))
-		if err := proof.VerifyInclusion(rfc6962.DefaultHasher, seq, size, leaf[:], raw(inclusion), g.roots[size][:]); err != nil {
+		root, oldRoot := g.roots[size], g.roots[old]
+		err = proof.VerifyInclusion(rfc6962.DefaultHasher, seq, size, leaf[:], raw(inclusion), root[:])
+		if err != nil {
 			t.Fatal(err)
+		}
+		if at, err := RootAt(old, g); err != nil || at != oldRoot {
+			t.Fatalf("root at %d: %s, want %s, %v", old, at, oldRoot, err)
 		}
 		if err := CheckInclusion(inclusion, seq, size, g.roots[size], leaf); err != nil {
 			t.Fatal(err)
@@ -97,7 +102,8 @@ func TestAgainstTransparencyDev(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := proof.VerifyConsistency(rfc6962.DefaultHasher, old, size, raw(consistency), g.roots[old][:], g.roots[size][:]); err != nil {
+		err = proof.VerifyConsistency(rfc6962.DefaultHasher, old, size, raw(consistency), oldRoot[:], root[:])
+		if err != nil {
 			t.Fatal(err)
 		}
 		if err := CheckConsistency(consistency, old, size, g.roots[old], g.roots[size]); err != nil {

@@ -1,5 +1,5 @@
-// Package split is the arithmetic of the constitution (SPEC section 1): 55/45 for an IMVU, 80/20 for a mini-platform and
-// its channels, cumulative per (unit, currency), in integers.
+// Package split is the arithmetic of the constitution (SPEC section 1): 55/45 for an IMVU, 80/20 for a mini-platform
+// and its channels, cumulative per (unit, currency), in integers.
 //
 // It promises: pure functions, no configuration, no rule but the two constants. It imports the root package only.
 package split

@@ -62,8 +62,8 @@ func TestCreatorTotalIsExact(t *testing.T) {
 	})
 }
 
-// TestCumulative: whatever the events and their order, the totals depend on the gross alone, the deltas of each event sum
-// to it, and the creator is never further than one minor unit from the exact share.
+// TestCumulative: whatever the events and their order, the totals depend on the gross alone, the deltas of each event
+// sum to it, and the creator is never further than one minor unit from the exact share.
 func TestCumulative(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
