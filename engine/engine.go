@@ -68,7 +68,8 @@ type Engine struct {
 	state *state.State
 
 	// Owned by ApplyBatch's goroutine.
-	sinceSnapshot int
+	sinceSnapshot int    // commands
+	sinceEntries  uint64 // ledger entries
 
 	checkpoint atomic.Pointer[signedHead]
 	version    atomic.Uint64 // grows with each applied batch

@@ -57,6 +57,7 @@ func (e *Engine) ApplyBatch(cmds []consensus.Command) []any {
 
 func (e *Engine) applyLocked(cmds []consensus.Command, results []any) error {
 	b := pendingBatch{e: e, overlay: map[string][]byte{}}
+	before := e.state.Chain.Size()
 	for i, c := range cmds {
 		out, err := e.state.Apply(c.Index, c.Term, c.Data, b.look)
 		if err != nil {
@@ -76,7 +77,8 @@ func (e *Engine) applyLocked(cmds []consensus.Command, results []any) error {
 		return err
 	}
 	e.version.Add(1)
-	if e.sinceSnapshot >= snapshotEvery {
+	e.sinceEntries += e.state.Chain.Size() - before
+	if e.sinceSnapshot >= snapshotEvery || e.sinceEntries >= snapshotEntries {
 		return e.saveState()
 	}
 	return nil
@@ -201,7 +203,7 @@ func (e *Engine) saveState() error {
 		}
 	}
 	b.Puts = append(b.Puts, ledger.KV{Key: []byte(snapshotMetaKey), Value: nexus.Encode(meta)})
-	e.sinceSnapshot = 0
+	e.sinceSnapshot, e.sinceEntries = 0, 0
 	return e.store.Commit(b)
 }
 
