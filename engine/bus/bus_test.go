@@ -46,7 +46,8 @@ func TestOrderAndFilter(t *testing.T) {
 	all, gates := subscribe(t, b, Filter{}), subscribe(t, b, Filter{Types: []string{"gate", "revenue.posted"}})
 	ofUnit := subscribe(t, b, Filter{Units: []nexus.ID{unit}})
 	odd := subscribe(t, b, Filter{Match: func(e nexus.Event) bool { return e.Index%2 == 1 }})
-	for i, kind := range []string{"gate.denied", "gateway.up", "revenue.posted", "revenue.posted-late", "gate", "slice.sample"} {
+	for i, kind := range []string{"gate.denied", "gateway.up", "revenue.posted", "revenue.posted-late", "gate",
+		"slice.sample"} {
 		e := nexus.Event{Type: kind, Index: uint64(i), MustDeliver: i%2 == 0}
 		if i == 3 {
 			e.Unit = unit
@@ -363,8 +364,9 @@ func TestPublishNeverWaitsForAReader(t *testing.T) {
 	}
 }
 
-// BenchmarkPublish measures one Publish while every subscriber has a reader, half of them coalescing: at 10,000 events/s
-// (ten times what SPEC section 1 asks for) and as fast as it goes. It reports the 99th percentile beside the mean.
+// BenchmarkPublish measures one Publish while every subscriber has a reader, half of them coalescing: at 10,000
+// events/s (ten times what SPEC section 1 asks for) and as fast as it goes. It reports the 99th percentile beside the
+// mean.
 func BenchmarkPublish(bm *testing.B) {
 	for _, c := range []struct {
 		subscribers int

@@ -117,14 +117,16 @@ func TestRealMachine(t *testing.T) {
 	}
 }
 
-// TestEachCheckCanFail spoils one thing at a time: that check, and no other, stops passing, and names what is wrong.
-func TestEachCheckCanFail(t *testing.T) {
-	t.Parallel()
-	boom := errors.New("boom")
-	for _, c := range []struct {
-		check, status, says string
-		spoil               func(t *testing.T, o *Options)
-	}{
+// spoiling is one way to make a machine unfit: the check that must notice, its status, a word of its detail.
+type spoiling struct {
+	check, status, says string
+	spoil               func(t *testing.T, o *Options)
+}
+
+var errBoom = errors.New("boom")
+
+func systemSpoilings() []spoiling {
+	return []spoiling{
 		{"binary", wire.StatusFailed, "build information", func(_ *testing.T, o *Options) {
 			o.host.buildInfo = func() (*debug.BuildInfo, bool) { return nil, false }
 		}},
@@ -140,7 +142,7 @@ func TestEachCheckCanFail(t *testing.T) {
 			o.host.kernel = func() (string, error) { return "plan9", nil }
 		}},
 		{"operating system", wire.StatusFailed, "boom", func(_ *testing.T, o *Options) {
-			o.host.kernel = func() (string, error) { return "", boom }
+			o.host.kernel = func() (string, error) { return "", errBoom }
 		}},
 		{"cores", wire.StatusDegraded, "1 usable", func(_ *testing.T, o *Options) { o.host.cores = func() int { return 1 } }},
 		{"memory", wire.StatusFailed, "3.8 GiB", func(_ *testing.T, o *Options) { o.MinMemoryBytes = 1 << 40 }},
@@ -154,8 +156,13 @@ func TestEachCheckCanFail(t *testing.T) {
 			o.host.fileLimit = func() (uint64, error) { return 2000, nil }
 		}},
 		{"file descriptors", wire.StatusFailed, "boom", func(_ *testing.T, o *Options) {
-			o.host.fileLimit = func() (uint64, error) { return 0, boom }
+			o.host.fileLimit = func() (uint64, error) { return 0, errBoom }
 		}},
+	}
+}
+
+func diskSpoilings() []spoiling {
+	return []spoiling{
 		{"data directory mode", wire.StatusFailed, "0755", func(t *testing.T, o *Options) { chmod(t, o.DataDir, 0o755) }},
 		{"key files", wire.StatusFailed, "0750", func(t *testing.T, o *Options) {
 			chmod(t, filepath.Join(o.DataDir, "keys"), 0o750)
@@ -168,11 +175,16 @@ func TestEachCheckCanFail(t *testing.T) {
 		{"file system", wire.StatusFailed, "read-only", statfs(func(st *syscall.Statfs_t) { st.Flags = syscall.MS_RDONLY })},
 		{"fsync", wire.StatusDegraded, "median", func(_ *testing.T, o *Options) { o.MaxFsync = 1 }},
 		{"fsync", wire.StatusFailed, "boom", func(_ *testing.T, o *Options) {
-			o.host.syncFile = func(*os.File) error { return boom }
+			o.host.syncFile = func(*os.File) error { return errBoom }
 		}},
 		{"free disk", wire.StatusFailed, "4.0 GiB free", func(_ *testing.T, o *Options) { o.MinFreeBytes = 1 << 40 }},
 		{"free disk", wire.StatusFailed, "0 B free", statfs(func(st *syscall.Statfs_t) { st.Bavail = 0 })},
 		{"free inodes", wire.StatusFailed, "3 of", statfs(func(st *syscall.Statfs_t) { st.Ffree = 3 })},
+	}
+}
+
+func clockSpoilings() []spoiling {
+	return []spoiling{
 		{"socket path", wire.StatusFailed, "too long", func(_ *testing.T, o *Options) {
 			o.SocketPath = "/" + strings.Repeat("d", 107)
 		}},
@@ -200,8 +212,13 @@ func TestEachCheckCanFail(t *testing.T) {
 			o.host.adjtimex = func() (int32, int64, error) { return 0, 2_000_000, nil }
 		}},
 		{"time synchronisation", wire.StatusDegraded, "boom", func(_ *testing.T, o *Options) {
-			o.host.adjtimex = func() (int32, int64, error) { return 0, 0, boom }
+			o.host.adjtimex = func() (int32, int64, error) { return 0, 0, errBoom }
 		}},
+	}
+}
+
+func kernelSpoilings() []spoiling {
+	return []spoiling{
 		{"loopback", wire.StatusFailed, "203.0.113.1", func(_ *testing.T, o *Options) { o.host.loopback = "203.0.113.1:0" }},
 		{"cgroups", wire.StatusDegraded, "memory", func(t *testing.T, o *Options) {
 			put(t, filepath.Join(o.host.sys, "fs/cgroup/cgroup.controllers"), "cpu io pids\n")
@@ -225,7 +242,16 @@ func TestEachCheckCanFail(t *testing.T) {
 				return name, nil
 			}
 		}},
-	} {
+	}
+}
+
+// TestEachCheckCanFail spoils one thing at a time: that check, and no other, stops passing, and names what is wrong.
+func TestEachCheckCanFail(t *testing.T) {
+	t.Parallel()
+	all := stdslices.Concat(systemSpoilings(), diskSpoilings(), clockSpoilings(), kernelSpoilings())
+	spoiled := map[string]bool{}
+	for _, c := range all {
+		spoiled[c.check] = true
 		o := fit(t)
 		c.spoil(t, &o)
 		checks := Run(t.Context(), o)
@@ -244,6 +270,12 @@ func TestEachCheckCanFail(t *testing.T) {
 		}
 		if got := Verdict(checks); got != want {
 			t.Errorf("%s: verdict %s", c.check, got)
+		}
+	}
+	elsewhere := []string{"data directory", "ports", "tools"} // TestUnwritableDataDir, ports_test.go, "tool runc" above
+	for _, p := range probes() {
+		if !spoiled[p.name] && !stdslices.Contains(elsewhere, p.name) {
+			t.Errorf("nothing makes the check %q fail", p.name)
 		}
 	}
 }

@@ -82,7 +82,8 @@ func TestBackupOfSomeKeys(t *testing.T) {
 func TestBackupRefusals(t *testing.T) {
 	t.Parallel()
 	dir, _ := devCluster(t)
-	for _, o := range []BackupOptions{{}, {Passphrase: "short"}, {Passphrase: testPassphrase, Recipients: []string{"age1x"}},
+	for _, o := range []BackupOptions{{}, {Passphrase: "short"},
+		{Passphrase: testPassphrase, Recipients: []string{"age1x"}},
 		{Recipients: []string{"age1x"}}, {Recipients: []string{"AGE-SECRET-KEY-1"}}} {
 		wantCode(t, Backup(new(bytes.Buffer), dir, o), nexus.CodeUsage)
 	}
@@ -133,7 +134,8 @@ func TestBackupRefusals(t *testing.T) {
 func TestHostileArchive(t *testing.T) {
 	t.Parallel()
 	dir, _ := devCluster(t)
-	node, side := string(readFile(t, KeyPath(dir, NodeName))), string(readFile(t, KeyPath(dir, PlatformName)+SidecarSuffix))
+	node, side := string(readFile(t, KeyPath(dir, NodeName))),
+		string(readFile(t, KeyPath(dir, PlatformName)+SidecarSuffix))
 	for name, entries := range map[string][][2]string{
 		"parent":        {{"../evil", "x"}},
 		"deep parent":   {{"keys/../../evil", "x"}},

@@ -36,7 +36,7 @@ func CheckFiles(dataDir string) []Finding {
 		return c.findings
 	}
 	keys := c.listKeys()
-	genesis, ok := c.genesis(len(keys) > 0)
+	genesis, ok := c.genesis()
 	for _, name := range keys {
 		c.key(name, genesis, ok)
 	}
@@ -81,7 +81,7 @@ func (c *checker) add(path string, err error) {
 }
 
 // genesis checks the genesis file; ok says that its content may be compared with the keys.
-func (c *checker) genesis(haveKeys bool) (g Genesis, ok bool) {
+func (c *checker) genesis() (g Genesis, ok bool) {
 	path := filepath.Join(c.dir, GenesisFile)
 	g, err := ReadGenesis(c.dir)
 	if err == nil {
@@ -91,9 +91,10 @@ func (c *checker) genesis(haveKeys bool) (g Genesis, ok bool) {
 		c.add(path, err)
 		return Genesis{}, false
 	}
-	// Keys made before the first launch need no genesis; a platform or node key never exists without one.
-	if haveKeys && (exists(KeyPath(c.dir, PlatformName)) || exists(KeyPath(c.dir, NodeName))) {
-		c.add(path, errors.New("genesis is missing; the keys of its cluster are here"))
+	// Keys made before the first launch need no genesis, nor does the key of a node that joined another's cluster; a
+	// platform key never exists without one.
+	if platform := KeyPath(c.dir, PlatformName); exists(platform) || exists(platform+SidecarSuffix) {
+		c.add(path, errors.New("genesis is missing; the platform key of its cluster is here"))
 	}
 	return Genesis{}, false
 }

@@ -141,7 +141,7 @@ func FuzzCheckFiles(f *testing.F) {
 		writeFile(t, filepath.Join(d, GenesisFile), genesis)
 		writeFile(t, KeyPath(d, NodeName), key)
 		writeFile(t, KeyPath(d, NodeName)+SidecarSuffix, side)
-		// The platform key is missing, so no input can make this directory whole.
+		// Genesis is damaged, or it is whole and its platform key is missing: no input makes this directory whole.
 		if len(CheckFiles(d)) == 0 {
 			t.Fatal("no finding")
 		}

@@ -203,6 +203,13 @@ func TestSwappedKeys(t *testing.T) {
 
 func TestCheckFilesOddities(t *testing.T) {
 	t.Parallel()
+	joined := t.TempDir() // a node that joined another's cluster has a key and no genesis
+	must[*Key](t)(GenerateKey(KeyPath(joined, NodeName), "n2"))
+	if f := CheckFiles(joined); len(f) != 0 {
+		t.Errorf("joined node: %v", f)
+	}
+	_, err := NewGenesis(joined, GenesisOptions{Profile: ProfileDev})
+	wantCode(t, err, nexus.CodeConflict, KeyPath(joined, NodeName))
 	if f := CheckFiles(filepath.Join(t.TempDir(), "none")); len(f) != 0 {
 		t.Errorf("missing directory: %v", f)
 	}
@@ -217,7 +224,7 @@ func TestCheckFilesOddities(t *testing.T) {
 			remove(t, KeyPath(d, PlatformName))
 			remove(t, KeyPath(d, PlatformName)+SidecarSuffix)
 		}, "keys/platform"},
-		"stranger":    {func(t *testing.T, d string) { writeFile(t, KeyPath(d, "notes.txt"), []byte("x")) }, "keys/notes.txt.sum"},
+		"stranger":    {func(t *testing.T, d string) { writeFile(t, KeyPath(d, "a.txt"), []byte("x")) }, "keys/a.txt.sum"},
 		"directory":   {func(t *testing.T, d string) { writeFile(t, KeyPath(d, "sub/x"), nil) }, "keys/sub"},
 		"wide key":    {func(t *testing.T, d string) { chmod(t, KeyPath(d, NodeName), 0o644) }, "keys/node"},
 		"wide dir":    {func(t *testing.T, d string) { chmod(t, filepath.Join(d, KeysDir), 0o755) }, "keys"},

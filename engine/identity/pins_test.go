@@ -142,7 +142,8 @@ func TestPinsInParallel(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if _, err := NewPins(dir).Check(cluster, noteOf(12, "a"), func(Checkpoint, Checkpoint) error { return nil }); err != nil {
+	if _, err := NewPins(dir).Check(cluster, noteOf(12, "a"), func(Checkpoint, Checkpoint) error { return nil }); err !=
+		nil {
 		t.Fatal(err)
 	}
 	if c, _, err := NewPins(dir).Load(cluster); err != nil || c.Size != 12 {
@@ -170,7 +171,8 @@ func TestParseCheckpoint(t *testing.T) {
 		t.Errorf("%+v", good)
 	}
 	root := base64.StdEncoding.EncodeToString(good.Root[:])
-	for _, bad := range []string{"", "\n\n", "o\n1\n\n", "o\n1\n" + root, "o\n01\n" + root + "\n\n", "o\n-1\n" + root + "\n\n",
+	for _, bad := range []string{"", "\n\n", "o\n1\n\n", "o\n1\n" + root, "o\n01\n" + root + "\n\n",
+		"o\n-1\n" + root + "\n\n",
 		"\n1\n" + root + "\n\n", "o\n1\nAAAA\n\n", "o\n9223372036854775808\n" + root + "\n\n", "o\n1\n" + root + "=\n\n"} {
 		_, err := ParseCheckpoint(bad)
 		wantCode(t, err, nexus.CodeMalformed)

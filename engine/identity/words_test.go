@@ -57,7 +57,8 @@ func TestRecoveryKey(t *testing.T) {
 			t.Error("the error repeats a secret word")
 		}
 	}
-	for _, bad := range []string{"", "lusab", strings.Join(words[1:], "-"), secret + "-lusab", strings.Repeat("aaaaa ", 18)} {
+	for _, bad := range []string{"", "lusab", strings.Join(words[1:], "-"), secret + "-lusab",
+		strings.Repeat("aaaaa ", 18)} {
 		_, err := ParseRecoveryKey(bad)
 		wantCode(t, err, nexus.CodeMalformed)
 	}
