@@ -54,8 +54,9 @@ const (
 	bindFull
 )
 
-// bind gives the connection to a slice for ever. A probe's connection does not count as a session.
-func (c *conn) bind(s *sliceState, probe bool) bindResult {
+// bind gives the connection to a slice for ever. The prober's connections do not count as sessions; they are known by
+// their address, which nobody else can have while they are open.
+func (c *conn) bind(s *sliceState) bindResult {
 	if old := c.bound.Load(); old != nil {
 		if old == s {
 			return bindOK
@@ -70,6 +71,7 @@ func (c *conn) bind(s *sliceState, probe bool) bindResult {
 	} else if old == s {
 		return bindOK
 	}
+	_, probe := c.gateway.probers.Load(c.RemoteAddr().String())
 	if !probe && !c.shut {
 		if s.counters.Sessions.Add(1) > s.sessionsMax.Load() {
 			s.counters.Sessions.Add(-1)
@@ -80,17 +82,6 @@ func (c *conn) bind(s *sliceState, probe bool) bindResult {
 	c.probe.Store(probe)
 	c.bound.Store(s)
 	return bindOK
-}
-
-// becomeProbe takes a connection that turned out to be the prober's out of the unit's figures.
-func (c *conn) becomeProbe() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.probe.Store(true)
-	if c.counted {
-		c.counted = false
-		c.bound.Load().counters.Sessions.Add(-1)
-	}
 }
 
 // enter marks one request as inside the gate. A reader that waits for a turn must go on without one now: the request's

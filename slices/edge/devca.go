@@ -47,11 +47,10 @@ func OpenDevCA(dir string) (*DevCA, error) {
 	if dir == "" {
 		return makeDevCA("")
 	}
-	ca, err := readDevCA(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(dir, devCACertFile)); errors.Is(err, fs.ErrNotExist) {
 		return makeDevCA(dir)
 	}
-	return ca, err
+	return readDevCA(dir)
 }
 
 func devCAError(code nexus.Code, subject, hint string, cause error) error {
@@ -60,9 +59,6 @@ func devCAError(code nexus.Code, subject, hint string, cause error) error {
 
 func readDevCA(dir string) (*DevCA, error) {
 	certPath, keyPath := filepath.Join(dir, devCACertFile), filepath.Join(dir, devCAKeyFile)
-	if _, err := os.Stat(certPath); err != nil {
-		return nil, err
-	}
 	info, err := os.Stat(keyPath)
 	if err != nil {
 		return nil, devCAError(nexus.CodeCorrupt, "key file "+keyPath, "remove "+certPath+" to make a new authority", err)

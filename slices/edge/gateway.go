@@ -2,9 +2,7 @@ package edge
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"log/slog"
 	"net"
@@ -27,7 +25,7 @@ type Gateway struct {
 	scheduler  *shape.Scheduler
 	server     *http.Server
 	buffers    *bufferPool
-	probeToken string
+	probers    sync.Map // client-side addresses of the prober's open connections
 	serving    atomic.Pointer[serving]
 	prober     atomic.Pointer[Prober]
 	open       chan struct{}  // one element per open connection; its capacity is ConnectionsMax
@@ -53,14 +51,11 @@ func New(config Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	var token [16]byte
-	rand.Read(token[:]) // never fails (crypto/rand)
 	g := &Gateway{
 		config: config, log: config.Logger.With(slog.String("component", "edge")),
 		scheduler: shape.NewScheduler(config.CapacityBps), buffers: newBufferPool(),
-		probeToken: hex.EncodeToString(token[:]),
-		open:       make(chan struct{}, config.ConnectionsMax),
-		states:     map[nexus.ID]*sliceState{}, conns: map[*conn]struct{}{}, failed: make(chan struct{}),
+		open:   make(chan struct{}, config.ConnectionsMax),
+		states: map[nexus.ID]*sliceState{}, conns: map[*conn]struct{}{}, failed: make(chan struct{}),
 	}
 	g.serving.Store(&serving{table: &Table{}})
 	g.server = g.newServer()
@@ -147,7 +142,7 @@ func (g *Gateway) admitHello(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if c == nil {
 		return nil, nexus.Errf("edge", nexus.CodeInternal, "handshake", "", "connection of type %T", hello.Conn)
 	}
-	if c.bind(t.slice, false) != bindOK {
+	if c.bind(t.slice) != bindOK {
 		t.slice.counters.Refused.Add(1)
 		return nil, nexus.Errf("edge", nexus.CodeUnavailable, "slice of "+t.route.Host, "try again later",
 			"too many sessions")

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,8 +17,7 @@ const (
 	RouteHeader = "Nexus-Route"
 	// ProbePath is answered by the gateway's responder for the gateway's own probes; for everybody else it is a path
 	// like any other.
-	ProbePath   = "/.well-known/nexus/probe"
-	probeHeader = "Nexus-Probe"
+	ProbePath = "/.well-known/nexus/probe"
 )
 
 // The receive windows of HTTP/2. Bodies of requests that wait for a place fill the connection's window while nobody
@@ -69,9 +67,9 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x := &exchange{
-		conn: c, target: t, address: t.route.Backend.Address, probe: g.isProbe(r), beginNs: time.Now().UnixNano(),
+		conn: c, target: t, address: t.route.Backend.Address, beginNs: time.Now().UnixNano(),
 	}
-	switch c.bind(t.slice, x.probe) {
+	switch c.bind(t.slice) {
 	case bindOther:
 		c.bound.Load().counters.Refused.Add(1)
 		refuse(w, r, http.StatusMisdirectedRequest,
@@ -83,9 +81,7 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, http.StatusServiceUnavailable, "too many connections for "+host+"; try again")
 		return
 	}
-	if x.probe && !c.probe.Load() {
-		c.becomeProbe()
-	}
+	x.probe = c.probe.Load() && r.URL.Path == ProbePath
 	if !c.served.Swap(true) && r.TLS != nil {
 		c.firstByteNs.Store(x.beginNs) // the handshake is no part of the first request
 	}
@@ -95,12 +91,6 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	defer x.leave()
 	w.Header().Set(RouteHeader, t.index)
 	g.answer(w, r, x)
-}
-
-// isProbe recognises the gateway's own probes by a secret of this process.
-func (g *Gateway) isProbe(r *http.Request) bool {
-	return r.URL.Path == ProbePath &&
-		subtle.ConstantTimeCompare([]byte(r.Header.Get(probeHeader)), []byte(g.probeToken)) == 1
 }
 
 // enter takes the place that reading took, or waits for one. It reports false when the request was refused.

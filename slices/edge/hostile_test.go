@@ -117,8 +117,9 @@ func TestForwardedFieldsAreTheGateways(t *testing.T) {
 	a := unit("a")
 	g := gateway(t, table(t, []Route{route("a.test", a, backend(t, seen.handle))}, a))
 	got := raw(t, g.Addr(), "GET /p?q=1 HTTP/1.1\r\nHost: a.test\r\nX-Forwarded-For: 6.6.6.6\r\n"+
-		"X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.test\r\nX-Forwarded-User: root\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\n"+
-		"Nexus-Probe: guess\r\nKeep-Alive: 5\r\nX-Hop: secret\r\nConnection: X-Hop, close\r\n\r\n")
+		"X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.test\r\nX-Forwarded-User: root\r\n"+
+		"Forwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\n"+
+		"Nexus-Route: 1\r\nKeep-Alive: 5\r\nX-Hop: secret\r\nConnection: X-Hop, close\r\n\r\n")
 	if strings.Contains(got, "backend/1.0") || strings.Contains(got, "forged") ||
 		!strings.Contains(got, "Nexus-Route: 42") {
 		t.Errorf("response fields:\n%s", got)
@@ -130,7 +131,7 @@ func TestForwardedFieldsAreTheGateways(t *testing.T) {
 	h := all[0].header
 	for name, want := range map[string]string{
 		"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "a.test", "X-Forwarded-Proto": "http",
-		"X-Forwarded-User": "", "Forwarded": "", "X-Real-Ip": "", "Nexus-Probe": "", "X-Hop": "", "Keep-Alive": "",
+		"X-Forwarded-User": "", "Forwarded": "", "X-Real-Ip": "", "Nexus-Route": "", "X-Hop": "", "Keep-Alive": "",
 	} {
 		if h.Get(name) != want {
 			t.Errorf("%s is %q, want %q", name, h.Get(name), want)

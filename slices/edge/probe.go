@@ -78,7 +78,11 @@ func NewProber(g *Gateway, config ProberConfig) *Prober {
 	p := &Prober{gateway: g, config: config, slices: map[nexus.ID]*probeSeries{}}
 	p.through = p.client(func(ctx context.Context) (net.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, "tcp", dialable(cmp.Or(g.Addr(), g.TLSAddr())))
+		c, err := d.DialContext(ctx, "tcp", dialable(cmp.Or(g.Addr(), g.TLSAddr())))
+		if err != nil {
+			return nil, err
+		}
+		return newProbeConn(g, c), nil
 	})
 	p.straight = p.client(func(ctx context.Context) (net.Conn, error) {
 		var d net.Dialer
@@ -100,6 +104,25 @@ func (p *Prober) client(dial func(context.Context) (net.Conn, error)) *http.Clie
 			DisableCompression:  true,
 		},
 	}
+}
+
+// probeConn is listed with the gateway from before its first byte until it is closed.
+type probeConn struct {
+	net.Conn
+	gateway *Gateway
+	address string
+}
+
+func newProbeConn(g *Gateway, c net.Conn) *probeConn {
+	p := &probeConn{c, g, c.LocalAddr().String()}
+	g.probers.Store(p.address, struct{}{})
+	return p
+}
+
+// Close implements net.Conn.
+func (p *probeConn) Close() error {
+	p.gateway.probers.Delete(p.address)
+	return p.Conn.Close()
 }
 
 // dialable replaces a wildcard address by the loopback's.
@@ -305,7 +328,6 @@ func (p *Prober) ask(ctx context.Context, client *http.Client, url string) error
 	if err != nil {
 		return err
 	}
-	req.Header.Set(probeHeader, p.gateway.probeToken)
 	resp, err := client.Do(req)
 	if err != nil {
 		return err

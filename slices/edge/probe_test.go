@@ -71,7 +71,7 @@ func TestProbesOverTLSOnly(t *testing.T) {
 	if err != nil || got.Samples != 20 || got.Missed != 0 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if s := g.Snapshot()[0].Gateway; s.Sessions != 0 || s.Samples != 0 {
+	if s := g.Snapshot()[0].Gateway; s.Sessions != 0 || s.Samples != 0 || s.BytesIn != 0 || s.BytesOut != 0 {
 		t.Errorf("probes count as traffic: %+v", s)
 	}
 }
