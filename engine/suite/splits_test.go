@@ -1,0 +1,9 @@
+package suite
+
+import "testing"
+
+func TestCreatorSplitsPasses(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	mustPass(t, r.run(CreatorSplits, nil))
+}
