@@ -150,6 +150,12 @@ func (n *Node) prepare() error {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nexus.Errf("launch", nexus.CodeUnfit, "data directory "+cfg.DataDir, "choose another --data-dir or mend its permissions", "%v", err)
 	}
+	// An empty directory becomes ours as it should be; one that holds something is judged by preflight, not changed.
+	if entries, err := os.ReadDir(cfg.DataDir); err == nil && len(entries) == 0 {
+		if err := os.Chmod(cfg.DataDir, 0o700); err != nil {
+			return nexus.Errf("launch", nexus.CodeUnfit, "data directory "+cfg.DataDir, "choose a directory of your own", "%v", err)
+		}
+	}
 	if err := n.takeLock(); err != nil {
 		return err
 	}
