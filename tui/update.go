@@ -73,7 +73,7 @@ func (m *model) key(msg tea.KeyMsg) tea.Cmd {
 	case ok:
 		return m.act(b)
 	case elsewhere != nil:
-		m.note(wire.LevelInfo, fmt.Sprintf("%s (%s) works in %s", elsewhere.Keys[0], elsewhere.Help, viewNames(elsewhere.Views)))
+		m.note(wire.LevelInfo, fmt.Sprintf("%s works in %s: %s", elsewhere.Keys[0], viewNames(elsewhere.Views), elsewhere.Help))
 	}
 	return nil
 }

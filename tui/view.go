@@ -157,7 +157,7 @@ func (m *model) body(class size) []string {
 	case m.view != 0:
 		return m.panelLines(m.active(), placement{width: m.width, height: height, full: true})
 	}
-	var out []string
+	out := make([]string, 0, height)
 	for _, b := range overviewBands(class, m.width, height, m.focus, m.slow) {
 		if len(b.columns) == 1 {
 			for _, s := range b.columns[0].slots {

@@ -100,7 +100,7 @@ func (p *Page) Verdicts(verdicts []wire.Verdict) {
 		symbol, style := state(p.th, v.Verdict)
 		p.line(func(l *theme.Line) {
 			l.Space(1).Add(style, symbol+" ").Cell(style, verdictWord(v.Verdict), 6).
-				Cell(theme.Plain, gateName(v.Gate, theme.Clean(v.Name)), 27).Space(1).Cell(theme.Faint, theme.Clean(v.ReasonCode), 18).
+				Cell(theme.Plain, gateName(v.Gate, theme.Clean(v.Name)), 28).Space(1).Cell(theme.Faint, theme.Clean(v.ReasonCode), 18).
 				Space(1).Add(theme.Plain, theme.Clean(v.Reason))
 		})
 		if v.Verdict == wire.VerdictAllow {

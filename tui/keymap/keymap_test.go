@@ -1,0 +1,65 @@
+package keymap_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/BobbyBlanco400/nexus-cos/tui/keymap"
+)
+
+func TestDefaultsHaveNoConflictAndAreAllExplained(t *testing.T) {
+	t.Parallel()
+	m, err := keymap.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for view := range 10 {
+		for _, b := range m.List(view) {
+			if b.Help == "" || len(b.Keys) == 0 {
+				t.Errorf("%s has no key or no help", b.Name())
+			}
+			for _, k := range b.Keys {
+				if got, ok, _ := m.Find(k, view); !ok || got.Name() != b.Name() {
+					t.Errorf("key %q in view %d finds %q, want %q", k, view, got.Name(), b.Name())
+				}
+				if strings.HasPrefix(k, "f1") || strings.HasPrefix(k, "alt+") {
+					t.Errorf("%s: %q does not exist on every terminal", b.Name(), k)
+				}
+			}
+		}
+	}
+}
+
+func TestAKeyOfAnotherViewIsNamed(t *testing.T) {
+	t.Parallel()
+	m, err := keymap.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, elsewhere := m.Find("r", 4); ok || elsewhere == nil || elsewhere.Action != keymap.Rerun {
+		t.Errorf("r in view 4: %v %+v", ok, elsewhere)
+	}
+	if _, ok, elsewhere := m.Find("~", 0); ok || elsewhere != nil {
+		t.Error("an unbound key finds something")
+	}
+}
+
+func TestOverrides(t *testing.T) {
+	t.Parallel()
+	m, err := keymap.New(map[string][]string{"pause": {"z"}, "view-3": {"G3"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, ok, _ := m.Find("z", 0); !ok || b.Action != keymap.Pause {
+		t.Errorf("z is %q", b.Name())
+	}
+	for name, bad := range map[string]map[string][]string{"conflict": {"pause": {"q"}}, "unknown": {"dance": {"d"}}, "empty": {"quit": {}}} {
+		if _, err := keymap.New(bad); err == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
+	if _, err := keymap.New(map[string][]string{"pause": {"q"}}); err == nil || !strings.Contains(err.Error(), "quit") ||
+		!strings.Contains(err.Error(), "pause") {
+		t.Errorf("the conflict does not name both: %v", err)
+	}
+}

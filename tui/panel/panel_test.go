@@ -1,0 +1,234 @@
+package panel_test
+
+import (
+	"fmt"
+	"math/big"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/tui/panel"
+	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
+	"github.com/BobbyBlanco400/nexus-cos/tui/tuitest"
+)
+
+func input(p *panel.Panel, o *wire.Overview, th *theme.Theme, width, height int) panel.Input {
+	in := panel.Input{Overview: o, Theme: th, Width: width, Height: height, AgeMs: 1000,
+		Local: []panel.Note{{Time: "14:22:07", Level: "command", Text: "nexus gates explain 1"}}}
+	from := p
+	for _, q := range panel.All() {
+		if p.ID == panel.Pane && q.ID == panel.Stream {
+			from = &q
+		}
+	}
+	if from.Len != nil {
+		for i := range from.Len(in) {
+			in.Index = append(in.Index, i)
+		}
+	}
+	return in
+}
+
+// Whatever the size, a panel is exactly as high as asked for and no line is wider; padded lines are exactly as wide.
+func TestPanelsKeepTheirPlace(t *testing.T) {
+	t.Parallel()
+	for _, o := range []*wire.Overview{tuitest.Overview(), {}} {
+		for _, p := range panel.All() {
+			for _, ascii := range []bool{false, true} {
+				th := theme.New(theme.Options{ASCII: ascii})
+				for width := 1; width <= 200; width += 7 {
+					for height := 1; height <= 30; height += 3 {
+						in := input(&p, o, th, width, height)
+						in.Full, in.Focus, in.Cursor, in.Filter = width%2 == 0, height%2 == 0, height, "x"
+						checkLines(t, p.Title, p.Draw(in), width, height, false)
+						in.Pad = true
+						checkLines(t, p.Title, p.Draw(in), width, height, true)
+					}
+				}
+			}
+		}
+	}
+}
+
+func checkLines(t *testing.T, name string, lines []string, width, height int, padded bool) {
+	t.Helper()
+	if len(lines) != height {
+		t.Fatalf("%s at %dx%d: %d lines", name, width, height, len(lines))
+	}
+	for _, line := range lines {
+		w := theme.Width(line)
+		if w > width || padded && w != width || strings.ContainsAny(line, "\x1b\n\r") {
+			t.Fatalf("%s at %dx%d, padded %v: line of %d cells %q", name, width, height, padded, w, line)
+		}
+	}
+}
+
+// A row keeps its name when others come and go, so no two rows may share one; and enter opens something on each.
+func TestRowsHaveNamesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	for _, p := range panel.All() {
+		if p.Len == nil {
+			continue
+		}
+		in := input(&p, tuitest.Overview(), theme.New(theme.Options{}), 80, 24)
+		seen := map[string]bool{}
+		for i := range p.Len(in) {
+			key := p.Key(in, i)
+			if seen[key] || key == "" {
+				t.Errorf("%s: row %d shares the name %q", p.Title, i, key)
+			}
+			seen[key] = true
+			if p.Target(in, i).Kind == panel.NoTarget {
+				t.Errorf("%s: enter on row %d opens nothing", p.Title, i)
+			}
+			if p.Text(in, i) == "" {
+				t.Errorf("%s: a filter sees nothing of row %d", p.Title, i)
+			}
+		}
+	}
+}
+
+// An empty panel says what to do next.
+func TestEmptyPanelsSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	want := map[panel.ID]string{panel.Slices: "nexus imvu create", panel.Splits: "nexus revenue", panel.Cluster: "nexus cluster invite",
+		panel.Units: "nexus imvu create -i", panel.Stream: "every signed action", panel.Gates: "no gate is loaded", panel.Messages: "nothing to report"}
+	for _, p := range panel.All() {
+		words, listed := want[p.ID]
+		if !listed {
+			continue
+		}
+		in := panel.Input{Overview: &wire.Overview{}, Theme: theme.New(theme.Options{}), Width: 160, Height: 10, AgeMs: -1}
+		if got := strings.Join(p.Draw(in), "\n"); !strings.Contains(got, words) {
+			t.Errorf("%s does not say %q:\n%s", p.Title, words, got)
+		}
+		in.Filter = "x"
+		if got := strings.Join(p.Draw(in), "\n"); !strings.Contains(got, "no row matches") {
+			t.Errorf("%s does not say that the filter hides all:\n%s", p.Title, got)
+		}
+	}
+}
+
+// State is a word and a symbol; without colours nothing is lost. A measurement that was not taken is a dash.
+func TestStatesAreWords(t *testing.T) {
+	t.Parallel()
+	all := ""
+	for _, p := range panel.All() {
+		all += strings.Join(p.Draw(input(&p, tuitest.Overview(), theme.New(theme.Options{}), 160, 40)), "\n")
+	}
+	for _, word := range []string{"OVER", "NEAR", "OK", "idle", "DENY", "allow", "passed", "degraded", "skipped", "running", "pending", "alive",
+		"suspect", "failed", "unadmitted", "dormant", "not yet", "all hold"} {
+		if !strings.Contains(all, word) {
+			t.Errorf("no screen says %q", word)
+		}
+	}
+	for _, line := range strings.Split(all, "\n") {
+		if strings.Contains(line, "idle one") && strings.Contains(line, "interactive") && !strings.Contains(line, "–") {
+			t.Errorf("a slice without measurements shows %q", line)
+		}
+	}
+}
+
+// The console's formula is SPEC section 1's, for any gross total.
+func TestCreatorTotal(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ gross, percent, want int64 }{{1_000_000, 55, 550_000}, {500_000, 80, 400_000}, {1, 55, 1}, {2, 55, 2}, {3, 55, 2},
+		{-1, 55, 0}, {-3, 55, -1}, {-1999, 80, -1599}, {0, 80, 0}, {9223372036854775807, 55, 5072854620270126694}} {
+		if got := panel.CreatorTotal(c.gross, c.percent); got != c.want {
+			t.Errorf("ceil(%d * %d / 100) = %d, want %d", c.gross, c.percent, got, c.want)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		gross, percent := rapid.Int64().Draw(t, "gross"), rapid.SampledFrom([]int64{55, 80}).Draw(t, "percent")
+		// ceil(x/100) = -floor(-x/100), and big.Int's Div floors for a positive divisor.
+		x := new(big.Int).Mul(big.NewInt(-gross), big.NewInt(percent))
+		if gross == -gross && gross != 0 {
+			x = new(big.Int).Mul(new(big.Int).Neg(big.NewInt(gross)), big.NewInt(percent))
+		}
+		want := new(big.Int).Neg(new(big.Int).Div(x, big.NewInt(100)))
+		if got := panel.CreatorTotal(gross, percent); got != want.Int64() {
+			t.Fatalf("got %d, want %s", got, want)
+		}
+	})
+}
+
+// A tally that the formula does not give is called broken, whatever the node says.
+func TestABrokenSplitIsSeen(t *testing.T) {
+	t.Parallel()
+	o := tuitest.Overview()
+	o.Tallies[1].Creator++
+	o.Tallies[1].Platform--
+	for _, p := range panel.All() {
+		if p.ID != panel.Splits {
+			continue
+		}
+		got := strings.Join(p.Draw(input(&p, o, theme.New(theme.Options{}), 120, 20)), "\n")
+		if !strings.Contains(got, "1 split BROKEN") || strings.Count(got, "BROKEN") != 2 {
+			t.Errorf("a shifted cent is not shown:\n%s", got)
+		}
+	}
+	pg := panel.NewPage(theme.New(theme.Options{}), 80)
+	pg.Proof(&wire.Proof{Unit: "IMVU-001", Currency: "USD", Rule: "55/45", CreatorPercent: 55, Gross: 3, Creator: 1, Platform: 2})
+	got := strings.Join(pg.Lines(), "\n")
+	if !strings.Contains(got, "DIFFERS") || !strings.Contains(got, "ceil(3 x 55 / 100) = 2") || !strings.Contains(got, "NOT verified") {
+		t.Errorf("a wrong proof passes:\n%s", got)
+	}
+}
+
+func TestPagesNameTheirCommand(t *testing.T) {
+	t.Parallel()
+	th, o := theme.New(theme.Options{}), tuitest.Overview()
+	pg := panel.NewPage(th, 80)
+	d := wire.Decision{DecisionRow: o.Decisions[0], Verdicts: tuitest.Verdicts(true)}
+	pg.Decision(&d)
+	text := strings.Join(pg.Lines(), "\n")
+	for i, name := range tuitest.GateNames() {
+		if !strings.Contains(text, fmt.Sprintf("G%02d %s", i+1, name)) {
+			t.Errorf("gate %d is missing", i+1)
+		}
+	}
+	for _, want := range []string{"nexus gates explain 120440", "observed", "cpu at most 4"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the evidence lacks %q:\n%s", want, text)
+		}
+	}
+	short := panel.NewPage(th, 80)
+	d.Verdicts = d.Verdicts[:16]
+	short.Decision(&d)
+	if !strings.Contains(strings.Join(short.Lines(), "\n"), "do not trust") {
+		t.Error("a decision with 16 verdicts looks whole")
+	}
+	for _, target := range []panel.Target{{Kind: panel.PhaseTarget, Number: 7}, {Kind: panel.SliceTarget, Key: "slice-6"},
+		{Kind: panel.MemberTarget, Key: "88aa0303edge-4"}, {Kind: panel.UnitTarget, Key: o.Units[4].ID}, {Kind: panel.TextTarget, Text: "x"}} {
+		for width := 1; width < 170; width += 13 {
+			page := panel.NewPage(th, width)
+			if !page.Thing(o, target) {
+				t.Fatalf("%+v is not found", target)
+			}
+			checkLines(t, "page", page.Lines(), width, len(page.Lines()), false)
+		}
+	}
+	if panel.NewPage(th, 80).Thing(o, panel.Target{Kind: panel.UnitTarget, Key: "gone"}) {
+		t.Error("a unit that is not there is shown")
+	}
+}
+
+func TestFilter(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		filter, text string
+		keep         bool
+	}{{"deny", "DENY G07", true}, {"!deny", "DENY G07", false}, {"!deny", "allow", true}, {"G0[78]", "G08", true}, {"", "anything", true}, {"!", "anything", true}} {
+		f, err := panel.ParseFilter(c.filter)
+		if err != nil || f.Keep(c.text) != c.keep {
+			t.Errorf("filter %q on %q: %v", c.filter, c.text, err)
+		}
+	}
+	for _, bad := range []string{"(", strings.Repeat("a", panel.FilterTextMax+1)} {
+		if _, err := panel.ParseFilter(bad); err == nil {
+			t.Errorf("filter %.10q was accepted", bad)
+		}
+	}
+}

@@ -1,0 +1,258 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/term"
+	"github.com/creack/pty"
+	"github.com/hinshun/vt10x"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
+	"github.com/BobbyBlanco400/nexus-cos/tui/tuitest"
+)
+
+// childResult names the file into which a console of its own process writes how it ended.
+const childResult = "NEXUS_TUI_TEST_RESULT"
+
+func TestMain(m *testing.M) {
+	path := os.Getenv(childResult)
+	if path == "" {
+		os.Exit(m.Run())
+	}
+	result, err := Run(context.Background(), Options{Backend: tuitest.NewBackend(tuitest.Overview()), In: os.Stdin, Out: os.Stdout,
+		Theme: theme.Options{Color: theme.Color256}, Launching: true})
+	if err := os.WriteFile(path, fmt.Appendf(nil, "%s %s %v", result.Quit, result.Launch, err), 0o600); err != nil {
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// screen is a terminal: what is written to it is parsed as a terminal would.
+type screen struct {
+	master *os.File
+	mu     sync.Mutex
+	vt     vt10x.Terminal
+	bytes  uint64
+	raw    strings.Builder
+	done   chan struct{}
+}
+
+func newScreen(master *os.File, width, height int) *screen {
+	s := &screen{master: master, vt: vt10x.New(vt10x.WithSize(width, height)), done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		buf := make([]byte, 32<<10)
+		for {
+			n, err := master.Read(buf)
+			s.mu.Lock()
+			s.bytes += uint64(n)
+			s.raw.Write(buf[:n])
+			_, _ = s.vt.Write(buf[:n])
+			s.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return s
+}
+
+func (s *screen) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.vt.String()
+}
+
+func (s *screen) count() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bytes
+}
+
+// await retries until the condition holds, for at most ten seconds.
+func await(t *testing.T, what string, holds func() bool, show func() string) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s did not happen:\n%s", what, show())
+		}
+	}
+}
+
+func (s *screen) await(t *testing.T, words ...string) {
+	t.Helper()
+	await(t, strings.Join(words, ", "), func() bool {
+		text := s.text()
+		for _, w := range words {
+			if !strings.Contains(text, w) {
+				return false
+			}
+		}
+		return true
+	}, s.text)
+}
+
+func (s *screen) press(t *testing.T, keys string) {
+	t.Helper()
+	if _, err := io.WriteString(s.master, keys); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The console on a real terminal: first picture, resize, drill-down, a node that dies and comes back, silence while
+// nothing changes, and the terminal as it was at the end.
+func TestRunOnATerminal(t *testing.T) {
+	master, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	defer tty.Close()
+	size := func(width, height uint16) {
+		if err := pty.Setsize(master, &pty.Winsize{Cols: width, Rows: height}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	size(100, 30)
+	before, err := term.GetState(tty.Fd())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, node := newScreen(master, 100, 30), tuitest.NewBackend(tuitest.Overview())
+	type ending struct {
+		Result
+		err error
+	}
+	ended := make(chan ending, 1)
+	go func() {
+		r, err := Run(t.Context(), Options{Backend: node, In: tty, Out: tty, Theme: theme.Options{Color: theme.Color256}})
+		ended <- ending{r, err}
+	}()
+	s.await(t, "Launch 9/12", "LIVE", "all hold", "q quit")
+
+	s.mu.Lock()
+	s.vt.Resize(160, 48)
+	s.mu.Unlock()
+	size(160, 48)
+	if err := syscall.Kill(os.Getpid(), syscall.SIGWINCH); err != nil {
+		t.Fatal(err)
+	}
+	s.await(t, "5 Cluster", "6 Units", "Evidence", "9 Messages")
+
+	s.press(t, "8\r")
+	s.await(t, "Decision #120440", "nexus gates explain 120440", "G17 platform-non-repudiation")
+	node.Kill()
+	s.await(t, "node lost at", "reconnecting", "LOST", "Decision #120440")
+	node.Revive()
+	s.await(t, "answers again")
+	later := tuitest.Overview()
+	later.Node.State = wire.NodeServing
+	node.Show(later)
+	s.press(t, "0")
+	s.await(t, "serving", "5 Cluster")
+
+	if quiet, ok := silence(s, 700*time.Millisecond); !ok {
+		t.Errorf("%d bytes went out while nothing changed", quiet)
+	}
+	s.press(t, "q")
+	var end ending
+	select {
+	case end = <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("q does not end it")
+	}
+	if end.err != nil || end.Quit != QuitDetach || end.Launch != wire.StatusRunning || end.Frames == 0 {
+		t.Errorf("ended with %+v", end)
+	}
+	await(t, "the last bytes", func() bool { return s.count() == end.Bytes }, func() string {
+		return fmt.Sprintf("%d bytes arrived, %d were counted", s.count(), end.Bytes)
+	})
+	checkSane(t, tty, before, s)
+}
+
+// silence waits for quiet time and reports how many bytes broke it at the last try; the clock may change once.
+func silence(s *screen, quiet time.Duration) (uint64, bool) {
+	var last uint64
+	for range 3 {
+		before := s.count()
+		timer := time.NewTimer(quiet)
+		<-timer.C
+		if last = s.count() - before; last == 0 {
+			return 0, true
+		}
+	}
+	return last, false
+}
+
+func checkSane(t *testing.T, tty *os.File, before *term.State, s *screen) {
+	t.Helper()
+	after, err := term.GetState(tty.Fd())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(*after) != fmt.Sprint(*before) {
+		t.Errorf("the terminal's modes were %v, are %v", *before, *after)
+	}
+	s.mu.Lock()
+	raw := s.raw.String()
+	s.mu.Unlock()
+	if strings.LastIndex(raw, "\x1b[?1049l") < strings.LastIndex(raw, "\x1b[?1049h") || strings.LastIndex(raw, "\x1b[?25h") < strings.LastIndex(raw, "\x1b[?25l") {
+		t.Error("the alternate screen or the hidden cursor stays")
+	}
+}
+
+// A console of its own process ends cleanly when its terminal hangs up or it is told to end; the node is left alone.
+func TestTheTerminalGoesAway(t *testing.T) {
+	for name, leave := range map[string]func(t *testing.T, cmd *exec.Cmd, master *os.File){
+		"hangup": func(_ *testing.T, _ *exec.Cmd, master *os.File) { master.Close() },
+		"terminate": func(t *testing.T, cmd *exec.Cmd, _ *os.File) {
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "result")
+			cmd := exec.CommandContext(t.Context(), os.Args[0])
+			cmd.Env = append(os.Environ(), childResult+"="+path, "TERM=xterm-256color")
+			master, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: 80, Rows: 24})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer master.Close()
+			s := newScreen(master, 80, 24)
+			s.await(t, "Launch 9/12", "LIVE")
+			leave(t, cmd, master)
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("it ended with %v", err)
+			}
+			got, err := os.ReadFile(path)
+			if err != nil || string(got) != "lost running <nil>" {
+				t.Errorf("result %q, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestRunRefusesBadKeys(t *testing.T) {
+	t.Parallel()
+	_, err := Run(t.Context(), Options{Backend: tuitest.NewBackend(nil), Out: io.Discard, Keys: map[string][]string{"pause": {"q"}}})
+	if err == nil || !strings.Contains(err.Error(), "quit") {
+		t.Errorf("a conflict of keys: %v", err)
+	}
+	if _, err := Run(t.Context(), Options{}); err == nil {
+		t.Error("no backend is accepted")
+	}
+}
