@@ -164,9 +164,30 @@ func TestModelIsSound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	used := usedLibraries(t)
 	for _, lib := range libraries {
+		if !used[lib.prefix] {
+			t.Errorf("nothing imports %s: take its line out of the plan and the decision", lib.prefix)
+		}
 		if !strings.Contains(string(reasons), "`"+lib.prefix+"`") {
 			t.Errorf("docs/decisions/0005-dependencies.md gives no reason for %s", lib.prefix)
 		}
 	}
+}
+
+func usedLibraries(t *testing.T) map[string]bool {
+	t.Helper()
+	tree, err := loadTree(os.DirFS(repository))
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{}
+	tree.files(func(_ *Package, f *File) {
+		for _, i := range tree.imports(f) {
+			if lib, known := libraryOf(i.Path); known {
+				used[lib.prefix] = true
+			}
+		}
+	})
+	return used
 }
