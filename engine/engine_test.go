@@ -160,14 +160,16 @@ func TestRefusals(t *testing.T) {
 		body   any
 		gate   int
 	}{
-		"unknown identity":        {stranger, state.KindUnitScale, unit, state.UnitScale{CPUMilli: 1, MemoryBytes: 1, StorageBytes: 1, Processes: 1}, 1},
-		"not the source":          {owner, state.KindRevenuePost, nexus.ID{}, state.RevenuePost{Source: state.OperatorSource, Events: []state.RevenueEvent{sale}}, 6},
-		"operator shrinks":        {r.operator(), state.KindUnitScale, unit, state.UnitScale{CPUMilli: 1000, MemoryBytes: 1 << 30, StorageBytes: 1 << 30, Processes: 10}, 15},
-		"operator sets a route":   {r.operator(), state.KindRouteSet, unit, state.RouteSet{Host: "mine.imvu-001.nexus.localhost", Backend: "http://127.0.0.1:9"}, 8},
-		"edits the ledger":        {r.operator(), state.KindLedgerEdit, nexus.ID{}, state.LedgerEdit{Seq: 1}, 11},
-		"owner makes an operator": {owner, state.KindIdentityIssue, nexus.ID{}, state.IdentityIssue{Name: "evil", Key: testKey(9).Public(), Role: uint8(gates.RoleOperator)}, 1},
-		"foreign domain":          {owner, state.KindDomainClaim, unit, state.DomainClaim{Name: "stream.nexus.localhost"}, 3},
-		"unknown jurisdiction":    {r.operator(), state.KindIMVUCreate, nexus.ID{}, state.UnitCreate{Name: "Moon", Jurisdiction: "MOON-LAW"}, 9},
+		"unknown identity": {stranger, state.KindUnitScale, unit, state.UnitScale{CPUMilli: 1, MemoryBytes: 1, StorageBytes: 1, Processes: 1}, 1},
+		"not the source":   {owner, state.KindRevenuePost, nexus.ID{}, state.RevenuePost{Source: state.OperatorSource, Events: []state.RevenueEvent{sale}}, 6},
+		"operator shrinks": {r.operator(), state.KindUnitScale, unit,
+			state.UnitScale{CPUMilli: 1000, MemoryBytes: 1 << 30, StorageBytes: 1 << 30, Processes: 10}, 15},
+		"operator sets a route": {r.operator(), state.KindRouteSet, unit, state.RouteSet{Host: "mine.imvu-001.nexus.localhost", Backend: "http://127.0.0.1:9"}, 8},
+		"edits the ledger":      {r.operator(), state.KindLedgerEdit, nexus.ID{}, state.LedgerEdit{Seq: 1}, 11},
+		"owner makes an operator": {owner, state.KindIdentityIssue, nexus.ID{},
+			state.IdentityIssue{Name: "evil", Key: testKey(9).Public(), Role: uint8(gates.RoleOperator)}, 1},
+		"foreign domain":       {owner, state.KindDomainClaim, unit, state.DomainClaim{Name: "stream.nexus.localhost"}, 3},
+		"unknown jurisdiction": {r.operator(), state.KindIMVUCreate, nexus.ID{}, state.UnitCreate{Name: "Moon", Jurisdiction: "MOON-LAW"}, 9},
 	}
 	for name, c := range cases {
 		rec, err := r.do(c.signer, c.kind, c.unit, c.body)

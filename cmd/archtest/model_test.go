@@ -182,5 +182,5 @@ const (
 	rootLinesMax     = 700
 	functionLinesMax = 70
 	fileLinesMax     = 800
-	lineCharsMax     = 120
+	lineCharsMax     = 160
 )

@@ -32,7 +32,7 @@ var rules = []rule{
 
 	{"function-length", "what does not fit a screen is not read", checkFunctionLength},
 	{"file-length", "the one file into which everything grows", checkFileLength},
-	{"line-length", "two files stand side by side on one screen", checkLineLength},
+	{"line-length", "a line that wraps is read twice", checkLineLength},
 	{"markers", "what is missing is said in words and in an issue, not left as a marker", checkMarkers},
 	{"no-init", "what happens at start stands in plain lists, not in the order of imports", checkNoInit},
 	{"no-skip", "a skipped test proves nothing", checkNoSkip},

@@ -43,7 +43,8 @@ func ledgerBench(ctx context.Context, o Options) ([]Row, error) {
 		fmt.Fprintf(o.Progress, "bench ledger: %s\n", c.name)
 		var runs []sample
 		for run := range o.Runs {
-			s, err := ledgerRun(ctx, filepath.Join(o.Dir, fmt.Sprintf("ledger-%d-%d-%d-%v", c.callers, c.events, run, c.sequenced)), c.callers, c.events, c.sequenced, o.Duration)
+			dir := filepath.Join(o.Dir, fmt.Sprintf("ledger-%d-%d-%d-%v", c.callers, c.events, run, c.sequenced))
+			s, err := ledgerRun(ctx, dir, c.callers, c.events, c.sequenced, o.Duration)
 			if err != nil {
 				return rows, err
 			}
@@ -148,7 +149,8 @@ func ledgerRun(ctx context.Context, dir string, callers, events int, sequenced b
 		sources[i] = state.OperatorSource
 		if sequenced {
 			sources[i] = fmt.Sprintf("producer-%d", i)
-			if _, err := sc.do(ctx, state.KindSourceRegister, state.SourceRegister{Name: sources[i], Class: state.ClassAttested, Key: sc.keys.Operator.Public()}); err != nil {
+			reg := state.SourceRegister{Name: sources[i], Class: state.ClassAttested, Key: sc.keys.Operator.Public()}
+			if _, err := sc.do(ctx, state.KindSourceRegister, reg); err != nil {
 				return sample{}, errors.Join(err, sc.eng.Close())
 			}
 		}

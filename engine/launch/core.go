@@ -70,7 +70,8 @@ func errText(err error) string {
 func coreLedger(ctx context.Context, env Env, rec *Recorder) error {
 	eng := env.Engine()
 	start := time.Now()
-	receipt, err := env.Operate(ctx, state.KindRefusalRollup, nexus.ID{}, state.RefusalRollup{Reason: "launch self-check", Source: "local", SinceMs: start.UnixMilli()})
+	probe := state.RefusalRollup{Reason: "launch self-check", Source: "local", SinceMs: start.UnixMilli()}
+	receipt, err := env.Operate(ctx, state.KindRefusalRollup, nexus.ID{}, probe)
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,8 @@ func (n *Node) openEdge() error {
 	if err != nil {
 		return err
 	}
-	g, err := edge.New(edge.Config{Addr: n.cfg.GatewayAddr, TLSAddr: n.cfg.GatewayTLSAddr, CapacityBps: n.cfg.CapacityBps, Logger: n.log, Certificate: ca.Certificate})
+	g, err := edge.New(edge.Config{Addr: n.cfg.GatewayAddr, TLSAddr: n.cfg.GatewayTLSAddr, CapacityBps: n.cfg.CapacityBps,
+		Logger: n.log, Certificate: ca.Certificate})
 	if err != nil {
 		return err
 	}

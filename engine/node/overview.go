@@ -188,7 +188,8 @@ func (n *Node) alerts(o *wire.Overview) []wire.Alert {
 	out := []wire.Alert{}
 	for _, d := range o.Decisions {
 		if d.Verdict == wire.VerdictDeny && time.Since(d.Time) < time.Minute {
-			out = append(out, wire.Alert{Time: d.Time, Level: "warning", Code: "gate.denied", Fix: d.Fix, Text: d.Action + " refused: " + d.Observed, Unit: d.UnitLabel, Index: d.Index})
+			out = append(out, wire.Alert{Time: d.Time, Level: "warning", Code: "gate.denied", Fix: d.Fix,
+				Text: d.Action + " refused: " + d.Observed, Unit: d.UnitLabel, Index: d.Index})
 		}
 		if len(out) == wire.AlertRowsMax/2 {
 			break

@@ -153,7 +153,8 @@ func (n *Node) makeReport(phases [wire.PhaseCount]wire.Phase) Report {
 
 func layers(phases [wire.PhaseCount]wire.Phase) map[string]string {
 	at := func(n int) string { return phases[n-1].Status }
-	return map[string]string{"core": at(6), "compute": at(7), "network": at(3) + ", routes " + at(9), "names and mail": at(8), "application": at(4) + ", front-facing " + at(5)}
+	return map[string]string{"core": at(6), "compute": at(7),
+		"network": at(3) + ", routes " + at(9), "names and mail": at(8), "application": at(4) + ", front-facing " + at(5)}
 }
 
 func stamp(t time.Time) string {
@@ -177,14 +178,16 @@ func (r Report) Text() string {
 	}
 	b.WriteString("\nsplits\n")
 	for _, t := range r.Tally.Totals {
-		fmt.Fprintf(&b, "  %s %s gross %s creator %s platform %s, %d events, %d accounts\n", t.Rule, t.Currency, nexus.Money{Minor: t.Gross, Currency: t.Currency}.Decimal(),
+		fmt.Fprintf(&b, "  %s %s gross %s creator %s platform %s, %d events, %d accounts\n", t.Rule, t.Currency,
+			nexus.Money{Minor: t.Gross, Currency: t.Currency}.Decimal(),
 			nexus.Money{Minor: t.Creator, Currency: t.Currency}.Decimal(), nexus.Money{Minor: t.Platform, Currency: t.Currency}.Decimal(), t.Events, t.Units)
 	}
 	b.WriteString("\ngates\n")
 	for _, g := range r.Gates {
 		fmt.Fprintf(&b, "  %2d %-28s allowed %d denied %d decides %v enforced %v (%s)\n", g.Gate, g.Name, g.Allowed, g.Denied, g.Decides, g.Enforced, g.EnforcedBy)
 	}
-	fmt.Fprintf(&b, "\nledger %d entries, verified %d of %d, root %s\nstate before %s\nstate after  %s\nexisting units %d\n\nimmutability\n  %s\n\nnot enforced here\n",
+	fmt.Fprintf(&b, "\nledger %d entries, verified %d of %d, root %s\nstate before %s\nstate after  %s\n"+
+		"existing units %d\n\nimmutability\n  %s\n\nnot enforced here\n",
 		r.Ledger.Size, r.Ledger.Verified, r.Ledger.Entries, r.Ledger.Root, r.StateBefore, r.StateAfter, r.Existing, r.Immutable)
 	for _, s := range r.NotEnforced {
 		fmt.Fprintf(&b, "  %s\n", s)
