@@ -38,6 +38,7 @@ type ClassSpec struct {
 	Priority      uint8    // 3GPP priority level, 1 is served first; counts inside guaranteed rates only
 	SST           uint8    // slice/service type: 1 eMBB, 2 URLLC
 	DelayBudgetMs int64    // added latency allowed at the 99th percentile, milliseconds
+	TurnsMax      int      // requests at once that began a moment ago and cost the gateway most; see package edge
 	InFlightMax   int      // requests worked on at once when the slice names no number
 	SessionsMax   int      // connections at once when the slice names no number
 	Drop          DropRule // when waiting turns into refusal
@@ -49,37 +50,37 @@ func ClassSpecs() []ClassSpec {
 	return []ClassSpec{
 		{
 			Class: ClassControl, Name: "control", FiveQI: 5, Priority: 10, SST: 2, DelayBudgetMs: 10,
-			InFlightMax: 64, SessionsMax: 4096, Drop: DropRule{20, 100, 2000, 256},
+			TurnsMax: 16, InFlightMax: 64, SessionsMax: 4096, Drop: DropRule{20, 100, 2000, 256},
 			Purpose: "signalling of the platform itself: probes, membership, console",
 		},
 		{
 			Class: ClassRealtime, Name: "realtime", FiveQI: 82, Priority: 19, SST: 2, DelayBudgetMs: 10,
-			InFlightMax: 32, SessionsMax: 4096, Drop: DropRule{5, 50, 500, 128},
+			TurnsMax: 8, InFlightMax: 32, SessionsMax: 4096, Drop: DropRule{5, 50, 500, 128},
 			Purpose: "input events, remote control: late is as bad as lost",
 		},
 		{
 			Class: ClassLive, Name: "live", FiveQI: 71, Priority: 56, SST: 1, DelayBudgetMs: 150,
-			InFlightMax: 32, SessionsMax: 8192, Drop: DropRule{50, 200, 5000, 512},
+			TurnsMax: 4, InFlightMax: 32, SessionsMax: 8192, Drop: DropRule{50, 200, 5000, 512},
 			Purpose: "live media up and down: Nexus Stream",
 		},
 		{
 			Class: ClassVideo, Name: "video", FiveQI: 4, Priority: 50, SST: 1, DelayBudgetMs: 300,
-			InFlightMax: 32, SessionsMax: 8192, Drop: DropRule{100, 500, 10000, 512},
+			TurnsMax: 4, InFlightMax: 32, SessionsMax: 8192, Drop: DropRule{100, 500, 10000, 512},
 			Purpose: "buffered video with a guaranteed rate: Nexus OTT Mini",
 		},
 		{
 			Class: ClassInteractive, Name: "interactive", FiveQI: 80, Priority: 68, SST: 1, DelayBudgetMs: 10,
-			InFlightMax: 32, SessionsMax: 4096, Drop: DropRule{50, 200, 5000, 512},
+			TurnsMax: 4, InFlightMax: 64, SessionsMax: 4096, Drop: DropRule{50, 200, 5000, 512},
 			Purpose: "pages and APIs that somebody waits for; what a new unit gets",
 		},
 		{
 			Class: ClassDefault, Name: "default", FiveQI: 8, Priority: 80, SST: 1, DelayBudgetMs: 300,
-			InFlightMax: 16, SessionsMax: 4096, Drop: DropRule{200, 1000, 10000, 512},
+			TurnsMax: 2, InFlightMax: 32, SessionsMax: 4096, Drop: DropRule{200, 1000, 10000, 512},
 			Purpose: "web, mail and feeds without a promise of speed",
 		},
 		{
 			Class: ClassBulk, Name: "bulk", FiveQI: 9, Priority: 90, SST: 1, DelayBudgetMs: 1000,
-			InFlightMax: 4, SessionsMax: 1024, Drop: DropRule{1000, 5000, 30000, 256},
+			TurnsMax: 1, InFlightMax: 8, SessionsMax: 1024, Drop: DropRule{1000, 5000, 30000, 256},
 			Purpose: "downloads, uploads, exports: takes what the others leave",
 		},
 	}

@@ -57,6 +57,12 @@ func (s Slice) InFlight() int {
 	return spec.InFlightMax
 }
 
+// Turns gives the number of requests at once that began a moment ago; the rest of InFlight is for long ones.
+func (s Slice) Turns() int {
+	spec, _ := s.Class.Spec()
+	return min(spec.TurnsMax, s.InFlight())
+}
+
 // Sessions gives the number of connections at once that holds for the slice.
 func (s Slice) Sessions() int {
 	if s.MaxSessions > 0 {

@@ -182,6 +182,49 @@ func TestHTTP2BodiesPassASmallGate(t *testing.T) {
 	wg.Wait()
 }
 
+func TestSlowRequestsDoNotFillTheGate(t *testing.T) {
+	t.Parallel()
+	s := unit("s", func(s *slices.Slice) { s.MaxInFlight = 6 })
+	release := make(chan struct{})
+	var slow atomic.Int32
+	g := gateway(t, table(t, []Route{route("s.test", s, backend(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			slow.Add(1)
+			<-release
+		}
+	}))}, s))
+	c := client(t, g.Addr())
+	var wg sync.WaitGroup
+	ask := func(path string) {
+		wg.Go(func() {
+			resp, err := c.Get("http://s.test" + path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = resp.Body.Close()
+		})
+	}
+	for range 5 {
+		ask("/slow")
+	}
+	eventually(t, "five slow requests pass four turns", func() bool { return slow.Load() == 5 })
+	get(t, c, "http://s.test/fast").want(t, 200, "")
+	for range 5 {
+		ask("/slow")
+	}
+	eventually(t, "the bound of all requests holds", func() bool {
+		got := g.Snapshot()[0].Gateway
+		return got.InFlight == 6 && got.Queue == 4
+	})
+	if n := slow.Load(); n != 6 {
+		t.Errorf("%d slow requests at the backend, bound 6", n)
+	}
+	close(release)
+	wg.Wait()
+	eventually(t, "all places are free", func() bool { return g.Snapshot()[0].Gateway.InFlight == 0 })
+}
+
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }

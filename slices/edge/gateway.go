@@ -336,7 +336,8 @@ func (g *Gateway) Snapshot() []SliceStats {
 		}
 		stats := SliceStats{Slice: s, Hosts: hosts[s.ID], Gateway: meter.Snap(now, &st.latency, &st.counters)}
 		gate := st.gate.Stats()
-		stats.Gateway.InFlight, stats.Gateway.Queue = gate.InFlight, gate.Requests+gate.Readers
+		stats.Gateway.InFlight = gate.InFlight + int(st.lent.Load())
+		stats.Gateway.Queue = gate.Requests + gate.Readers
 		stats.Gateway.Dropped = gate.Dropped
 		if prober != nil {
 			stats.Added = prober.stats(s.ID, now)

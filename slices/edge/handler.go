@@ -33,7 +33,8 @@ type forwarder interface {
 	forward(w http.ResponseWriter, r *http.Request, x *exchange)
 }
 
-// exchange is one request on its way. It is used by the request's goroutine only, except bodyLate.
+// exchange is one request on its way. It is used by the request's goroutine only, except
+// place and bodyLate.
 type exchange struct {
 	conn     *conn
 	target   *target
@@ -41,7 +42,7 @@ type exchange struct {
 	beginNs  int64
 	backend  time.Duration // waited for the backend
 	probe    bool
-	inside   bool // holds a place in the gate
+	place    place
 	streamed bool // became a stream
 	bodyLate atomic.Bool
 }
@@ -111,7 +112,7 @@ func (g *Gateway) enter(w http.ResponseWriter, r *http.Request, x *exchange) boo
 			return false // the client has gone
 		}
 	}
-	x.inside = true
+	x.place.begin(s)
 	x.conn.enter()
 	return true
 }
@@ -131,10 +132,7 @@ func (g *Gateway) park(r *http.Request, x *exchange) error {
 func (x *exchange) leave() {
 	s := x.target.slice
 	x.conn.working.Add(-1)
-	if x.inside {
-		x.inside = false
-		s.gate.Leave()
-	}
+	x.place.end()
 	if x.streamed {
 		s.counters.Streams.Add(-1)
 		return // a stream's length says nothing about the gateway
@@ -161,10 +159,7 @@ func (x *exchange) becomeStream() {
 	}
 	x.streamed = true
 	x.target.slice.counters.Streams.Add(1)
-	if x.inside {
-		x.inside = false
-		x.target.slice.gate.Leave()
-	}
+	x.place.end()
 }
 
 // finishExchange records an HTTP/1.1 answer when its last byte has been written.

@@ -21,6 +21,8 @@ type sliceState struct {
 	flow        *shape.Flow
 	quantum     atomic.Int32
 	sessionsMax atomic.Int64
+	lentMax     atomic.Int32
+	lent        atomic.Int32 // long requests that gave their place back
 	counters    meter.Counters
 	latency     meter.Histogram // first byte read to last byte written, less backend time
 	transport   *http.Transport
@@ -55,12 +57,13 @@ func (s *sliceState) apply(g *Gateway, want slices.Slice) {
 	g.scheduler.SetRates(s.flow, g.rates(want))
 	s.quantum.Store(int32(g.scheduler.Quantum(s.flow)))
 	s.sessionsMax.Store(int64(want.Sessions()))
+	s.lentMax.Store(int32(want.InFlight() - want.Turns()))
 }
 
 // idle reports whether nothing of the slice is left, so that its state may go when its table entry has gone.
 func (s *sliceState) idle() bool {
 	stats := s.gate.Stats()
-	return s.counters.Sessions.Load() == 0 && stats.InFlight == 0 && stats.Requests == 0 && stats.Readers == 0
+	return s.counters.Sessions.Load() == 0 && s.lent.Load() == 0 && stats.InFlight == 0 && stats.Requests == 0 && stats.Readers == 0
 }
 
 // rates gives the byte limits of a slice; a ceiling at or above the capacity is the capacity's business.
@@ -76,7 +79,7 @@ func (g *Gateway) rates(s slices.Slice) shape.Rates {
 func gateLimits(s slices.Slice) shape.GateLimits {
 	spec, _ := s.Class.Spec()
 	return shape.GateLimits{
-		InFlightMax: s.InFlight(),
+		InFlightMax: s.Turns(),
 		QueueMax:    spec.Drop.QueueMax,
 		Target:      time.Duration(spec.Drop.TargetMs) * time.Millisecond,
 		Interval:    time.Duration(spec.Drop.IntervalMs) * time.Millisecond,
