@@ -66,3 +66,39 @@ func TestHeldDirectory(t *testing.T) {
 		t.Fatalf("OpenReadOnly beside a running node: %v", err)
 	}
 }
+
+// TestFailedWrite: when the library fails in the middle of a commit, nothing of the batch is visible, nothing more is
+// accepted, and the store opens again as it was before.
+func TestFailedWrite(t *testing.T) {
+	t.Parallel()
+	m, dir := ledgertest.NewMaker(1), t.TempDir()
+	s := openTest(t, dir)
+	if err := s.Commit(m.Genesis(2)); err != nil {
+		t.Fatal(err)
+	}
+	size, applied := s.Size(), s.Applied()
+	if err := s.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b := m.Next(5)
+	b.Puts = []ledger.KV{{Key: []byte("d/a"), Value: []byte("1")}}
+	for range 2 {
+		if err := s.Commit(b); nexus.CodeOf(err) != nexus.CodeInternal {
+			t.Fatalf("got %v, want a failed commit", err)
+		}
+		if s.Size() != size || s.Applied() != applied {
+			t.Fatalf("size %d, applied %d after a failure", s.Size(), s.Applied())
+		}
+	}
+	again := openTest(t, dir)
+	defer again.Close()
+	if again.Size() != size || again.Applied() != applied {
+		t.Fatalf("size %d, applied %d after reopening", again.Size(), again.Applied())
+	}
+	if _, err := again.Get([]byte("d/a")); nexus.CodeOf(err) != nexus.CodeNotFound {
+		t.Fatalf("part of the failed batch is there: %v", err)
+	}
+	if err := again.Commit(b); err != nil {
+		t.Fatalf("the batch once more: %v", err)
+	}
+}
