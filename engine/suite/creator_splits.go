@@ -271,7 +271,7 @@ func (w *splits) independentTotals(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rep, err := verify.Run(ctx, src, verify.Options{Cluster: w.env.Engine.Cluster(), Key: w.env.Engine.NodeKey()})
+	rep, err := w.checker(ctx, src, verify.Options{Cluster: w.env.Engine.Cluster(), Key: w.env.Engine.NodeKey()})
 	if closed := src.Close(); err == nil {
 		err = closed
 	}

@@ -26,7 +26,7 @@ func order() []entry {
 		{name: CreatorSplits, run: creatorSplits, phase: true},
 		{name: NetworkSlices, phase: true, later: "the flood and session tests of a second edge process"},
 		{name: Exit, phase: true, later: "the exit bundle and a throw-away importing node"},
-		{name: Audit, phase: true, later: "its checks"},
+		{name: Audit, run: auditSuite, phase: true},
 		{name: Hostile, later: "the compute, DNS and mail fabrics that its scenarios attack"},
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/engine"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/engine/slicing"
+	"github.com/BobbyBlanco400/nexus-cos/gates"
+	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
 )
 
 // Env is what the suites act on. All fields are required but Edge.
@@ -128,11 +130,16 @@ type session struct {
 	store   engine.Reader
 	stored  func() (engine.StoredBytes, error)
 	formula func(gross *big.Int, percent int64) *big.Int
+	replay  func(index uint64) (gates.Decision, bool, error)
+	checker func(context.Context, verify.Source, verify.Options) (verify.Report, error)
+
+	edgeWithin, scrubWithin time.Duration // how long reality may take to follow a decision
 }
 
 func newSession(env Env, suite string) *session {
 	s := &session{env: env, suite: suite, seed: rand.Uint64(), store: env.Engine.Store(), stored: env.Engine.Stored,
-		formula: creatorTotal}
+		formula: creatorTotal, replay: env.Engine.Replay, checker: verify.Run,
+		edgeWithin: 5 * time.Second, scrubWithin: 5 * time.Second}
 	s.random = rand.New(rand.NewPCG(s.seed, s.seed))
 	return s
 }
