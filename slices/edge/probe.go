@@ -48,28 +48,6 @@ type Prober struct {
 	probes   sync.WaitGroup
 }
 
-// probeSeries are the samples of one path, a ring ordered by time.
-type probeSeries struct {
-	samples  []probeSample
-	next     int
-	inFlight int
-}
-
-type probeSample struct {
-	atNs   int64
-	micros int64
-	missed bool
-}
-
-func (s *probeSeries) add(sample probeSample) {
-	if len(s.samples) < probeSamplesMax {
-		s.samples = append(s.samples, sample)
-		return
-	}
-	s.samples[s.next] = sample
-	s.next = (s.next + 1) % probeSamplesMax
-}
-
 // NewProber makes the prober of a gateway; the gateway's Snapshot shows its figures from then on.
 func NewProber(g *Gateway, config ProberConfig) *Prober {
 	config.PerSecond = cmp.Or(max(config.PerSecond, 0), 5)
@@ -340,62 +318,4 @@ func (p *Prober) ask(ctx context.Context, client *http.Client, url string) error
 		return fmt.Errorf("probe answered %s", resp.Status)
 	}
 	return nil
-}
-
-// Snapshot gives the figures of every slice that was probed in the last minute.
-func (p *Prober) Snapshot() map[nexus.ID]AddedLatency {
-	now := time.Now()
-	out := map[nexus.ID]AddedLatency{}
-	for _, t := range p.targets() {
-		if a := p.stats(t.route.SliceID, now); a.Samples > 0 {
-			out[t.route.SliceID] = a
-		}
-	}
-	return out
-}
-
-// stats computes one slice's figures. Without a baseline there is nothing to subtract and no figure.
-func (p *Prober) stats(slice nexus.ID, now time.Time) AddedLatency {
-	p.mu.Lock()
-	series := p.slices[slice]
-	var through, straight []int64
-	var missed int64
-	if series != nil {
-		through, missed = series.recent(now)
-		straight, _ = p.baseline.recent(now)
-	}
-	p.mu.Unlock()
-	if len(through) == 0 || len(straight) == 0 {
-		return AddedLatency{}
-	}
-	stdslices.Sort(through)
-	stdslices.Sort(straight)
-	a := AddedLatency{
-		ThroughP50: quantile(through, 500), ThroughP99: quantile(through, 990), ThroughP999: quantile(through, 999),
-		BaselineP50: quantile(straight, 500), BaselineP99: quantile(straight, 990),
-		Samples: int64(len(through)), Missed: missed,
-	}
-	a.AddedP50 = max(a.ThroughP50-a.BaselineP50, 0)
-	a.AddedP99 = max(a.ThroughP99-a.BaselineP99, a.AddedP50)
-	a.AddedP999 = max(a.ThroughP999-quantile(straight, 999), a.AddedP99)
-	return a
-}
-
-// recent gives the latencies of the last minute and how many of them are of missed probes.
-func (s *probeSeries) recent(now time.Time) (micros []int64, missed int64) {
-	oldest := now.Add(-probeWindow).UnixNano()
-	for _, sample := range s.samples {
-		if sample.atNs >= oldest {
-			micros = append(micros, sample.micros)
-			if sample.missed {
-				missed++
-			}
-		}
-	}
-	return micros, missed
-}
-
-// quantile gives the smallest value that at least permille of the sorted values do not exceed.
-func quantile(sorted []int64, permille int) int64 {
-	return sorted[max((len(sorted)*permille+999)/1000, 1)-1]
 }

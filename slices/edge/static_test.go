@@ -61,6 +61,11 @@ func TestFolder(t *testing.T) {
 		}
 	}
 	get(t, c, "http://gone.test/").want(t, 503, "not available")
+	rangesAndMethods(t, c)
+}
+
+func rangesAndMethods(t *testing.T, c *http.Client) {
+	t.Helper()
 	req, err := http.NewRequest(http.MethodGet, "http://a.test/a%20b/page.txt", nil)
 	if err != nil {
 		t.Fatal(err)
