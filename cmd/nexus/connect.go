@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"syscall"
 
@@ -46,16 +49,28 @@ func (a *app) connectTo(ctx context.Context, file control.NodeFile, addr string)
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := nexus.ParseID(hello.Cluster)
-	if err != nil {
-		return nil, nexus.Errf("find node", nexus.CodeNoNode, addr, "wait until it is up: nexus status", "it does not know its cluster yet")
-	}
 	signer, err := a.signer()
+	early := hello.Cluster == "" || file.LedgerOn != ""
+	if err != nil && early && a.conf.text("identity") == "" {
+		// Before genesis, and on a node whose ledger is elsewhere, there is no key yet and what can be read is public.
+		signer, err = passingKey()
+	}
 	if err != nil {
 		return nil, err
 	}
-	n := &node{Client: control.NewClient(addr, cluster, signer), file: file, app: a, source: a.signerSource()}
-	return n, nil
+	var cluster nexus.ID
+	if hello.Cluster != "" {
+		if cluster, err = nexus.ParseID(hello.Cluster); err != nil {
+			return nil, err
+		}
+	}
+	return &node{Client: control.NewClient(addr, cluster, signer), file: file, app: a, source: a.signerSource()}, nil
+}
+
+// passingKey is a key for this command only.
+func passingKey() (nexus.Signer, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	return nexus.KeySigner(key), err
 }
 
 // signer gives the identity that signs. An encrypted key file is asked for on a terminal.
@@ -181,8 +196,15 @@ func (a *app) withNode(fn func(ctx context.Context, n *node, cmd *cobra.Command,
 	})
 }
 
-// alive reports whether a process of that id exists.
+// alive reports whether a process of that id runs. One that ended and was not collected by its parent is not alive.
 func alive(pid int) bool {
-	err := syscall.Kill(pid, 0)
-	return err == nil || errors.Is(err, syscall.EPERM)
+	if err := syscall.Kill(pid, 0); err != nil && !errors.Is(err, syscall.EPERM) {
+		return false
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true // no such file system: the signal has answered
+	}
+	_, rest, _ := strings.Cut(string(b), ") ")
+	return !strings.HasPrefix(rest, "Z")
 }

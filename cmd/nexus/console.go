@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/gates/rules"
+	"github.com/BobbyBlanco400/nexus-cos/slices"
+	"github.com/BobbyBlanco400/nexus-cos/tui"
+	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
+	"github.com/BobbyBlanco400/nexus-cos/tui/wizard"
+)
+
+func (a *app) consoleCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "console", Short: "Attach the console to a running node", Args: noArgs,
+		Long:    "Attach the console to the node of the data directory, or to another by the path of its socket. With --plain, lines instead of a screen.",
+		Example: "  nexus console\n  nexus console --node /var/lib/nexus/nexus.sock\n  nexus console --plain"}
+	cmd.Flags().String("node", "", "socket of the node (default: the node of --data-dir)")
+	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
+		addr, _ := cmd.Flags().GetString("node")
+		if addr != "" && !strings.Contains(addr, "/") {
+			return usage("--node "+addr, "give the path of a node's socket; remote consoles come with the SSH console", "not a path")
+		}
+		b := &backend{app: a, addr: addr}
+		if addr == "" {
+			file, err := control.ReadNodeFile(a.conf.text("data_dir"))
+			if err != nil {
+				return err
+			}
+			b.file = file
+		}
+		// A node that does not answer is said at once, not by an empty screen.
+		if _, err := b.node(ctx); err != nil {
+			return err
+		}
+		return a.attach(ctx, b, false)
+	})
+	return cmd
+}
+
+// showConsole attaches to a node that is connected already.
+func (a *app) showConsole(ctx context.Context, n *node, launching bool) error {
+	return a.attach(ctx, &backend{app: a, file: n.file}, launching)
+}
+
+// attach shows the console until the user leaves. A console of a launch exits by the launch's verdict. When the screen
+// cannot start, that is said and the plain form goes on.
+func (a *app) attach(ctx context.Context, b *backend, launching bool) error {
+	ok, why := a.interactive()
+	plain := a.conf.yes("plain")
+	if !ok && !plain {
+		if launching {
+			return usage("console", "use --no-tui", "no terminal: %s", why)
+		}
+		a.say("printing lines, as with --plain: %s", why)
+		plain = true
+	}
+	var result tui.Result
+	err := error(nil)
+	if !plain {
+		result, err = tui.Run(ctx, tui.Options{Backend: b, In: a.in, Out: a.out, Theme: theme.Detect(a.getenv), Launching: launching, Now: a.now})
+		if err != nil {
+			a.say("the console could not start, printing lines instead: %v", err)
+			plain = true
+		}
+	}
+	if plain {
+		result, err = tui.Plain(ctx, tui.PlainOptions{Backend: b, Out: a.out, UntilLaunched: launching, Now: a.now})
+	}
+	if err != nil {
+		return err
+	}
+	if !launching {
+		return nil
+	}
+	return a.afterConsole(ctx, b, result)
+}
+
+// afterConsole ends a launch's console: a failed launch that the user quits is stopped, for nothing of it serves.
+func (a *app) afterConsole(ctx context.Context, b *backend, result tui.Result) error {
+	if result.Quit == tui.QuitDetach && result.Launch == wire.StatusFailed {
+		if err := b.Stop(context.WithoutCancel(ctx)); err != nil {
+			return err
+		}
+		return failed{exitFailed}
+	}
+	if result.Quit != tui.QuitStop && result.Launch != wire.StatusFailed {
+		a.say("the node goes on serving as pid %d; see nexus status, end it with nexus stop", b.file.PID)
+	}
+	return a.verdict(result.Launch)
+}
+
+// showWizard opens the guided creation. Leaving it without creating is no failure; the draft is kept.
+func (a *app) showWizard(ctx context.Context, n *node, req creationRequest) error {
+	o := wizard.Options{Backend: &backend{app: a, file: n.file}, In: a.in, Out: a.out, Prefill: req.UnitCreate, Theme: theme.Detect(a.getenv),
+		Accessible: a.conf.yes("plain"), BaseDomain: a.conf.text("base_domain")}
+	if dir := a.stateFolder(); dir != "" {
+		o.DraftFile = dir + "/draft-" + req.Kind + ".json"
+	}
+	for _, j := range rules.Jurisdictions() {
+		o.Jurisdictions = append(o.Jurisdictions, wizard.Choice{Value: j.Tag, Words: j.Meaning})
+	}
+	for _, c := range slices.ClassSpecs() {
+		o.Classes = append(o.Classes, wizard.Choice{Value: c.Class.String(), Words: c.Name})
+	}
+	_, created, err := wizard.Run(ctx, o)
+	if errors.Is(err, wizard.ErrLeft) {
+		a.say("%v", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if created.OwnerKeyFile != "" {
+		a.say("the owner's key is %s (keep it, it is the only copy)", created.OwnerKeyFile)
+	}
+	if created.Unit.ID == "" {
+		return nexus.Errf("wizard", nexus.CodeInternal, "answer of the node", "", "names no unit")
+	}
+	return nil
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/engine/identity"
+	"github.com/BobbyBlanco400/nexus-cos/engine/launch"
+	nodes "github.com/BobbyBlanco400/nexus-cos/engine/node"
+)
+
+func (a *app) launchCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "launch", Short: "Bring everything up in twelve phases, and say honestly what was found", Args: noArgs,
+		Long: `On a terminal the node starts as a session of its own and the console attaches to it: losing the console or the SSH line never
+stops the node. Without a terminal, or with --no-tui, the launch runs headless: progress on stderr, the verdict on stdout,
+then the node is stopped and the exit code is the verdict (0 passed, 1 degraded or failed).`,
+		Example: `  nexus launch
+  nexus launch --no-tui --allow-degraded
+  nexus launch --no-tui --detach
+  nexus launch --no-tui --serve -o json
+  nexus launch --no-tui --only nn5g,mini-platforms`}
+	a.addFlags(cmd.Flags(), true)
+	cmd.Flags().Bool("serve", false, "headless: go on serving in the foreground after passed or degraded, until SIGTERM")
+	cmd.Flags().Bool("detach", false, "headless: return the verdict and leave the node serving")
+	cmd.Flags().Bool("keep-failed", false, "stay up after a failed launch, for the console")
+	_ = cmd.Flags().MarkHidden("keep-failed") // fails only for a flag that is not there
+	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
+		if err := a.refuseNotBuilt(); err != nil {
+			return err
+		}
+		serve, _ := cmd.Flags().GetBool("serve")
+		detach, _ := cmd.Flags().GetBool("detach")
+		keep, _ := cmd.Flags().GetBool("keep-failed")
+		if serve && detach {
+			return usage("--serve, --detach", "give one of them", "exclude each other")
+		}
+		ok, why := a.interactive()
+		switch {
+		case detach:
+			return a.launchDetached(ctx)
+		case ok && !serve:
+			return a.launchTerminal(ctx, cmd)
+		case !ok && why != "--no-tui":
+			a.say("running headless, as with --no-tui: %s", why)
+		}
+		return a.launchHere(ctx, serve, keep)
+	})
+	return cmd
+}
+
+// nodeConfig turns the configuration into the node's.
+func (a *app) nodeConfig() (nodes.Config, error) {
+	c := a.conf
+	b := buildInfo()
+	cfg := nodes.Config{DataDir: c.text("data_dir"), RuntimeDir: a.getenv("XDG_RUNTIME_DIR"), Profile: c.text("profile"), NodeName: c.text("node_name"),
+		BaseDomain: c.text("base_domain"), Jurisdiction: c.text("jurisdiction"), GatewayAddr: c.text("gateway"), GatewayTLSAddr: c.text("gateway_tls"),
+		GossipAddr: c.text("gossip"), JoinSeeds: c.list("join"), ReportDir: c.text("report_dir"), LogDir: c.text("log_dir"), Version: b.Version,
+		Commit: b.Commit, BuildTime: b.time(), Command: os.Args, LogLevel: slog.LevelInfo}
+	var err error
+	if cfg.Only, err = phaseNumbers(c.list("only")); err != nil {
+		return cfg, usage("--only", "", "%w", err)
+	}
+	if cfg.Skip, err = phaseNumbers(c.list("skip")); err != nil {
+		return cfg, usage("--skip", "", "%w", err)
+	}
+	for _, n := range cfg.Skip {
+		if p := launch.Phases()[n-1]; p.Mandatory {
+			return cfg, usage("--skip "+p.Name, "leave it out", "this phase cannot be skipped")
+		}
+	}
+	if spec := c.text("operator_key"); spec != "" {
+		if cfg.OperatorKey, err = identity.LoadPublic(spec); err != nil {
+			return cfg, err
+		}
+	}
+	if len(cfg.JoinSeeds) > 0 && c.text("join_token") == "" {
+		return cfg, usage("--join-token", "ask an operator for nexus cluster invite", "is required with --join")
+	}
+	if path := c.text("join_token"); path != "" {
+		const tokenMax = 16 << 10
+		token, err := os.ReadFile(path)
+		if err != nil || len(token) > tokenMax {
+			return cfg, usage("--join-token "+path, "give the file that nexus cluster invite wrote", "not readable: %v", err)
+		}
+		cfg.JoinToken = strings.TrimSpace(string(token))
+	}
+	return cfg, nil
+}
+
+// launchHere launches in this process: progress on stderr (or as JSON lines on stdout), then the verdict.
+func (a *app) launchHere(ctx context.Context, serve, keepFailed bool) error {
+	cfg, err := a.nodeConfig()
+	if err != nil {
+		return err
+	}
+	cfg.Emit = a.emitLine
+	n, err := nodes.Start(cfg)
+	if err != nil {
+		return err
+	}
+	run, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // ends with run at the latest
+		select {
+		case <-n.StopAsked():
+			cancel()
+		case <-run.Done():
+		}
+	}()
+	started := a.now()
+	line := n.Launch(run)
+	var problems []error
+	if path := a.conf.text("junit"); path != "" {
+		results := n.Results()
+		problems = append(problems, writeJUnit(path, phasesOf(results[:]), started))
+	}
+	if (serve && line.Status != wire.StatusFailed || keepFailed) && ctx.Err() == nil {
+		problems = append(problems, n.Serve(ctx))
+	}
+	problems = append(problems, n.Stop())
+	if ctx.Err() != nil && !serve {
+		return ctx.Err()
+	}
+	for _, err := range problems {
+		if err != nil {
+			return err
+		}
+	}
+	return a.verdict(line.Status)
+}
+
+// emitLine prints one line of the launch. The last one is the result; the others are progress.
+func (a *app) emitLine(line any) {
+	if a.conf.json() {
+		b, err := json.Marshal(line)
+		if err == nil {
+			fmt.Fprintln(a.out, string(b))
+		}
+		return
+	}
+	text := launch.Plain(line)
+	if text == "" {
+		return
+	}
+	if _, last := line.(wire.LaunchFinishedLine); last {
+		fmt.Fprintln(a.out, clean(text))
+		return
+	}
+	fmt.Fprintln(a.err, clean(text))
+}
+
+// verdict is the exit of a launch.
+func (a *app) verdict(status string) error {
+	if status == wire.StatusPassed || status == wire.StatusDegraded && a.conf.yes("allow_degraded") {
+		return nil
+	}
+	return failed{exitFailed}
+}
+
+// parseLine reads a launch line back from its JSON.
+func parseLine(raw []byte) (any, error) {
+	var head struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(raw, &head); err != nil {
+		return nil, err
+	}
+	switch head.Type {
+	case wire.LineVersion:
+		return decodeLine[wire.VersionLine](raw)
+	case wire.LinePhaseStarted:
+		return decodeLine[wire.PhaseStartedLine](raw)
+	case wire.LinePhaseCheck:
+		return decodeLine[wire.PhaseCheckLine](raw)
+	case wire.LinePhaseFinished:
+		return decodeLine[wire.PhaseFinishedLine](raw)
+	case wire.LineLaunchFinished:
+		return decodeLine[wire.LaunchFinishedLine](raw)
+	}
+	return nil, nexus.Errf("launch", nexus.CodeInternal, fmt.Sprintf("line of type %q", head.Type), "", "unknown")
+}
+
+func decodeLine[T any](raw []byte) (any, error) {
+	var v T
+	err := json.Unmarshal(raw, &v)
+	return v, err
+}
+
+// stateFolder is where this user's drafts lie, made when missing; empty when it cannot be.
+func (a *app) stateFolder() string {
+	home := a.getenv("XDG_STATE_HOME")
+	if !filepath.IsAbs(home) {
+		home = filepath.Join(a.getenv("HOME"), ".local", "state")
+	}
+	dir := filepath.Join(home, "nexus")
+	if os.MkdirAll(dir, 0o700) != nil {
+		return ""
+	}
+	return dir
+}

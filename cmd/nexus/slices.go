@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+)
+
+func (a *app) slicesCommand() *cobra.Command {
+	cmd := noun("slices", "Network slices of the edge, with what was measured")
+	list := &cobra.Command{Use: "list", Short: "Every slice with latency and load", Args: noArgs, Example: "  nexus slices list -o json"}
+	list.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, _ []string) error {
+		s, err := get[wire.Slices](ctx, n, "/v1/slices")
+		if err != nil {
+			return err
+		}
+		return a.print(s, sliceTable(s.Slices).print)
+	})
+	show := &cobra.Command{Use: "show SLICE", Short: "One slice, by its name or its unit", Args: oneArg("SLICE"), ValidArgsFunction: a.completeUnits,
+		Example: "  nexus slices show IMVU-001"}
+	show.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, args []string) error {
+		s, err := n.slice(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return a.print(s, func(w io.Writer) error { return printSlice(w, s) })
+	})
+	cmd.AddCommand(list, show, a.probeCommand())
+	return cmd
+}
+
+func sliceTable(rows []wire.SliceRow) *table {
+	t := &table{head: []string{"SLICE", "NAME", "CLASS", ">P50 ms", ">P99 ms", ">P99.9 ms", ">BUDGET", ">SAMPLES", ">Mbit/s", ">IN FLIGHT", ">QUEUE",
+		">REFUSED", ">DROPPED"}, none: "no slices"}
+	for _, r := range rows {
+		t.add(r.Slice, r.Name, r.Class, milliseconds(r.P50Ms), milliseconds(r.P99Ms), milliseconds(r.P999Ms), fmt.Sprintf("%g", r.BudgetMs),
+			strconv.FormatUint(r.Samples, 10), fmt.Sprintf("%.2f", r.RateBps/1e6), strconv.Itoa(r.InFlight), strconv.Itoa(r.Queue),
+			strconv.FormatUint(r.Refused, 10), strconv.FormatUint(r.Dropped, 10))
+	}
+	return t
+}
+
+func (n *node) slice(ctx context.Context, word string) (wire.SliceRow, error) {
+	all, err := get[wire.Slices](ctx, n, "/v1/slices")
+	if err != nil {
+		return wire.SliceRow{}, err
+	}
+	for _, s := range all.Slices {
+		if s.Slice == word || s.Label == word || s.Unit == word || s.Name == word {
+			return s, nil
+		}
+	}
+	return wire.SliceRow{}, nexus.Errf("slices show", nexus.CodeNotFound, fmt.Sprintf("slice %q", word), "list them with nexus slices list", "no such slice")
+}
+
+func printSlice(w io.Writer, s wire.SliceRow) error {
+	return pairs(w, "slice", s.Slice, "unit", s.Label+" "+s.Unit, "name", s.Name, "class", s.Class, "budget", fmt.Sprintf("%g ms", s.BudgetMs),
+		"guaranteed", fmt.Sprintf("%d bit/s", s.GuaranteedBps), "ceiling", fmt.Sprintf("%d bit/s (0: the gateway's capacity)", s.CeilingBps),
+		"p50", milliseconds(s.P50Ms)+" ms added, by the probe", "p99", milliseconds(s.P99Ms)+" ms", "p99.9", milliseconds(s.P999Ms)+" ms",
+		"baseline p50", milliseconds(s.BaselineP50Ms)+" ms", "gateway p99", milliseconds(s.GatewayP99Ms)+" ms inside the gateway, less backend time",
+		"samples", strconv.FormatUint(s.Samples, 10), "rate", fmt.Sprintf("%.2f Mbit/s", s.RateBps/1e6), "in flight", strconv.Itoa(s.InFlight),
+		"queue", strconv.Itoa(s.Queue), "refused", strconv.FormatUint(s.Refused, 10), "dropped", strconv.FormatUint(s.Dropped, 10))
+}
+
+func (a *app) probeCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "probe", Short: "Watch the open-loop probe of every slice for a while and judge it by its budget", Args: noArgs,
+		Long: `The node probes every slice through its real listener all the time. This waits until each slice has new samples and prints what
+they say. Exits 1 when a slice's p99 is over its budget, or nothing was measured.`,
+		Example: "  nexus slices probe\n  nexus slices probe --for 10s -o json"}
+	cmd.Flags().Duration("for", 3*time.Second, "how long to watch")
+	cmd.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, _ []string) error {
+		length, _ := cmd.Flags().GetDuration("for")
+		if length <= 0 || length > time.Hour {
+			return usage("--for "+length.String(), "between 1s and 1h", "out of range")
+		}
+		before, err := get[wire.Slices](ctx, n, "/v1/slices")
+		if err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(length):
+		}
+		after, err := get[wire.Slices](ctx, n, "/v1/slices")
+		if err != nil {
+			return err
+		}
+		if err := a.print(after, sliceTable(after.Slices).print); err != nil {
+			return err
+		}
+		return a.judgeProbe(before.Slices, after.Slices)
+	})
+	return cmd
+}
+
+// judgeProbe says which slices are over their budget or got no new sample.
+func (a *app) judgeProbe(before, after []wire.SliceRow) error {
+	had := map[string]uint64{}
+	for _, s := range before {
+		had[s.Slice] = s.Samples
+	}
+	bad := 0
+	for _, s := range after {
+		switch {
+		case s.P99Ms == nil || s.Samples <= had[s.Slice]:
+			a.say("slice %s: nothing new was measured", s.Slice)
+			bad++
+		case *s.P99Ms > s.BudgetMs:
+			a.say("slice %s: p99 of %.2f ms is over its budget of %g ms", s.Slice, *s.P99Ms, s.BudgetMs)
+			bad++
+		}
+	}
+	if bad > 0 {
+		return failed{exitFailed}
+	}
+	return nil
+}
