@@ -88,7 +88,7 @@ func (e *Engine) Tally(probes bool) wire.Tally {
 // TallyRow describes one split account as CLI.md prints it.
 func TallyRow(s *state.State, u *state.Unit, a *state.Account) wire.TallyRow {
 	row := wire.TallyRow{Unit: u.Label, UnitID: u.ID.String(), Label: u.Label, Name: u.Name, Kind: u.Kind.String(), Rule: RuleOf(u),
-		Currency: a.Currency, Gross: a.Gross, Creator: a.Creator, Platform: a.Platform, Events: a.Events, NewestEventTime: ms(a.NewestMs)}
+		Currency: a.Currency, Gross: a.Gross, Creator: a.Creator, Platform: a.Platform, Events: a.Events, NewestEventTime: ms(a.NewestMs), PostedTime: ms(a.PostedMs)}
 	if u.Kind == nexus.KindChannel {
 		row.Channel = u.Slug
 		if p := s.Units[u.Parent]; p != nil {

@@ -187,7 +187,8 @@ func (n *Node) build() *wire.Overview {
 func (n *Node) alerts(o *wire.Overview) []wire.Alert {
 	out := []wire.Alert{}
 	for _, d := range o.Decisions {
-		if d.Verdict == wire.VerdictDeny && time.Since(d.Time) < time.Minute {
+		// What the node's own suites try in order to be refused is no alarm.
+		if d.Verdict == wire.VerdictDeny && time.Since(d.Time) < time.Minute && d.Actor != n.key.Public().String() {
 			out = append(out, wire.Alert{Time: d.Time, Level: "warning", Code: "gate.denied", Fix: d.Fix,
 				Text: d.Action + " refused: " + d.Observed, Unit: d.UnitLabel, Index: d.Index})
 		}

@@ -90,7 +90,8 @@ type Slices struct {
 	Slices []SliceRow `json:"slices"`
 }
 
-// ActionRequest carries one signed action: the base64 of its canonical encoding, so that what is signed is what is sent.
+// ActionRequest carries one signed action: the base64 of its canonical encoding, so that what is signed is what is
+// sent.
 type ActionRequest struct {
 	Action []byte `json:"action"`
 	// DryRun asks for the decision without its effect; nothing is recorded.

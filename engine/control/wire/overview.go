@@ -34,7 +34,8 @@ type Overview struct {
 	UnitsTotal       int         `json:"units_total"`
 	Alerts           []Alert     `json:"alerts"`            // newest first
 	EventsPerSecond  float64     `json:"events_per_second"` // durable events, mean of the last whole second
-	Dropped          uint64      `json:"dropped"`           // lossy events that this reader did not get; denials are never lossy
+	// lossy events that this reader did not get; denials are never lossy
+	Dropped uint64 `json:"dropped"`
 }
 
 // Node states.
@@ -159,6 +160,7 @@ type TallyRow struct {
 	Channel         string    `json:"channel,omitempty"`
 	Owner           string    `json:"owner,omitempty"`
 	NewestEventTime time.Time `json:"newest_event_time,omitzero"`
+	PostedTime      time.Time `json:"posted_time,omitzero"` // when the newest of its events was made durable
 }
 
 // TotalRow sums the tallies of one rule in one currency.
