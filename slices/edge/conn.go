@@ -137,16 +137,8 @@ func (c *conn) awaitTurn(s *sliceState) error {
 	}
 	if !s.gate.TryEnter() {
 		s.counters.Stalls.Add(1)
-		ended := c.readDeadline.begin()
-		defer c.readDeadline.end()
-		if !c.atBoundary() {
-			return nil
-		}
-		if err := s.gate.EnterRead(ended); err != nil {
-			if !c.atBoundary() {
-				return nil
-			}
-			return c.waitError()
+		if entered, err := c.parkRead(s); !entered {
+			return err
 		}
 	}
 	c.place.Store(true)
@@ -155,6 +147,29 @@ func (c *conn) awaitTurn(s *sliceState) error {
 		return net.ErrClosed
 	}
 	return nil
+}
+
+// parkRead waits for a place until the read deadline. It reports false with no error when the read needs no place any
+// more, because a request of the same connection has got one. A kick that came for a request which has ended since
+// changes nothing: the wait begins again.
+func (c *conn) parkRead(s *sliceState) (entered bool, err error) {
+	for {
+		ended := c.readDeadline.begin()
+		if !c.atBoundary() {
+			c.readDeadline.end()
+			return false, nil
+		}
+		err := s.gate.EnterRead(ended)
+		c.readDeadline.end()
+		switch {
+		case err == nil:
+			return true, nil
+		case !errors.Is(err, shape.ErrCanceled):
+			return false, net.ErrClosed // the gateway is stopping
+		case c.readDeadline.passed():
+			return false, c.waitError()
+		}
+	}
 }
 
 // waitError is what a wait that ended without its object means for the caller of Read or Write.

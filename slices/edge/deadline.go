@@ -98,6 +98,13 @@ func (d *deadline) fire(wake chan struct{}) {
 	}
 }
 
+// passed reports whether waits end at once now.
+func (d *deadline) passed() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.closed || !d.at.IsZero() && !time.Now().Before(d.at)
+}
+
 func (d *deadline) isClosed() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

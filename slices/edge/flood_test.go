@@ -71,7 +71,7 @@ func TestFloodStaysInItsSlice(t *testing.T) {
 		route("hostile.test", hostile, gaugedBackend(t, &peak)),
 	}, victim, hostile))
 	p := NewProber(g, ProberConfig{})
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	answers := flood(ctx, g.Addr(), "hostile.test", 64)
 	eventually(t, "the flood runs", func() bool { return answers.Load() > 200 })
@@ -81,7 +81,7 @@ func TestFloodStaysInItsSlice(t *testing.T) {
 	}
 	t.Logf("victim beside the flood, us: added p50 %d p99 %d, through p99 %d, baseline p99 %d, %d samples, %d missed",
 		added.AddedP50, added.AddedP99, added.ThroughP99, added.BaselineP99, added.Samples, added.Missed)
-	<-ctx.Done()
+	cancel()
 	stats := map[string]SliceStats{}
 	for _, s := range g.Snapshot() {
 		stats[s.Slice.Name] = s
@@ -98,7 +98,7 @@ func TestFloodStaysInItsSlice(t *testing.T) {
 	if h.Refused > 64 {
 		t.Errorf("%d requests were answered 503: connections already known must wait unread instead", h.Refused)
 	}
-	if v.Refused != 0 || v.Stalls != 0 || v.Dropped != 0 {
+	if v.Refused != 0 || v.Dropped != 0 || v.Cut != 0 {
 		t.Errorf("the victim was touched: %+v", v)
 	}
 	if added.Missed != 0 || added.Samples != 150 {

@@ -143,7 +143,8 @@ func (g *Gate) TryEnter() bool {
 }
 
 // EnterRead lets a connection read its next request, waiting as long as cancel stays open. After nil the caller
-// must call Leave once, or hand the place to the request that it read.
+// must call Leave once, or hand the place to the request that it read. The error is ErrCanceled, or a *Refusal when the
+// gate was closed.
 func (g *Gate) EnterRead(cancel <-chan struct{}) error {
 	g.mu.Lock()
 	if g.free() {
@@ -153,7 +154,7 @@ func (g *Gate) EnterRead(cancel <-chan struct{}) error {
 	}
 	if g.closed {
 		g.mu.Unlock()
-		return ErrCanceled
+		return &Refusal{Reason: ReasonClosed, RetryAfter: time.Second}
 	}
 	p := g.park(true)
 	g.mu.Unlock()
@@ -164,7 +165,7 @@ func (g *Gate) EnterRead(cancel <-chan struct{}) error {
 		return ErrCanceled
 	}
 	if p.refusal != nil {
-		return ErrCanceled
+		return p.refusal
 	}
 	return nil
 }
