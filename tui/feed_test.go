@@ -73,7 +73,10 @@ func TestAPictureAfterASilenceIsNotHeldBack(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			newFeed(node, time.Now).run(ctx, func() bool { return false }, func(picture) { took = append(took, time.Since(shown)) })
+			newFeed(node, time.Now).run(ctx, func() bool { return false }, func(picture) {
+				took = append(took,
+					time.Since(shown))
+			})
 		}()
 		for range 5 {
 			time.Sleep(time.Second)
@@ -138,7 +141,8 @@ func TestReconnection(t *testing.T) {
 		if first := pictures[0]; !first.lost || !first.lostAt.Equal(start) || first.cause == nil {
 			t.Errorf("the first loss is told as %+v", first)
 		}
-		if again := pictures[len(pictures)-1]; again.overview == nil || !again.lost || !again.lostAt.Equal(start.Add(12500*time.Millisecond)) {
+		if again := pictures[len(pictures)-1]; again.overview == nil || !again.lost ||
+			!again.lostAt.Equal(start.Add(12500*time.Millisecond)) {
 			t.Errorf("the last picture or the time of the second loss is gone: %+v", again)
 		}
 	})

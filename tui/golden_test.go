@@ -60,8 +60,10 @@ func (d *driven) show1(o *wire.Overview) { d.send(pictureMsg{picture: picture{ov
 
 // press sends keys: one word a key, quoted text a rune each.
 func (d *driven) press(keys ...string) {
-	named := map[string]tea.KeyType{"enter": tea.KeyEnter, "esc": tea.KeyEsc, "tab": tea.KeyTab, "shift+tab": tea.KeyShiftTab, "down": tea.KeyDown,
-		"up": tea.KeyUp, "pgdown": tea.KeyPgDown, "pgup": tea.KeyPgUp, "ctrl+c": tea.KeyCtrlC, "backspace": tea.KeyBackspace, "ctrl+l": tea.KeyCtrlL,
+	named := map[string]tea.KeyType{"enter": tea.KeyEnter, "esc": tea.KeyEsc, "tab": tea.KeyTab,
+		"shift+tab": tea.KeyShiftTab, "down": tea.KeyDown,
+		"up": tea.KeyUp, "pgdown": tea.KeyPgDown, "pgup": tea.KeyPgUp, "ctrl+c": tea.KeyCtrlC,
+		"backspace": tea.KeyBackspace, "ctrl+l": tea.KeyCtrlL,
 		"space": tea.KeySpace, "ctrl+u": tea.KeyCtrlU}
 	for _, k := range keys {
 		if t, ok := named[k]; ok {
@@ -112,12 +114,15 @@ func TestGoldenScreens(t *testing.T) {
 		name string
 		keys []string
 	}{
-		{"overview", nil}, {"launch", []string{"1"}}, {"slices", []string{"2"}}, {"gates", []string{"3"}}, {"splits", []string{"4"}},
+		{"overview", nil}, {"launch", []string{"1"}}, {"slices", []string{"2"}}, {"gates", []string{"3"}}, {"splits",
+			[]string{"4"}},
 		{"cluster", []string{"5"}}, {"units", []string{"6"}}, {"audit", []string{"8"}}, {"messages", []string{"9"}},
-		{"evidence", []string{"8", "enter"}}, {"proof", []string{"4", "G", "enter"}}, {"slice", []string{"2", "enter"}}, {"help", []string{"?"}},
+		{"evidence", []string{"8", "enter"}}, {"proof", []string{"4", "G", "enter"}}, {"slice", []string{"2", "enter"}},
+		{"help", []string{"?"}},
 		{"filtered", []string{"8", "/", "deny", "enter"}}, {"quit", []string{"q"}},
 	}
-	modes := map[string]theme.Options{"color": {Color: theme.Color256}, "nocolor": {}, "ascii": {Color: theme.Color16, ASCII: true}}
+	modes := map[string]theme.Options{"color": {Color: theme.Color256}, "nocolor": {}, "ascii": {Color: theme.Color16,
+		ASCII: true}}
 	for _, s := range scenes {
 		for _, size := range [][2]int{{40, 8}, {80, 24}, {120, 36}, {160, 48}} {
 			for mode, th := range modes {

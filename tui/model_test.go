@@ -27,7 +27,8 @@ func TestRandomSizesAndKeys(t *testing.T) {
 			t.Logf("seed %d", seed)
 		}
 	})
-	keys := []string{"?", "/", "deny", "(", "enter", "esc", "tab", "shift+tab", "j", "k", "g", "G", "pgdown", "pgup", "0", "1", "2", "3", "4", "5", "6",
+	keys := []string{"?", "/", "deny", "(", "enter", "esc", "tab", "shift+tab", "j", "k", "g", "G", "pgdown", "pgup",
+		"0", "1", "2", "3", "4", "5", "6",
 		"7", "8", "9", "p", "s", "r", "c", "x", "-", "ctrl+l", "backspace", "q", "新", "space"}
 	pictures := []*wire.Overview{tuitest.Overview(), {}, tuitest.Overview()}
 	pictures[2].Decisions, pictures[2].Slices = pictures[2].Decisions[3:5], nil
@@ -42,7 +43,8 @@ func TestRandomSizesAndKeys(t *testing.T) {
 		case 2:
 			d.show1(pictures[random.IntN(len(pictures))])
 		case 3:
-			d.send(pictureMsg{picture: picture{overview: pictures[0], lost: true, lostAt: tuitest.Time(), cause: errors.New("gone\x1b[2J")}})
+			d.send(pictureMsg{picture: picture{overview: pictures[0], lost: true, lostAt: tuitest.Time(),
+				cause: errors.New("gone\x1b[2J")}})
 		default:
 			d.press(keys[random.IntN(len(keys))])
 		}
@@ -60,7 +62,8 @@ func TestBreakpoints(t *testing.T) {
 	for _, c := range []struct {
 		width, height int
 		want          size
-	}{{39, 8, tiny}, {40, 7, tiny}, {40, 8, compact}, {79, 24, compact}, {80, 23, compact}, {80, 24, full}, {119, 36, full}, {120, 35, full},
+	}{{39, 8, tiny}, {40, 7, tiny}, {40, 8, compact}, {79, 24, compact}, {80, 23, compact}, {80, 24, full}, {119, 36,
+		full}, {120, 35, full},
 		{120, 36, beside}, {159, 48, beside}, {160, 47, beside}, {160, 48, wide}, {300, 100, wide}, {1, 1, tiny}} {
 		if got := classOf(c.width, c.height); got != c.want {
 			t.Errorf("%dx%d is class %d, want %d", c.width, c.height, got, c.want)
@@ -119,14 +122,16 @@ func TestDrillDownToEvidenceAndProof(t *testing.T) {
 	d.show1(tuitest.Overview())
 	d.press("8", "enter")
 	evidence := d.screen()
-	for _, want := range []string{"Decision #120440", "nexus gates explain 120440", "G17 platform-non-repudiation", "observed"} {
+	for _, want := range []string{"Decision #120440", "nexus gates explain 120440", "G17 platform-non-repudiation",
+		"observed"} {
 		if !strings.Contains(evidence, want) {
 			t.Errorf("the evidence lacks %q:\n%s", want, evidence)
 		}
 	}
 	d.press("esc", "4", "j", "j", "j", "j", "enter")
 	proof := d.screen()
-	for _, want := range []string{"Proof of IMVU-001 USD", "ceil(1000000 x 55 / 100) = 550000", "equal to the ledger", "nexus ledger prove IMVU-001",
+	for _, want := range []string{"Proof of IMVU-001 USD", "ceil(1000000 x 55 / 100) = 550000", "equal to the ledger",
+		"nexus ledger prove IMVU-001",
 		"nexus revenue tally --unit IMVU-001", "recomputed", "cosigners"} {
 		if !strings.Contains(proof, want) {
 			t.Errorf("the proof lacks %q:\n%s", want, proof)
@@ -143,7 +148,8 @@ func TestDrillDownToEvidenceAndProof(t *testing.T) {
 		}
 	}
 	d.press("3", "j", "j", "j", "j", "j", "j", "enter")
-	if got := d.screen(); !strings.Contains(got, "/G07") || !strings.Contains(got, "DENY") || strings.Contains(got, "allow all") {
+	if got := d.screen(); !strings.Contains(got, "/G07") || !strings.Contains(got, "DENY") || strings.Contains(got,
+		"allow all") {
 		t.Errorf("a gate does not lead to its denials:\n%s", got)
 	}
 }
@@ -168,7 +174,8 @@ func TestALateAnswerIsDropped(t *testing.T) {
 func TestRefusedEvidenceSaysWhy(t *testing.T) {
 	t.Parallel()
 	d := drive(t, theme.Options{}, 80, 24, nil)
-	d.backend.Refuse(nexus.Errf("decision", nexus.CodeRefused, "index 120440", "ask its owner", "gate 16 no-cross-imvu-leakage"))
+	d.backend.Refuse(nexus.Errf("decision", nexus.CodeRefused, "index 120440", "ask its owner",
+		"gate 16 no-cross-imvu-leakage"))
 	d.show1(tuitest.Overview())
 	d.press("8", "enter")
 	if got := d.screen(); !strings.Contains(got, "gate 16") || !strings.Contains(got, "(ask its") {
@@ -186,15 +193,16 @@ func TestQuitting(t *testing.T) {
 		quit    Quit
 		stops   bool
 	}{
-		"attached":               {nil, []string{"q"}, true, QuitDetach, false},
-		"launching asks":         {launching, []string{"q"}, false, QuitLost, false},
-		"leave it serving":       {launching, []string{"q", "l"}, true, QuitDetach, false},
-		"stop":                   {launching, []string{"q", "s"}, true, QuitStop, true},
-		"cancel":                 {launching, []string{"q", "esc"}, false, QuitLost, false},
-		"an odd key is no":       {launching, []string{"q", "z"}, false, QuitLost, false},
-		"interrupt asks":         {launching, []string{"ctrl+c"}, false, QuitLost, false},
-		"twice leaves":           {launching, []string{"ctrl+c", "ctrl+c"}, true, QuitDetach, false},
-		"read-only cannot stop":  {func(o *Options) { o.Launching, o.ReadOnly = true, true }, []string{"q", "s"}, false, QuitLost, false},
+		"attached":         {nil, []string{"q"}, true, QuitDetach, false},
+		"launching asks":   {launching, []string{"q"}, false, QuitLost, false},
+		"leave it serving": {launching, []string{"q", "l"}, true, QuitDetach, false},
+		"stop":             {launching, []string{"q", "s"}, true, QuitStop, true},
+		"cancel":           {launching, []string{"q", "esc"}, false, QuitLost, false},
+		"an odd key is no": {launching, []string{"q", "z"}, false, QuitLost, false},
+		"interrupt asks":   {launching, []string{"ctrl+c"}, false, QuitLost, false},
+		"twice leaves":     {launching, []string{"ctrl+c", "ctrl+c"}, true, QuitDetach, false},
+		"read-only cannot stop": {func(o *Options) { o.Launching, o.ReadOnly = true, true }, []string{"q", "s"}, false,
+			QuitLost, false},
 		"interrupted, not ours":  {nil, []string{"ctrl+c"}, true, QuitDetach, false},
 		"question, then nothing": {launching, []string{"q", "c", "q", "l"}, true, QuitDetach, false},
 	} {
@@ -236,7 +244,8 @@ func TestRerun(t *testing.T) {
 	d = drive(t, theme.Options{}, 80, 24, func(o *Options) { o.ReadOnly = true })
 	d.show1(failed)
 	d.press("r")
-	if len(d.backend.Calls()) != 0 || !strings.Contains(d.screen(), "r is off: this session is read-only") || !strings.Contains(d.screen(), " RO ") {
+	if len(d.backend.Calls()) != 0 || !strings.Contains(d.screen(), "r is off: this session is read-only") ||
+		!strings.Contains(d.screen(), " RO ") {
 		t.Errorf("read-only ran something: %v\n%s", d.backend.Calls(), d.screen())
 	}
 	d.press("4", "r")
@@ -268,7 +277,8 @@ func TestFilterAndItsMistakes(t *testing.T) {
 	d := drive(t, theme.Options{}, 80, 24, nil)
 	d.show1(tuitest.Overview())
 	d.press("8", "/", "!allow", "enter")
-	if got := d.screen(); strings.Contains(got, "allow all") || !strings.Contains(got, "DENY") || !strings.Contains(got, "/!allow") {
+	if got := d.screen(); strings.Contains(got, "allow all") || !strings.Contains(got, "DENY") || !strings.Contains(got,
+		"/!allow") {
 		t.Errorf("inverse filter:\n%s", got)
 	}
 	d.press("/", "ctrl+u", "(", "enter")
@@ -329,9 +339,11 @@ func TestLostAndFoundAgain(t *testing.T) {
 	d := drive(t, theme.Options{Color: theme.Color256}, 80, 24, nil)
 	d.show1(tuitest.Overview())
 	bright := d.screen()
-	d.send(pictureMsg{picture: picture{overview: d.shown, lost: true, lostAt: tuitest.Time(), cause: errors.New("connection refused")}})
+	d.send(pictureMsg{picture: picture{overview: d.shown, lost: true, lostAt: tuitest.Time(),
+		cause: errors.New("connection refused")}})
 	grey := d.screen()
-	if !strings.Contains(plainText(grey), "node lost at 14:22:07, reconnecting") || !strings.Contains(plainText(grey), "IMVU-003") ||
+	if !strings.Contains(plainText(grey), "node lost at 14:22:07, reconnecting") || !strings.Contains(plainText(grey),
+		"IMVU-003") ||
 		!strings.Contains(plainText(grey), "LOST") {
 		t.Errorf("lost:\n%s", plainText(grey))
 	}
@@ -375,5 +387,26 @@ func BenchmarkAcceptPicture(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		d.show(pictures[i&1])
+	}
+}
+
+// Several keys of one read count one by one, and a paste is never a command.
+func TestKeysOfOneReadAndPastes(t *testing.T) {
+	t.Parallel()
+	d := drive(t, theme.Options{}, 80, 24, nil)
+	d.show1(tuitest.Overview())
+	d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("8jj")})
+	if d.model.view != 8 || d.cursors[panel.Stream].pos != 2 {
+		t.Errorf("view %d, cursor %d", d.model.view, d.cursors[panel.Stream].pos)
+	}
+	d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("q"), Paste: true})
+	if d.ended || !strings.Contains(d.screen(), "a paste is no command") {
+		t.Errorf("a pasted q ended it: %v", d.ended)
+	}
+	d.press("/")
+	d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("DENY"), Paste: true})
+	d.press("enter")
+	if got := d.screen(); strings.Contains(got, "allow all") {
+		t.Errorf("a pasted filter:\n%s", got)
 	}
 }

@@ -90,7 +90,8 @@ func (p *Printer) lines(now picture) []string {
 	var out []string
 	if now.lost {
 		if !p.lost {
-			out = append(out, "node: lost at "+now.lostAt.UTC().Format("15:04:05")+", reconnecting: "+theme.Clean(describe(now.cause)))
+			out = append(out,
+				"node: lost at "+now.lostAt.UTC().Format("15:04:05")+", reconnecting: "+theme.Clean(describe(now.cause)))
 		}
 		p.lost = true
 		return out

@@ -44,7 +44,8 @@ func (p *Printer) splitLines(o *wire.Overview) []string {
 			continue
 		}
 		amount := func(minor int64) string { return nexus.Money{Minor: minor, Currency: t.Currency}.Decimal() }
-		out = append(out, fmt.Sprintf("splits: %s %s, gross %s, creator %s, platform %s, %d events, %d units", t.Rule, t.Currency,
+		out = append(out, fmt.Sprintf("splits: %s %s, gross %s, creator %s, platform %s, %d events, %d units", t.Rule,
+			t.Currency,
 			amount(t.Gross), amount(t.Creator), amount(t.Platform), t.Events, t.Units))
 	}
 	return out

@@ -17,9 +17,12 @@ func TestPrinterTellsOnlyWhatChanged(t *testing.T) {
 	t.Parallel()
 	p := &Printer{}
 	first := strings.Join(p.Print(tuitest.Overview()), "\n")
-	for _, want := range []string{"node: edge-1 is launching", "alert: critical: denied by G07", "phase 7 of 12: compute degraded in 2200 ms: memory",
-		"check in phase 7: memory ceiling degraded, 0 kills", "fix: boot with", "phase 5 of 12: front-facing skipped: Nexus Stream",
-		"gates: 48211 decisions allowed, 37 denied so far", "slice: IMVU-003 OVER, p99 12.60 ms of 10.0", "splits: 55/45 USD, gross 41,220.01",
+	for _, want := range []string{"node: edge-1 is launching", "alert: critical: denied by G07",
+		"phase 7 of 12: compute degraded in 2200 ms: memory",
+		"check in phase 7: memory ceiling degraded, 0 kills", "fix: boot with",
+		"phase 5 of 12: front-facing skipped: Nexus Stream",
+		"gates: 48211 decisions allowed, 37 denied so far", "slice: IMVU-003 OVER, p99 12.60 ms of 10.0",
+		"splits: 55/45 USD, gross 41,220.01",
 		"member: edge-4 failed"} {
 		if !strings.Contains(first, want) {
 			t.Errorf("the first lines lack %q:\n%s", want, first)
@@ -37,14 +40,18 @@ func TestPrinterTellsOnlyWhatChanged(t *testing.T) {
 	o.Slices[0].P99Ms = o.Slices[2].P99Ms
 	o.Totals[0].Gross += 100
 	o.Launch.Phases[9].Status = wire.StatusPassed
-	o.Decisions = append([]wire.DecisionRow{{Index: 120443, Verdict: wire.VerdictAllow}, {Index: 120442, Verdict: wire.VerdictAllow},
-		{Index: 120441, Verdict: wire.VerdictDeny, Gates: []int{6}, Action: "revenue.record", UnitLabel: "IMVU-001", Reason: "own revenue", Fix: "use a source"}},
+	o.Decisions = append([]wire.DecisionRow{{Index: 120443, Verdict: wire.VerdictAllow}, {Index: 120442,
+		Verdict: wire.VerdictAllow},
+		{Index: 120441, Verdict: wire.VerdictDeny, Gates: []int{6}, Action: "revenue.record", UnitLabel: "IMVU-001",
+			Reason: "own revenue", Fix: "use a source"}},
 		o.Decisions...)
 	o.Cluster = o.Cluster[:3]
 	got := strings.Join(p.Print(o), "\n")
 	want := strings.Join([]string{"phase 10 of 12: validation passed in 1200 ms", "gates: 2 allowed, 1 denied",
-		"denied: decision 120441, gates [6], revenue.record IMVU-001: own revenue; fix: use a source", "slice: IMVU-001 OVER, p99 12.60 ms of 10.0",
-		"splits: 55/45 USD, gross 41,221.01, creator 22,671.01, platform 18,549.00, 2118 events, 2 units", "member: edge-4 gone"}, "\n")
+		"denied: decision 120441, gates [6], revenue.record IMVU-001: own revenue; fix: use a source",
+		"slice: IMVU-001 OVER, p99 12.60 ms of 10.0",
+		"splits: 55/45 USD, gross 41,221.01, creator 22,671.01, platform 18,549.00, 2118 events, 2 units",
+		"member: edge-4 gone"}, "\n")
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -68,7 +75,8 @@ func TestPlainFollowsALaunch(t *testing.T) {
 		if err != nil || result.Launch != wire.StatusDegraded || result.Quit != QuitDetach || int(result.Bytes) != out.Len() {
 			t.Errorf("%+v, %v", result, err)
 		}
-		for _, want := range []string{"node: lost at", "connection refused", "node: answers again", "launch: degraded in 41200 ms, report report.txt"} {
+		for _, want := range []string{"node: lost at", "connection refused", "node: answers again",
+			"launch: degraded in 41200 ms, report report.txt"} {
 			if strings.Count(out.String(), want) != 1 {
 				t.Errorf("%q is not said once:\n%s", want, out)
 			}
@@ -82,12 +90,14 @@ func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe
 
 func TestPlainEnds(t *testing.T) {
 	t.Parallel()
-	if _, err := Plain(t.Context(), PlainOptions{Backend: tuitest.NewBackend(tuitest.Overview()), Out: brokenPipe{}}); err == nil {
+	if _, err := Plain(t.Context(), PlainOptions{Backend: tuitest.NewBackend(tuitest.Overview()),
+		Out: brokenPipe{}}); err == nil {
 		t.Error("a broken pipe is no error")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if r, err := Plain(ctx, PlainOptions{Backend: tuitest.NewBackend(nil), Out: &bytes.Buffer{}}); err != nil || r.Quit != QuitLost {
+	if r, err := Plain(ctx, PlainOptions{Backend: tuitest.NewBackend(nil), Out: &bytes.Buffer{}}); err != nil ||
+		r.Quit != QuitLost {
 		t.Errorf("%+v, %v", r, err)
 	}
 }

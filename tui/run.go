@@ -13,6 +13,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	_ "github.com/BobbyBlanco400/nexus-cos/tui/aaterm" // before Bubble Tea: see there
 	"github.com/BobbyBlanco400/nexus-cos/tui/keymap"
 )
 

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -30,54 +29,13 @@ func TestMain(m *testing.M) {
 	if path == "" {
 		os.Exit(m.Run())
 	}
-	result, err := Run(context.Background(), Options{Backend: tuitest.NewBackend(tuitest.Overview()), In: os.Stdin, Out: os.Stdout,
+	result, err := Run(context.Background(), Options{Backend: tuitest.NewBackend(tuitest.Overview()), In: os.Stdin,
+		Out:   os.Stdout,
 		Theme: theme.Options{Color: theme.Color256}, Launching: true})
 	if err := os.WriteFile(path, fmt.Appendf(nil, "%s %s %v", result.Quit, result.Launch, err), 0o600); err != nil {
 		os.Exit(1)
 	}
 	os.Exit(0)
-}
-
-// screen is a terminal: what is written to it is parsed as a terminal would.
-type screen struct {
-	master *os.File
-	mu     sync.Mutex
-	vt     vt10x.Terminal
-	bytes  uint64
-	raw    strings.Builder
-	done   chan struct{}
-}
-
-func newScreen(master *os.File, width, height int) *screen {
-	s := &screen{master: master, vt: vt10x.New(vt10x.WithSize(width, height)), done: make(chan struct{})}
-	go func() {
-		defer close(s.done)
-		buf := make([]byte, 32<<10)
-		for {
-			n, err := master.Read(buf)
-			s.mu.Lock()
-			s.bytes += uint64(n)
-			s.raw.Write(buf[:n])
-			_, _ = s.vt.Write(buf[:n])
-			s.mu.Unlock()
-			if err != nil {
-				return
-			}
-		}
-	}()
-	return s
-}
-
-func (s *screen) text() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.vt.String()
-}
-
-func (s *screen) count() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.bytes
 }
 
 // await retries until the condition holds, for at most ten seconds.
@@ -90,22 +48,14 @@ func await(t *testing.T, what string, holds func() bool, show func() string) {
 	}
 }
 
-func (s *screen) await(t *testing.T, words ...string) {
+func awaitScreen(t *testing.T, s *tuitest.Screen, words ...string) {
 	t.Helper()
-	await(t, strings.Join(words, ", "), func() bool {
-		text := s.text()
-		for _, w := range words {
-			if !strings.Contains(text, w) {
-				return false
-			}
-		}
-		return true
-	}, s.text)
+	await(t, strings.Join(words, ", "), func() bool { return s.Shows(words...) }, s.Text)
 }
 
-func (s *screen) press(t *testing.T, keys string) {
+func press(t *testing.T, s *tuitest.Screen, keys string) {
 	t.Helper()
-	if _, err := io.WriteString(s.master, keys); err != nil {
+	if err := s.Press(keys); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -129,7 +79,7 @@ func TestRunOnATerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, node := newScreen(master, 100, 30), tuitest.NewBackend(tuitest.Overview())
+	s, node := tuitest.NewScreen(master, vt10x.New(vt10x.WithSize(100, 30))), tuitest.NewBackend(tuitest.Overview())
 	type ending struct {
 		Result
 		err error
@@ -139,33 +89,31 @@ func TestRunOnATerminal(t *testing.T) {
 		r, err := Run(t.Context(), Options{Backend: node, In: tty, Out: tty, Theme: theme.Options{Color: theme.Color256}})
 		ended <- ending{r, err}
 	}()
-	s.await(t, "Launch 9/12", "LIVE", "all hold", "q quit")
+	awaitScreen(t, s, "Launch 9/12", "LIVE", "all hold", "q quit")
 
-	s.mu.Lock()
-	s.vt.Resize(160, 48)
-	s.mu.Unlock()
+	s.Resize(160, 48)
 	size(160, 48)
 	if err := syscall.Kill(os.Getpid(), syscall.SIGWINCH); err != nil {
 		t.Fatal(err)
 	}
-	s.await(t, "5 Cluster", "6 Units", "Evidence", "9 Messages")
+	awaitScreen(t, s, "5 Cluster", "6 Units", "Evidence", "9 Messages")
 
-	s.press(t, "8\r")
-	s.await(t, "Decision #120440", "nexus gates explain 120440", "G17 platform-non-repudiation")
+	press(t, s, "8\r")
+	awaitScreen(t, s, "Decision #120440", "nexus gates explain 120440", "G17 platform-non-repudiation")
 	node.Kill()
-	s.await(t, "node lost at", "reconnecting", "LOST", "Decision #120440")
+	awaitScreen(t, s, "node lost at", "reconnecting", "LOST", "Decision #120440")
 	node.Revive()
-	s.await(t, "answers again")
+	awaitScreen(t, s, "answers again")
 	later := tuitest.Overview()
 	later.Node.State = wire.NodeServing
 	node.Show(later)
-	s.press(t, "0")
-	s.await(t, "serving", "5 Cluster")
+	press(t, s, "0")
+	awaitScreen(t, s, "serving", "5 Cluster")
 
 	if quiet, ok := silence(s, 700*time.Millisecond); !ok {
 		t.Errorf("%d bytes went out while nothing changed", quiet)
 	}
-	s.press(t, "q")
+	press(t, s, "q")
 	var end ending
 	select {
 	case end = <-ended:
@@ -175,27 +123,27 @@ func TestRunOnATerminal(t *testing.T) {
 	if end.err != nil || end.Quit != QuitDetach || end.Launch != wire.StatusRunning || end.Frames == 0 {
 		t.Errorf("ended with %+v", end)
 	}
-	await(t, "the last bytes", func() bool { return s.count() == end.Bytes }, func() string {
-		return fmt.Sprintf("%d bytes arrived, %d were counted", s.count(), end.Bytes)
+	await(t, "the last bytes", func() bool { return s.Bytes() == end.Bytes }, func() string {
+		return fmt.Sprintf("%d bytes arrived, %d were counted", s.Bytes(), end.Bytes)
 	})
 	checkSane(t, tty, before, s)
 }
 
 // silence waits for quiet time and reports how many bytes broke it at the last try; the clock may change once.
-func silence(s *screen, quiet time.Duration) (uint64, bool) {
+func silence(s *tuitest.Screen, quiet time.Duration) (uint64, bool) {
 	var last uint64
 	for range 3 {
-		before := s.count()
+		before := s.Bytes()
 		timer := time.NewTimer(quiet)
 		<-timer.C
-		if last = s.count() - before; last == 0 {
+		if last = s.Bytes() - before; last == 0 {
 			return 0, true
 		}
 	}
 	return last, false
 }
 
-func checkSane(t *testing.T, tty *os.File, before *term.State, s *screen) {
+func checkSane(t *testing.T, tty *os.File, before *term.State, s *tuitest.Screen) {
 	t.Helper()
 	after, err := term.GetState(tty.Fd())
 	if err != nil {
@@ -204,10 +152,9 @@ func checkSane(t *testing.T, tty *os.File, before *term.State, s *screen) {
 	if fmt.Sprint(*after) != fmt.Sprint(*before) {
 		t.Errorf("the terminal's modes were %v, are %v", *before, *after)
 	}
-	s.mu.Lock()
-	raw := s.raw.String()
-	s.mu.Unlock()
-	if strings.LastIndex(raw, "\x1b[?1049l") < strings.LastIndex(raw, "\x1b[?1049h") || strings.LastIndex(raw, "\x1b[?25h") < strings.LastIndex(raw, "\x1b[?25l") {
+	raw := s.Raw()
+	if strings.LastIndex(raw, "\x1b[?1049l") < strings.LastIndex(raw, "\x1b[?1049h") || strings.LastIndex(raw,
+		"\x1b[?25h") < strings.LastIndex(raw, "\x1b[?25l") {
 		t.Error("the alternate screen or the hidden cursor stays")
 	}
 }
@@ -227,13 +174,14 @@ func TestTheTerminalGoesAway(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "result")
 			cmd := exec.CommandContext(t.Context(), os.Args[0])
 			cmd.Env = append(os.Environ(), childResult+"="+path, "TERM=xterm-256color")
-			master, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: 80, Rows: 24})
+			started, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: 80, Rows: 24})
 			if err != nil {
 				t.Fatal(err)
 			}
+			master := pollable(t, started)
 			defer master.Close()
-			s := newScreen(master, 80, 24)
-			s.await(t, "Launch 9/12", "LIVE")
+			s := tuitest.NewScreen(master, vt10x.New(vt10x.WithSize(80, 24)))
+			awaitScreen(t, s, "Launch 9/12", "LIVE")
 			leave(t, cmd, master)
 			if err := cmd.Wait(); err != nil {
 				t.Errorf("it ended with %v", err)
@@ -246,9 +194,27 @@ func TestTheTerminalGoesAway(t *testing.T) {
 	}
 }
 
+// pollable replaces a file whose descriptor was asked for: such a file blocks in Read, and Close would wait for it.
+func pollable(t *testing.T, f *os.File) *os.File {
+	t.Helper()
+	fd, err := syscall.Dup(int(f.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	syscall.CloseOnExec(fd)
+	if err := syscall.SetNonblock(fd, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return os.NewFile(uintptr(fd), "terminal")
+}
+
 func TestRunRefusesBadKeys(t *testing.T) {
 	t.Parallel()
-	_, err := Run(t.Context(), Options{Backend: tuitest.NewBackend(nil), Out: io.Discard, Keys: map[string][]string{"pause": {"q"}}})
+	_, err := Run(t.Context(), Options{Backend: tuitest.NewBackend(nil), Out: io.Discard,
+		Keys: map[string][]string{"pause": {"q"}}})
 	if err == nil || !strings.Contains(err.Error(), "quit") {
 		t.Errorf("a conflict of keys: %v", err)
 	}

@@ -35,9 +35,32 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case stoppedMsg:
 		return m, m.stopped(msg.err)
 	case tea.KeyMsg:
-		return m, m.key(msg)
+		return m, m.keyMessage(msg)
 	}
 	return m, nil
+}
+
+// keyMessage takes apart what one read brought: fast typing and slow links deliver several keys as one message. A
+// paste is
+// text and never commands.
+func (m *model) keyMessage(msg tea.KeyMsg) tea.Cmd {
+	if msg.Type != tea.KeyRunes || m.typing && msg.Paste {
+		return m.key(msg)
+	}
+	if msg.Paste {
+		m.note(wire.LevelInfo, "a paste is no command; / takes text")
+		return nil
+	}
+	var cmds []tea.Cmd
+	for _, r := range msg.Runes {
+		if cmd := m.key(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: msg.Alt}); cmd != nil {
+			cmds = append(cmds, cmd)
+		}
+	}
+	if len(cmds) == 1 {
+		return cmds[0]
+	}
+	return tea.Batch(cmds...)
 }
 
 // keepFocus moves the focus to a panel that is on the screen.
@@ -73,7 +96,8 @@ func (m *model) key(msg tea.KeyMsg) tea.Cmd {
 	case ok:
 		return m.act(b)
 	case elsewhere != nil:
-		m.note(wire.LevelInfo, fmt.Sprintf("%s works in %s: %s", elsewhere.Keys[0], viewNames(elsewhere.Views), elsewhere.Help))
+		m.note(wire.LevelInfo, fmt.Sprintf("%s works in %s: %s", elsewhere.Keys[0], viewNames(elsewhere.Views),
+			elsewhere.Help))
 	}
 	return nil
 }

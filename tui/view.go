@@ -95,7 +95,8 @@ func (m *model) header() string {
 	}
 	l.Add(theme.Faint, bar).Add(style, word)
 	if m.width >= wideWidth {
-		l.Add(theme.Faint, bar).Add(theme.Plain, fmt.Sprintf("ledger %d of %d verified, %d cosigners", o.Ledger.Verified, o.Ledger.Entries,
+		l.Add(theme.Faint, bar).Add(theme.Plain, fmt.Sprintf("ledger %d of %d verified, %d cosigners", o.Ledger.Verified,
+			o.Ledger.Entries,
 			o.Ledger.Cosigners))
 	}
 	if m.width >= fullWidth {
@@ -121,7 +122,8 @@ func (m *model) header() string {
 }
 
 // tabNames are short enough for all tabs to fit the smallest compact screen.
-var tabNames = map[panel.ID]string{panel.Launch: "Launch", panel.Slices: "Slice", panel.Stream: "Gate", panel.Splits: "Split",
+var tabNames = map[panel.ID]string{panel.Launch: "Launch", panel.Slices: "Slice", panel.Stream: "Gate",
+	panel.Splits:  "Split",
 	panel.Cluster: "Node", panel.Units: "Unit", panel.Messages: "Msg"}
 
 // tabs are the panels of the compact layout, or the name of the view.
@@ -176,7 +178,8 @@ func (m *model) beside(b band) []string {
 	stacks := make([][]string, len(b.columns))
 	for i, c := range b.columns {
 		for _, s := range c.slots {
-			stacks[i] = append(stacks[i], m.panelLines(s.id, placement{width: c.width, height: s.height, pad: i < len(b.columns)-1})...)
+			stacks[i] = append(stacks[i], m.panelLines(s.id, placement{width: c.width, height: s.height,
+				pad: i < len(b.columns)-1})...)
 		}
 	}
 	out := make([]string, b.height)
@@ -218,8 +221,10 @@ func (m *model) panelLines(id panel.ID, at placement) []string {
 		in.AgeMs = m.newestFigureMs()
 		age = panel.Age(in.AgeMs)
 	}
-	key := cacheKey{version: m.version(p), width: at.width, height: at.height, theme: in.Theme, pad: at.pad, focus: in.Focus,
-		full: at.full, cursor: in.Cursor, sort: m.sort, filter: m.filters[from], paused: m.paused, newRows: in.NewRows, age: age}
+	key := cacheKey{version: m.version(p), width: at.width, height: at.height, theme: in.Theme, pad: at.pad,
+		focus: in.Focus,
+		full:  at.full, cursor: in.Cursor, sort: m.sort, filter: m.filters[from], paused: m.paused, newRows: in.NewRows,
+		age: age}
 	c := &m.cache[id]
 	if c.lines == nil || c.key != key {
 		c.key, c.lines = key, p.Draw(in)
@@ -252,8 +257,10 @@ func (m *model) fit(lines []string, offset, height int) []string {
 func (m *model) rule(name, right string) string {
 	th := m.theme()
 	l := th.NewLine(m.width)
-	l.Add(theme.Faint, th.Symbols.Rule).Add(theme.Strong, name).Add(theme.Plain, " ").Fill(theme.Faint, th.Symbols.Rule, len(right)+3)
-	return l.Add(theme.Plain, " ").Add(theme.Faint, right).Add(theme.Plain, " ").Fill(theme.Faint, th.Symbols.Rule, 0).String()
+	l.Add(theme.Faint, th.Symbols.Rule).Add(theme.Strong, name).Add(theme.Plain, " ").Fill(theme.Faint, th.Symbols.Rule,
+		len(right)+3)
+	return l.Add(theme.Plain, " ").Add(theme.Faint, right).Add(theme.Plain, " ").Fill(theme.Faint, th.Symbols.Rule,
+		0).String()
 }
 
 // pageLines draws what enter opened: a rule, then the page from its offset on.
@@ -316,8 +323,10 @@ func (m *model) helpLines() []string {
 		lines = append(lines, l.Space(1).Cell(theme.Accent, b.String(), 16).Add(style, words).String())
 	}
 	lines = append(lines, "")
-	for _, text := range []string{"States: " + th.Symbols.Passed + " passed or allowed, " + th.Symbols.Failed + " failed or DENY, " +
-		th.Symbols.Degraded + " degraded or not yet enforced, " + th.Symbols.Running + " running, " + th.Symbols.Skipped + " skipped, " +
+	for _, text := range []string{"States: " + th.Symbols.Passed + " passed or allowed, " + th.Symbols.Failed +
+		" failed or DENY, " +
+		th.Symbols.Degraded + " degraded or not yet enforced, " + th.Symbols.Running + " running, " + th.Symbols.Skipped +
+		" skipped, " +
 		th.Symbols.Pending + " pending. OK below 80 % of the limit, NEAR above, OVER past it; a dash was not measured.",
 		"Bars run from 0 to twice the limit. = at a split: this console computed the same figures itself."} {
 		for _, line := range theme.Wrap(text, m.width-2) {
@@ -335,8 +344,10 @@ func (m *model) questionLines() []string {
 			th.NewLine(m.width).Space(2).Add(theme.Info, "the node drains, writes its last entry and ends").String()}
 	}
 	lines := []string{m.rule("Leave the console", "esc cancel"), "",
-		th.NewLine(m.width).Space(2).Add(theme.Plain, "This session launched the node. What shall become of it?").String(), ""}
-	for _, o := range [][2]string{{"s", "stop the node, in order"}, {"l", "leave it serving: `nexus console` comes back to it"},
+		th.NewLine(m.width).Space(2).Add(theme.Plain, "This session launched the node. What shall become of it?").String(),
+		""}
+	for _, o := range [][2]string{{"s", "stop the node, in order"}, {"l",
+		"leave it serving: `nexus console` comes back to it"},
 		{"esc", "cancel: stay here"}} {
 		lines = append(lines, th.NewLine(m.width).Space(4).Cell(theme.Accent, o[0], 6).Add(theme.Plain, o[1]).String())
 	}

@@ -70,7 +70,8 @@ func table() []Binding {
 		{Action: Filter, Keys: []string{"/"}, Hint: "filter",
 			Help: "rows that match a regular expression; ! inverts, empty clears"},
 		{Action: Drill, Keys: []string{"enter"}, Hint: "evidence", Help: "open the selected row: evidence, proof, checks"},
-		{Action: Back, Keys: []string{"esc", "backspace"}, Hint: "back", Help: "close page, filter or question; then the overview"},
+		{Action: Back, Keys: []string{"esc", "backspace"}, Hint: "back", Help: "close page, filter or question; then " +
+			"the overview"},
 		{Action: Next, Keys: []string{"tab"}, Hint: "panel", Help: "next panel"},
 		{Action: Previous, Keys: []string{"shift+tab"}, Help: "previous panel"},
 		{Action: Up, Keys: []string{"k", "up"}, Help: "up one row"},
@@ -81,7 +82,8 @@ func table() []Binding {
 		{Action: Bottom, Keys: []string{"G", "end"}, Help: "last row"},
 		{Action: Pause, Keys: []string{"p"}, Hint: "pause", Help: "hold the picture; the node goes on"},
 		{Action: Sort, Keys: []string{"s"}, Help: "slices by p99, by rate or by label", Views: []int{0, 2}},
-		{Action: Rerun, Keys: []string{"r"}, Help: "run a failed phase and what depends on it again", Views: []int{0, 1}, Changes: true},
+		{Action: Rerun, Keys: []string{"r"}, Help: "run a failed phase and what depends on it again", Views: []int{0, 1},
+			Changes: true},
 		{Action: Copy, Keys: []string{"c"}, Help: "copy the command that shows or re-verifies this (OSC 52)"},
 		{Action: Dismiss, Keys: []string{"x"}, Help: "take the alert off the alert line; it stays in messages"},
 		{Action: Last, Keys: []string{"-"}, Help: "the view before this one"},
@@ -123,7 +125,8 @@ func New(override map[string][]string) (*Map, error) {
 	}
 	for name := range override {
 		if !known[name] {
-			return nil, nexus.Errf("keys", nexus.CodeUsage, fmt.Sprintf("action %q", name), "see `?` in the console", "unknown action")
+			return nil, nexus.Errf("keys", nexus.CodeUsage, fmt.Sprintf("action %q", name), "see `?` in the console",
+				"unknown action")
 		}
 	}
 	for i, b := range m.list {

@@ -53,7 +53,8 @@ func TestOverrides(t *testing.T) {
 	if b, ok, _ := m.Find("z", 0); !ok || b.Action != keymap.Pause {
 		t.Errorf("z is %q", b.Name())
 	}
-	for name, bad := range map[string]map[string][]string{"conflict": {"pause": {"q"}}, "unknown": {"dance": {"d"}}, "empty": {"quit": {}}} {
+	for name, bad := range map[string]map[string][]string{"conflict": {"pause": {"q"}}, "unknown": {"dance": {"d"}},
+		"empty": {"quit": {}}} {
 		if _, err := keymap.New(bad); err == nil {
 			t.Errorf("%s was accepted", name)
 		}

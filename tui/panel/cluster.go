@@ -52,24 +52,26 @@ func drawCluster(in Input) []string {
 		l.Space(3).Cell(theme.Faint, "node", name).Cell(theme.Faint, "state", 11).Right(theme.Faint, "rtt ms", 7).Space(2).
 			Cell(theme.Faint, "role", 9).Cell(theme.Faint, "admission", 11).Add(theme.Faint, "address")
 	})
-	s.rows("this node is alone: `nexus cluster invite` prints a token, `nexus launch --join` uses it", func(l *theme.Line, i int, text theme.Style) {
-		m := &in.Overview.Cluster[i]
-		symbol, style := state(th, m.State)
-		if m.State == "failed" {
-			style = theme.Bad
-		}
-		l.Cell(text, theme.Clean(m.Name), name-1).Space(1).Cell(style, symbol+" "+theme.Clean(m.State), 11).Right(theme.Plain, ms(th, m.RTTMs), 7).
-			Space(2).Cell(theme.Plain, theme.Clean(m.Role), 9)
-		if m.Admitted {
-			l.Cell(theme.Faint, admission(true), 11)
-		} else {
-			l.Cell(theme.Warn, admission(false), 11)
-		}
-		words := m.Addr
-		if m.State != "alive" && !m.LastSeen.IsZero() {
-			words = "seen " + m.LastSeen.UTC().Format("15:04:05") + " " + m.Addr
-		}
-		l.Add(theme.Faint, theme.Clean(words))
-	})
+	s.rows("this node is alone: `nexus cluster invite` prints a token, `nexus launch --join` uses it",
+		func(l *theme.Line, i int, text theme.Style) {
+			m := &in.Overview.Cluster[i]
+			symbol, style := state(th, m.State)
+			if m.State == "failed" {
+				style = theme.Bad
+			}
+			l.Cell(text, theme.Clean(m.Name), name-1).Space(1).Cell(style, symbol+" "+theme.Clean(m.State),
+				11).Right(theme.Plain, ms(th, m.RTTMs), 7).
+				Space(2).Cell(theme.Plain, theme.Clean(m.Role), 9)
+			if m.Admitted {
+				l.Cell(theme.Faint, admission(true), 11)
+			} else {
+				l.Cell(theme.Warn, admission(false), 11)
+			}
+			words := m.Addr
+			if m.State != "alive" && !m.LastSeen.IsZero() {
+				words = "seen " + m.LastSeen.UTC().Format("15:04:05") + " " + m.Addr
+			}
+			l.Add(theme.Faint, theme.Clean(words))
+		})
 	return s.done()
 }

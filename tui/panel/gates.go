@@ -48,7 +48,8 @@ func drawGates(in Input) []string {
 	if enforced < wire.GateCount {
 		right, style = fmt.Sprintf("%d of %d enforced", enforced, wire.GateCount), theme.Warn
 	}
-	s.title(3, "Gates", fmt.Sprintf("%d decide, %s decisions denied", decides, count(in.Overview.DecisionsDenied)), right, style)
+	s.title(3, "Gates", fmt.Sprintf("%d decide, %s decisions denied", decides, count(in.Overview.DecisionsDenied)),
+		right, style)
 	s.head(func(l *theme.Line) {
 		l.Space(3).Cell(theme.Faint, "gate", 28).Right(theme.Faint, "allow", 8).Right(theme.Faint, "deny", 6).Space(2).
 			Cell(theme.Faint, "enforced", 11)
@@ -97,7 +98,8 @@ func streamPanel() Panel {
 		Key: func(in Input, i int) string { return strconv.FormatUint(in.Overview.Decisions[i].Index, 10) },
 		Text: func(in Input, i int) string {
 			d := &in.Overview.Decisions[i]
-			return strings.Join([]string{d.Verdict, refusedGates(in.Overview.Gates, d), d.UnitLabel, d.Action, d.ActorName, d.Reason}, " ")
+			return strings.Join([]string{d.Verdict, refusedGates(in.Overview.Gates, d), d.UnitLabel, d.Action, d.ActorName,
+				d.Reason}, " ")
 		},
 		Target: func(in Input, i int) Target {
 			d := &in.Overview.Decisions[i]
@@ -137,7 +139,8 @@ func drawStream(in Input) []string {
 		s.title(3, "Gates", words, right, style)
 	}
 	wide := in.Width >= 100
-	s.rows("no decision yet: every signed action appears here with the verdicts of all 17 gates", func(l *theme.Line, i int, text theme.Style) {
+	s.rows("no decision yet: every signed action appears here with the verdicts of all 17 gates", func(l *theme.Line,
+		i int, text theme.Style) {
 		d := &in.Overview.Decisions[i]
 		symbol, style := state(th, d.Verdict)
 		if in.Width >= 60 {
@@ -153,7 +156,8 @@ func drawStream(in Input) []string {
 				Cell(theme.Faint, "#"+strconv.FormatUint(d.Index, 10), 9).Add(theme.Plain, theme.Clean(d.Reason))
 			return
 		}
-		l.Cell(theme.Plain, theme.Clean(d.Action), max(l.Left()-9, 0)).Right(theme.Faint, "#"+strconv.FormatUint(d.Index, 10), 9)
+		l.Cell(theme.Plain, theme.Clean(d.Action), max(l.Left()-9, 0)).Right(theme.Faint, "#"+strconv.FormatUint(d.Index,
+			10), 9)
 	})
 	return s.done()
 }
@@ -194,7 +198,8 @@ func drawPane(in Input) []string {
 	symbol, style := state(th, d.Verdict)
 	s.title(-1, "Evidence", "#"+strconv.FormatUint(d.Index, 10), symbol+" "+verdictWord(d.Verdict), style)
 	for _, row := range [][2]string{{"action", strings.TrimSpace(d.Action + " " + d.UnitLabel)}, {"actor", actor(d)},
-		{"gates", refusedGates(in.Overview.Gates, d)}, {"reason", d.Reason}, {"observed", d.Observed}, {"required", d.Required},
+		{"gates", refusedGates(in.Overview.Gates, d)}, {"reason", d.Reason}, {"observed", d.Observed}, {"required",
+			d.Required},
 		{"fix", d.Fix}} {
 		if row[1] == "" {
 			continue

@@ -106,7 +106,8 @@ func drawStrip(s *sheet, launch *wire.Launch) {
 		if words == "" && p.DurationMs > 0 {
 			words = duration(p.DurationMs)
 		}
-		l.Add(theme.Strong, fmt.Sprintf("%02d %s ", number, p.Name)).Add(style, p.Status).Add(theme.Plain, " "+theme.Clean(words))
+		l.Add(theme.Strong, fmt.Sprintf("%02d %s ", number, p.Name)).Add(style, p.Status).Add(theme.Plain,
+			" "+theme.Clean(words))
 	}
 	s.end()
 }

@@ -42,7 +42,8 @@ func noteAt(in Input, i int) (Note, uint64) {
 func drawMessages(in Input) []string {
 	s, th := newSheet(in), in.Theme
 	s.title(9, "Messages", "and commands", plural(len(in.Overview.Alerts), "alert"), theme.Plain)
-	s.rows("nothing to report: alerts of the node and the commands behind your acts appear here", func(l *theme.Line, i int, text theme.Style) {
+	s.rows("nothing to report: alerts of the node and the commands behind your acts appear here", func(l *theme.Line,
+		i int, text theme.Style) {
 		n, _ := noteAt(in, i)
 		symbol, style := state(th, n.Level)
 		if n.Level == "command" {

@@ -100,7 +100,8 @@ func (p *Page) Verdicts(verdicts []wire.Verdict) {
 		symbol, style := state(p.th, v.Verdict)
 		p.line(func(l *theme.Line) {
 			l.Space(1).Add(style, symbol+" ").Cell(style, verdictWord(v.Verdict), 6).
-				Cell(theme.Plain, gateName(v.Gate, theme.Clean(v.Name)), 28).Space(1).Cell(theme.Faint, theme.Clean(v.ReasonCode), 18).
+				Cell(theme.Plain, gateName(v.Gate, theme.Clean(v.Name)), 28).Space(1).Cell(theme.Faint,
+				theme.Clean(v.ReasonCode), 18).
 				Space(1).Add(theme.Plain, theme.Clean(v.Reason))
 		})
 		if v.Verdict == wire.VerdictAllow {
@@ -146,7 +147,8 @@ func ProofCommands(p *wire.Proof) []string {
 func (p *Page) Proof(proof *wire.Proof) {
 	formula, rest, ok := proofLines(proof)
 	p.Field("unit", proof.Unit+" "+proof.UnitID, theme.Plain)
-	p.Field("rule", fmt.Sprintf("%s in %s, %s", proof.Rule, proof.Currency, plural(int(proof.Events), "event")), theme.Plain)
+	p.Field("rule", fmt.Sprintf("%s in %s, %s", proof.Rule, proof.Currency, plural(int(proof.Events), "event")),
+		theme.Plain)
 	p.Field("gross", money(proof.Gross, proof.Currency), theme.Strong)
 	p.Field("creator", money(proof.Creator, proof.Currency), theme.Strong)
 	p.Field("platform", money(proof.Platform, proof.Currency), theme.Strong)

@@ -150,11 +150,13 @@ func ParseFilter(text string) (*Filter, error) {
 		return nil, nil
 	}
 	if len(text) > FilterTextMax {
-		return nil, nexus.Errf("filter", nexus.CodeMalformed, "filter", "a shorter one", "longer than %d bytes", FilterTextMax)
+		return nil, nexus.Errf("filter", nexus.CodeMalformed, "filter", "a shorter one", "longer than %d bytes",
+			FilterTextMax)
 	}
 	re, err := regexp.Compile("(?i)" + expr)
 	if err != nil {
-		return nil, nexus.Errf("filter", nexus.CodeMalformed, "filter "+theme.Clean(text), "a regular expression such as deny|G08",
+		return nil, nexus.Errf("filter", nexus.CodeMalformed, "filter "+theme.Clean(text),
+			"a regular expression such as deny|G08",
 			"%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 	return &Filter{Text: text, re: re, inverse: inverse}, nil

@@ -93,8 +93,10 @@ func TestRowsHaveNamesOfTheirOwn(t *testing.T) {
 // An empty panel says what to do next.
 func TestEmptyPanelsSayWhatToDo(t *testing.T) {
 	t.Parallel()
-	want := map[panel.ID]string{panel.Slices: "nexus imvu create", panel.Splits: "nexus revenue", panel.Cluster: "nexus cluster invite",
-		panel.Units: "nexus imvu create -i", panel.Stream: "every signed action", panel.Gates: "no gate is loaded", panel.Messages: "nothing to report"}
+	want := map[panel.ID]string{panel.Slices: "nexus imvu create", panel.Splits: "nexus revenue",
+		panel.Cluster: "nexus cluster invite",
+		panel.Units:   "nexus imvu create -i", panel.Stream: "every signed action", panel.Gates: "no gate is loaded",
+		panel.Messages: "nothing to report"}
 	for _, p := range panel.All() {
 		words, listed := want[p.ID]
 		if !listed {
@@ -118,7 +120,8 @@ func TestStatesAreWords(t *testing.T) {
 	for _, p := range panel.All() {
 		all += strings.Join(p.Draw(input(&p, tuitest.Overview(), theme.New(theme.Options{}), 160, 40)), "\n")
 	}
-	for _, word := range []string{"OVER", "NEAR", "OK", "idle", "DENY", "allow", "passed", "degraded", "skipped", "running", "pending", "alive",
+	for _, word := range []string{"OVER", "NEAR", "OK", "idle", "DENY", "allow", "passed", "degraded", "skipped",
+		"running", "pending", "alive",
 		"suspect", "failed", "unadmitted", "dormant", "not yet", "all hold"} {
 		if !strings.Contains(all, word) {
 			t.Errorf("no screen says %q", word)
@@ -134,7 +137,8 @@ func TestStatesAreWords(t *testing.T) {
 // The console's formula is SPEC section 1's, for any gross total.
 func TestCreatorTotal(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ gross, percent, want int64 }{{1_000_000, 55, 550_000}, {500_000, 80, 400_000}, {1, 55, 1}, {2, 55, 2}, {3, 55, 2},
+	for _, c := range []struct{ gross, percent, want int64 }{{1_000_000, 55, 550_000}, {500_000, 80, 400_000}, {1, 55,
+		1}, {2, 55, 2}, {3, 55, 2},
 		{-1, 55, 0}, {-3, 55, -1}, {-1999, 80, -1599}, {0, 80, 0}, {9223372036854775807, 55, 5072854620270126694}} {
 		if got := panel.CreatorTotal(c.gross, c.percent); got != c.want {
 			t.Errorf("ceil(%d * %d / 100) = %d, want %d", c.gross, c.percent, got, c.want)
@@ -170,9 +174,11 @@ func TestABrokenSplitIsSeen(t *testing.T) {
 		}
 	}
 	pg := panel.NewPage(theme.New(theme.Options{}), 80)
-	pg.Proof(&wire.Proof{Unit: "IMVU-001", Currency: "USD", Rule: "55/45", CreatorPercent: 55, Gross: 3, Creator: 1, Platform: 2})
+	pg.Proof(&wire.Proof{Unit: "IMVU-001", Currency: "USD", Rule: "55/45", CreatorPercent: 55, Gross: 3, Creator: 1,
+		Platform: 2})
 	got := strings.Join(pg.Lines(), "\n")
-	if !strings.Contains(got, "DIFFERS") || !strings.Contains(got, "ceil(3 x 55 / 100) = 2") || !strings.Contains(got, "NOT verified") {
+	if !strings.Contains(got, "DIFFERS") || !strings.Contains(got, "ceil(3 x 55 / 100) = 2") || !strings.Contains(got,
+		"NOT verified") {
 		t.Errorf("a wrong proof passes:\n%s", got)
 	}
 }
@@ -201,7 +207,8 @@ func TestPagesNameTheirCommand(t *testing.T) {
 		t.Error("a decision with 16 verdicts looks whole")
 	}
 	for _, target := range []panel.Target{{Kind: panel.PhaseTarget, Number: 7}, {Kind: panel.SliceTarget, Key: "slice-6"},
-		{Kind: panel.MemberTarget, Key: "88aa0303edge-4"}, {Kind: panel.UnitTarget, Key: o.Units[4].ID}, {Kind: panel.TextTarget, Text: "x"}} {
+		{Kind: panel.MemberTarget, Key: "88aa0303edge-4"}, {Kind: panel.UnitTarget, Key: o.Units[4].ID},
+		{Kind: panel.TextTarget, Text: "x"}} {
 		for width := 1; width < 170; width += 13 {
 			page := panel.NewPage(th, width)
 			if !page.Thing(o, target) {
@@ -220,7 +227,8 @@ func TestFilter(t *testing.T) {
 	for _, c := range []struct {
 		filter, text string
 		keep         bool
-	}{{"deny", "DENY G07", true}, {"!deny", "DENY G07", false}, {"!deny", "allow", true}, {"G0[78]", "G08", true}, {"", "anything", true}, {"!", "anything", true}} {
+	}{{"deny", "DENY G07", true}, {"!deny", "DENY G07", false}, {"!deny", "allow", true}, {"G0[78]", "G08", true}, {"",
+		"anything", true}, {"!", "anything", true}} {
 		f, err := panel.ParseFilter(c.filter)
 		if err != nil || f.Keep(c.text) != c.keep {
 			t.Errorf("filter %q on %q: %v", c.filter, c.text, err)

@@ -111,7 +111,8 @@ func drawSlices(in Input) []string {
 		state, style = fmt.Sprintf("%d OVER", over), theme.Bad
 	}
 	order := [SliceSorts]string{"p99", "rate", "label"}[in.Sort%SliceSorts]
-	s.title(2, "Slices", fmt.Sprintf("added ms, limit %.1f %s by %s", latencyMsMax, in.Theme.Symbols.Rule, order), state, style)
+	s.title(2, "Slices", fmt.Sprintf("added ms, limit %.1f %s by %s", latencyMsMax, in.Theme.Symbols.Rule, order),
+		state, style)
 	c := columnsFor(in.Width)
 	s.head(func(l *theme.Line) {
 		l.Space(3).Cell(theme.Faint, "slice", c.name)
@@ -133,7 +134,8 @@ func drawSlices(in Input) []string {
 		}
 		l.Space(2).Add(theme.Faint, "state")
 	})
-	s.rows("no slice yet: `nexus imvu create --name NAME` allocates one with the unit", func(l *theme.Line, i int, text theme.Style) {
+	s.rows("no slice yet: `nexus imvu create --name NAME` allocates one with the unit", func(l *theme.Line, i int,
+		text theme.Style) {
 		sliceLine(in.Theme, l, &in.Overview.Slices[i], text, c)
 	})
 	return s.done()

@@ -2,6 +2,7 @@ package panel
 
 import (
 	"fmt"
+	"math"
 	"math/big"
 	"strconv"
 	"strings"
@@ -85,7 +86,8 @@ func splitTarget(in Input, i int) Target {
 	if unit == "" {
 		unit = r.Unit
 	}
-	return Target{Kind: TallyTarget, Key: r.UnitID + "|" + r.Unit + "|" + r.Channel + "|" + r.Currency, Unit: unit, Label: r.Unit,
+	return Target{Kind: TallyTarget, Key: r.UnitID + "|" + r.Unit + "|" + r.Channel + "|" + r.Currency, Unit: unit,
+		Label:    r.Unit,
 		Currency: r.Currency}
 }
 
@@ -112,27 +114,27 @@ func drawSplits(in Input) []string {
 		words += fmt.Sprintf(" %s newest %s", in.Theme.Symbols.Rule, Age(in.AgeMs))
 	}
 	s.title(4, "Splits", words, right, style)
-	wide := in.Width >= 110
-	name := max(in.Width-66, 8)
-	if wide {
-		name = min(max(in.Width-84, 24), 56)
-	}
+	cols := splitColumnsFor(in)
 	if in.Width >= 60 {
 		s.head(func(l *theme.Line) {
-			l.Space(3).Cell(theme.Faint, "unit", name).Cell(theme.Faint, "rule", 6).Right(theme.Faint, "events", 8)
-			l.Right(theme.Faint, "gross", 18).Right(theme.Faint, "creator", 14).Right(theme.Faint, "platform", 14)
+			l.Space(3).Cell(theme.Faint, "unit", cols.name).Cell(theme.Faint, "rule", 6)
+			if cols.events > 0 {
+				l.Right(theme.Faint, "events", cols.events)
+			}
+			l.Right(theme.Faint, "gross", 4+cols.money).Right(theme.Faint, "creator", cols.money).Right(theme.Faint, "platform", cols.money)
 		})
 	}
 	s.rows("no revenue yet: `nexus revenue record` posts an event, `nexus revenue import FILE` a whole file",
 		func(l *theme.Line, i int, text theme.Style) {
 			if i < len(o.Totals) {
 				t := &o.Totals[i]
-				r := wire.TallyRow{Rule: t.Rule, Currency: t.Currency, Gross: t.Gross, Creator: t.Creator, Platform: t.Platform, Events: t.Events}
-				splitLine(in, l, &r, "all "+plural(t.Units, "unit"), name, theme.Strong, t.Creator+t.Platform == t.Gross)
+				r := wire.TallyRow{Rule: t.Rule, Currency: t.Currency, Gross: t.Gross, Creator: t.Creator, Platform: t.Platform,
+					Events: t.Events}
+				splitLine(in, l, &r, "all "+plural(t.Units, "unit"), cols, theme.Strong, t.Creator+t.Platform == t.Gross)
 				return
 			}
 			r := &o.Tallies[i-len(o.Totals)]
-			splitLine(in, l, r, tallyName(r), name, text, holds(r))
+			splitLine(in, l, r, tallyName(r), cols, text, holds(r))
 		})
 	return s.done()
 }
@@ -148,8 +150,37 @@ func tallyName(r *wire.TallyRow) string {
 	return name
 }
 
+// splitColumns are the widths of a line of splits, in cells.
+type splitColumns struct{ name, events, money int }
+
+// splitColumnsFor makes room for the widest amount there is: money is never cut, names are.
+func splitColumnsFor(in Input) splitColumns {
+	widest, currency := int64(0), ""
+	see := func(gross int64, code string) {
+		if gross < 0 {
+			gross = -max(gross, -math.MaxInt64)
+		}
+		if gross >= widest {
+			widest, currency = gross, code
+		}
+	}
+	for i := range in.Overview.Totals {
+		see(in.Overview.Totals[i].Gross, in.Overview.Totals[i].Currency)
+	}
+	for i := range in.Overview.Tallies {
+		see(in.Overview.Tallies[i].Gross, in.Overview.Tallies[i].Currency)
+	}
+	c := splitColumns{events: 8, money: max(len(money(-widest, currency))+1, 14)}
+	rest := func() int { return in.Width - 3 - 6 - c.events - 4 - 3*c.money - 3 }
+	if rest() < 12 {
+		c.events = 0
+	}
+	c.name = min(max(rest(), 8), 56)
+	return c
+}
+
 // splitLine is one tally. The equal sign says that the console's own arithmetic gives the same figures.
-func splitLine(in Input, l *theme.Line, r *wire.TallyRow, title string, name int, text theme.Style, ok bool) {
+func splitLine(in Input, l *theme.Line, r *wire.TallyRow, title string, cols splitColumns, text theme.Style, ok bool) {
 	mark, style := in.Theme.Symbols.Equal, theme.Good
 	if !ok {
 		mark, style = "BROKEN", theme.Bad
@@ -159,9 +190,12 @@ func splitLine(in Input, l *theme.Line, r *wire.TallyRow, title string, name int
 			Add(theme.Faint, " "+theme.Clean(r.Currency)).Add(style, " "+mark)
 		return
 	}
-	l.Cell(text, theme.Clean(title), name-1).Space(1).Cell(theme.Plain, r.Rule, 6).Right(theme.Faint, count(r.Events), 8)
-	l.Right(theme.Faint, theme.Clean(r.Currency), 4).Right(theme.Plain, money(r.Gross, r.Currency), 14).
-		Right(theme.Plain, money(r.Creator, r.Currency), 14).Right(theme.Plain, money(r.Platform, r.Currency), 14).
+	l.Cell(text, theme.Clean(title), cols.name-1).Space(1).Cell(theme.Plain, r.Rule, 6)
+	if cols.events > 0 {
+		l.Right(theme.Faint, count(r.Events), cols.events)
+	}
+	l.Right(theme.Faint, theme.Clean(r.Currency), 4).Right(theme.Plain, money(r.Gross, r.Currency), cols.money).
+		Right(theme.Plain, money(r.Creator, r.Currency), cols.money).Right(theme.Plain, money(r.Platform, r.Currency), cols.money).
 		Add(style, " "+mark)
 }
 
@@ -169,7 +203,8 @@ func splitLine(in Input, l *theme.Line, r *wire.TallyRow, title string, name int
 func proofLines(p *wire.Proof) (formula, rest string, ok bool) {
 	percent, known := percentOf(p.Rule)
 	want := CreatorTotal(p.Gross, percent)
-	formula = fmt.Sprintf("creator = ceil(%s x %d / 100) = %s", strconv.FormatInt(p.Gross, 10), percent, strconv.FormatInt(want, 10))
+	formula = fmt.Sprintf("creator = ceil(%s x %d / 100) = %s", strconv.FormatInt(p.Gross, 10), percent,
+		strconv.FormatInt(want, 10))
 	rest = fmt.Sprintf("platform = %d - %d = %d", p.Gross, want, p.Gross-want)
 	return formula, rest, known && percent == p.CreatorPercent && want == p.Creator && p.Platform == p.Gross-want
 }

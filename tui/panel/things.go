@@ -57,7 +57,8 @@ func (p *Page) phase(ph *wire.Phase, launch *wire.Launch) {
 		c := &ph.Checks[i]
 		symbol, style := state(p.th, c.Status)
 		p.line(func(l *theme.Line) {
-			l.Space(1).Add(style, symbol+" ").Cell(theme.Plain, theme.Clean(c.Name), max(min(p.width-30, 40), 10)).Cell(style, c.Status, 9)
+			l.Space(1).Add(style, symbol+" ").Cell(theme.Plain, theme.Clean(c.Name), max(min(p.width-30, 40), 10)).Cell(style,
+				c.Status, 9)
 			if c.Value != nil {
 				l.Add(theme.Plain, number(*c.Value))
 				if c.Limit != nil {
@@ -89,7 +90,8 @@ func (p *Page) slice(r *wire.SliceRow) {
 	for _, row := range []struct {
 		label string
 		v     *float64
-	}{{"p50", r.P50Ms}, {"p99", r.P99Ms}, {"p99.9", r.P999Ms}, {"baseline p50", r.BaselineP50Ms}, {"gateway p99", r.GatewayP99Ms}} {
+	}{{"p50", r.P50Ms}, {"p99", r.P99Ms}, {"p99.9", r.P999Ms}, {"baseline p50", r.BaselineP50Ms}, {"gateway p99",
+		r.GatewayP99Ms}} {
 		p.Field(row.label, ms(p.th, row.v), theme.Plain)
 	}
 	p.Blank()
@@ -127,7 +129,8 @@ func (p *Page) member(m *wire.MemberRow) {
 	p.Field("round trip", ms(p.th, m.RTTMs)+" ms", theme.Plain)
 	p.Field("last seen", moment(m.LastSeen), theme.Plain)
 	if !m.Admitted {
-		p.Field("", "gossip alone grants nothing: an operator's signed action admits a node; until then it carries no traffic", theme.Warn)
+		p.Field("", "gossip alone grants nothing: an operator's signed action admits a node; until then it carries no "+
+			"traffic", theme.Warn)
 	}
 	p.Blank()
 	p.Command("nexus cluster members")
@@ -144,7 +147,8 @@ func (p *Page) unit(o *wire.Overview, u *wire.UnitRow) {
 	p.Field("stage", u.StageDomain, theme.Plain)
 	p.Field("jurisdiction", u.Jurisdiction, theme.Plain)
 	p.Field("slice", u.Slice, theme.Plain)
-	p.Field("envelope", fmt.Sprintf("%s, %s processes (ceilings, not reservations)", envelope(&u.Envelope), count(u.Envelope.Processes)), theme.Plain)
+	p.Field("envelope", fmt.Sprintf("%s, %s processes (ceilings, not reservations)", envelope(&u.Envelope),
+		count(u.Envelope.Processes)), theme.Plain)
 	p.Blank()
 	p.Heading("revenue")
 	found := false

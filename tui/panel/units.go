@@ -15,7 +15,8 @@ func unitsPanel() Panel {
 		Key: func(in Input, i int) string { return in.Overview.Units[i].ID },
 		Text: func(in Input, i int) string {
 			u := &in.Overview.Units[i]
-			return strings.Join([]string{u.Label, u.Name, u.Kind, u.OwnerName, u.Status, u.Domain, u.Jurisdiction, dormancy(u)}, " ")
+			return strings.Join([]string{u.Label, u.Name, u.Kind, u.OwnerName, u.Status, u.Domain, u.Jurisdiction,
+				dormancy(u)}, " ")
 		},
 		Target: func(in Input, i int) Target {
 			u := &in.Overview.Units[i]

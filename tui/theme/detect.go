@@ -15,7 +15,8 @@ func Detect(getenv func(string) string) Options {
 func detectColor(getenv func(string) string) Color {
 	term, colorterm := getenv("TERM"), strings.ToLower(getenv("COLORTERM"))
 	switch {
-	case getenv("NO_COLOR") != "", term == "", term == "dumb", strings.HasSuffix(term, "-m"), strings.HasPrefix(term, "vt"):
+	case getenv("NO_COLOR") != "", term == "", term == "dumb", strings.HasSuffix(term, "-m"), strings.HasPrefix(term,
+		"vt"):
 		return ColorNone
 	case colorterm == "truecolor", colorterm == "24bit", strings.HasSuffix(term, "-direct"):
 		return ColorTrue

@@ -32,7 +32,8 @@ func TestCleanLeavesNothingThatActs(t *testing.T) {
 }
 
 func FuzzText(f *testing.F) {
-	for _, s := range []string{"", "a", "新星工作室", "👩‍👩‍👧‍👦🇩🇪", "e\u0301\u0301", "\x1b]0;x\a", "\xff\xfe", strings.Repeat("ab ", 50)} {
+	for _, s := range []string{"", "a", "新星工作室", "👩‍👩‍👧‍👦🇩🇪", "e\u0301\u0301", "\x1b]0;x\a", "\xff\xfe",
+		strings.Repeat("ab ", 50)} {
 		f.Add(s, 7)
 	}
 	th := theme.New(theme.Options{})
@@ -66,7 +67,8 @@ func FuzzText(f *testing.F) {
 // The widths agree with what the renderer counts when it decides whether a line needs cutting.
 func TestWidthAgreesWithTheRenderer(t *testing.T) {
 	t.Parallel()
-	for _, s := range []string{"ascii", "新星工作室", "👩‍👩‍👧‍👦 family", "🇩🇪", "e\u0301", "✔ ✘ ▲ ○ ◐ · ▸ ─ │ … –", "▁▂▃▄▅▆▇█", "système"} {
+	for _, s := range []string{"ascii", "新星工作室", "👩‍👩‍👧‍👦 family", "🇩🇪", "e\u0301", "✔ ✘ ▲ ○ ◐ · ▸ ─ │ … –", "▁▂▃▄▅▆▇█",
+		"système"} {
 		if got, want := theme.Width(s), ansi.StringWidth(s); got != want {
 			t.Errorf("Width(%q) = %d, the renderer counts %d", s, got, want)
 		}
@@ -79,15 +81,21 @@ func TestDetect(t *testing.T) {
 		env  map[string]string
 		want theme.Options
 	}{
-		"nothing known":   {map[string]string{}, theme.Options{ASCII: true}},
-		"xterm":           {map[string]string{"TERM": "xterm-256color", "LANG": "C.UTF-8"}, theme.Options{Color: theme.Color256}},
-		"true colour":     {map[string]string{"TERM": "xterm", "COLORTERM": "truecolor", "LC_ALL": "de_DE.utf8"}, theme.Options{Color: theme.ColorTrue}},
-		"no color":        {map[string]string{"TERM": "xterm-256color", "NO_COLOR": "1", "LANG": "C.UTF-8"}, theme.Options{}},
-		"dumb":            {map[string]string{"TERM": "dumb", "LANG": "C.UTF-8"}, theme.Options{}},
-		"linux console":   {map[string]string{"TERM": "linux", "LANG": "C.UTF-8"}, theme.Options{Color: theme.Color16, ASCII: true}},
-		"C locale":        {map[string]string{"TERM": "screen", "LC_ALL": "C", "LANG": "C.UTF-8"}, theme.Options{Color: theme.Color16, ASCII: true}},
-		"light terminal":  {map[string]string{"TERM": "xterm", "LANG": "C.UTF-8", "COLORFGBG": "0;15"}, theme.Options{Color: theme.Color16, Light: true}},
-		"dark by setting": {map[string]string{"TERM": "xterm", "LANG": "C.UTF-8", "COLORFGBG": "15;0"}, theme.Options{Color: theme.Color16}},
+		"nothing known": {map[string]string{}, theme.Options{ASCII: true}},
+		"xterm": {map[string]string{"TERM": "xterm-256color", "LANG": "C.UTF-8"},
+			theme.Options{Color: theme.Color256}},
+		"true colour": {map[string]string{"TERM": "xterm", "COLORTERM": "truecolor", "LC_ALL": "de_DE.utf8"},
+			theme.Options{Color: theme.ColorTrue}},
+		"no color": {map[string]string{"TERM": "xterm-256color", "NO_COLOR": "1", "LANG": "C.UTF-8"}, theme.Options{}},
+		"dumb":     {map[string]string{"TERM": "dumb", "LANG": "C.UTF-8"}, theme.Options{}},
+		"linux console": {map[string]string{"TERM": "linux", "LANG": "C.UTF-8"}, theme.Options{Color: theme.Color16,
+			ASCII: true}},
+		"C locale": {map[string]string{"TERM": "screen", "LC_ALL": "C", "LANG": "C.UTF-8"},
+			theme.Options{Color: theme.Color16, ASCII: true}},
+		"light terminal": {map[string]string{"TERM": "xterm", "LANG": "C.UTF-8", "COLORFGBG": "0;15"},
+			theme.Options{Color: theme.Color16, Light: true}},
+		"dark by setting": {map[string]string{"TERM": "xterm", "LANG": "C.UTF-8", "COLORFGBG": "15;0"},
+			theme.Options{Color: theme.Color16}},
 	} {
 		if got := theme.Detect(func(k string) string { return c.env[k] }); got != c.want {
 			t.Errorf("%s: got %+v, want %+v", name, got, c.want)

@@ -25,7 +25,8 @@ type Backend struct {
 
 // NewBackend plays o from the start; nil starts without a picture.
 func NewBackend(o *wire.Overview) *Backend {
-	return &Backend{Who: wire.Identity{Name: "maria", Fingerprint: "91bc07aa", Roles: []string{"operator"}}, picture: o, changed: make(chan struct{})}
+	return &Backend{Who: wire.Identity{Name: "maria", Fingerprint: "91bc07aa", Roles: []string{"operator"}}, picture: o,
+		changed: make(chan struct{})}
 }
 
 func (b *Backend) change(f func()) {
@@ -90,8 +91,10 @@ func Verdicts(deny bool) []wire.Verdict {
 	for i, name := range GateNames() {
 		v := wire.Verdict{Gate: i + 1, Name: name, Verdict: wire.VerdictAllow, ReasonCode: "ok"}
 		if deny && i == 6 {
-			v = wire.Verdict{Gate: 7, Name: name, Verdict: wire.VerdictDeny, ReasonCode: "over_envelope", Reason: "asked for 8 cores, the envelope has 4",
-				Observed: "cpu 8", Required: "cpu at most 4", Fix: "ask for 4 cores, or raise the envelope with the owner's approval"}
+			v = wire.Verdict{Gate: 7, Name: name, Verdict: wire.VerdictDeny, ReasonCode: "over_envelope",
+				Reason:   "asked for 8 cores, the envelope has 4",
+				Observed: "cpu 8", Required: "cpu at most 4", Fix: "ask for 4 cores, or raise the envelope with the owner's " +
+					"approval"}
 		}
 		out = append(out, v)
 	}
@@ -105,12 +108,15 @@ func (b *Backend) Decision(_ context.Context, index uint64) (wire.Decision, erro
 	}
 	for _, row := range decisions() {
 		if row.Index == index {
-			return wire.Decision{DecisionRow: row, Verdicts: Verdicts(row.Verdict == wire.VerdictDeny), FactsDigest: nexus.Hash{1}.String(),
-				GateSet: nexus.Hash{2}.String(), ActionID: nexus.ID{3}.String(), Digest: nexus.Hash{4}.String(), Entry: index, Leaf: nexus.Hash{5}.String(),
+			return wire.Decision{DecisionRow: row, Verdicts: Verdicts(row.Verdict == wire.VerdictDeny),
+				FactsDigest: nexus.Hash{1}.String(),
+				GateSet:     nexus.Hash{2}.String(), ActionID: nexus.ID{3}.String(), Digest: nexus.Hash{4}.String(), Entry: index,
+				Leaf:  nexus.Hash{5}.String(),
 				Proof: []string{nexus.Hash{6}.String(), nexus.Hash{7}.String()}, Checkpoint: checkpoint, Size: 120441}, nil
 		}
 	}
-	return wire.Decision{}, nexus.Errf("decision", nexus.CodeNotFound, fmt.Sprintf("index %d", index), "see `nexus gates log`", "no decision there")
+	return wire.Decision{}, nexus.Errf("decision", nexus.CodeNotFound, fmt.Sprintf("index %d", index),
+		"see `nexus gates log`", "no decision there")
 }
 
 // Proof gives the proof of a tally of Overview.
@@ -122,13 +128,17 @@ func (b *Backend) Proof(_ context.Context, unit, currency string) (wire.Proof, e
 	for _, r := range rows {
 		if r.UnitID == unit && r.Currency == currency {
 			percent := map[string]int64{"55/45": 55, "80/20": 80}[r.Rule]
-			return wire.Proof{Unit: r.Unit, UnitID: unit, Currency: currency, Rule: r.Rule, CreatorPercent: percent, Gross: r.Gross, Creator: r.Creator,
-				Platform: r.Platform, Events: r.Events, Sequence: 17, Head: nexus.Hash{8}.String(), Entry: 120400, Leaf: nexus.Hash{9}.String(),
-				Inclusion: []string{nexus.Hash{10}.String(), nexus.Hash{11}.String()}, Size: 120441, Root: "fzqRvAfU4cENRG8CqhezyQ==",
+			return wire.Proof{Unit: r.Unit, UnitID: unit, Currency: currency, Rule: r.Rule, CreatorPercent: percent,
+				Gross: r.Gross, Creator: r.Creator,
+				Platform: r.Platform, Events: r.Events, Sequence: 17, Head: nexus.Hash{8}.String(), Entry: 120400,
+				Leaf:      nexus.Hash{9}.String(),
+				Inclusion: []string{nexus.Hash{10}.String(), nexus.Hash{11}.String()}, Size: 120441,
+				Root:       "fzqRvAfU4cENRG8CqhezyQ==",
 				Checkpoint: checkpoint, Included: true, Command: "nexus ledger prove " + r.Unit}, nil
 		}
 	}
-	return wire.Proof{}, nexus.Errf("proof", nexus.CodeNotFound, "unit "+unit, "see `nexus revenue tally`", "no tally in %s", currency)
+	return wire.Proof{}, nexus.Errf("proof", nexus.CodeNotFound, "unit "+unit, "see `nexus revenue tally`",
+		"no tally in %s", currency)
 }
 
 // RerunPhase records the call.
@@ -149,9 +159,11 @@ func (b *Backend) CreateUnit(_ context.Context, req wire.UnitCreate) (wire.UnitC
 		return wire.UnitCreated{}, err
 	}
 	label := map[string]string{"imvu": "IMVU-007", "platform": "PLAT-004"}[req.Kind]
-	return wire.UnitCreated{Unit: wire.UnitRow{ID: unitID(7), Label: label, Name: req.Name, Kind: req.Kind, OwnerName: req.Owner,
-		Status: "active", Domain: nexus.Slug(req.Name) + "." + label + ".nexus.localhost", Slice: "slice-7", Jurisdiction: req.Jurisdiction,
-		Envelope: req.Envelope}, Receipt: nexus.Receipt{Index: 120442, Allowed: true}}, nil
+	return wire.UnitCreated{Unit: wire.UnitRow{ID: unitID(7), Label: label, Name: req.Name, Kind: req.Kind,
+		OwnerName: req.Owner,
+		Status:    "active", Domain: nexus.Slug(req.Name) + "." + label + ".nexus.localhost", Slice: "slice-7",
+		Jurisdiction: req.Jurisdiction,
+		Envelope:     req.Envelope}, Receipt: nexus.Receipt{Index: 120442, Allowed: true}}, nil
 }
 
 // DryRun refuses by gate 7 what asks for more than 4 cores, and the name "taken" as a conflict.

@@ -26,8 +26,9 @@ func ptr[T any](v T) *T { return &v }
 func Overview() *wire.Overview {
 	o := &wire.Overview{
 		Seq: 1, Time: Time(),
-		Node: wire.NodeInfo{Name: "edge-1", Cluster: "7f3a91bc07d4e1c10d446f02aa17b3c9", State: wire.NodeLaunching, Profile: "dev",
-			PID: 4711, Version: "v0.1.0", Started: at(41 * time.Second),
+		Node: wire.NodeInfo{Name: "edge-1", Cluster: "7f3a91bc07d4e1c10d446f02aa17b3c9", State: wire.NodeLaunching,
+			Profile: "dev",
+			PID:     4711, Version: "v0.1.0", Started: at(41 * time.Second),
 			Addresses: map[string]string{"api": "127.0.0.1:40111", "gateway": "127.0.0.1:40112"}},
 		Identity: wire.Identity{Name: "maria", Key: "m0Zz3T0cZ6v3m3uE0C0uXw3b1q2n8r5yT7kq1sV9aXo=", Fingerprint: "91bc07aa",
 			Roles: []string{"operator"}},
@@ -39,9 +40,11 @@ func Overview() *wire.Overview {
 	o.Tallies, o.Totals = Tallies()
 	o.TalliesTotal, o.UnitsTotal = len(o.Tallies), len(o.Units)
 	o.Alerts = []wire.Alert{
-		{Time: at(0), Level: wire.LevelCritical, Code: "gate.denied", Text: "denied by G07: asked for 8 cores, the envelope has 4",
+		{Time: at(0), Level: wire.LevelCritical, Code: "gate.denied", Text: "denied by G07: asked for 8 cores, the " +
+			"envelope has 4",
 			Unit: "IMVU-003", Index: 120440, Fix: "nexus imvu scale IMVU-003 --cpu 4"},
-		{Time: at(4 * time.Second), Level: wire.LevelWarning, Code: "slice.breach", Text: "p99 12.60 ms over 10.0 for 4 s", Unit: "IMVU-003"},
+		{Time: at(4 * time.Second), Level: wire.LevelWarning, Code: "slice.breach", Text: "p99 12.60 ms over 10.0 for 4 s",
+			Unit: "IMVU-003"},
 	}
 	return o
 }
@@ -50,7 +53,8 @@ const checkpoint = "nexus-cos/7f3a91bc07d4e1c1\n120441\nfzqRvAfU4cENRG8CqhezyXbL
 	"— edge-1 Ab3dE6gH9jKlMnOpQrStUvWxYz0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX=\n"
 
 func launch() wire.Launch {
-	l := wire.Launch{Status: wire.StatusRunning, Started: at(41 * time.Second), DurationMs: 41_200, Log: "logs/deployment-20260314-142126.log"}
+	l := wire.Launch{Status: wire.StatusRunning, Started: at(41 * time.Second), DurationMs: 41_200,
+		Log: "logs/deployment-20260314-142126.log"}
 	took := [wire.PhaseCount]int64{412, 1900, 640, 61, 0, 104, 2200, 331, 1100, 1200, 0, 0}
 	for i, n := range wire.PhaseNames() {
 		status := wire.StatusPassed
@@ -65,9 +69,11 @@ func launch() wire.Launch {
 				{Name: "round trip", Status: wire.StatusPassed, Value: ptr(0.41), Unit: "ms", Limit: ptr(10.0)}}
 		}
 	}
-	l.Phases[4].Status, l.Phases[4].Reason, l.Phases[4].Checks = wire.StatusSkipped, "Nexus Stream and OTT are not built yet", nil
+	l.Phases[4].Status, l.Phases[4].Reason, l.Phases[4].Checks = wire.StatusSkipped,
+		"Nexus Stream and OTT are not built yet", nil
 	l.Phases[6].Status, l.Phases[6].Reason = wire.StatusDegraded, "memory ceiling is advisory: no cgroup memory controller"
-	l.Phases[6].Checks = append(l.Phases[6].Checks, wire.Check{Name: "memory ceiling", Status: wire.StatusDegraded, Value: ptr(0.0), Unit: "kills",
+	l.Phases[6].Checks = append(l.Phases[6].Checks, wire.Check{Name: "memory ceiling", Status: wire.StatusDegraded,
+		Value: ptr(0.0), Unit: "kills",
 		Detail: "the hog was not stopped", Remedy: "boot with cgroup_enable=memory"})
 	l.Phases[9].Status = wire.StatusRunning
 	return l
@@ -82,11 +88,15 @@ func sliceRows() []wire.SliceRow {
 	}
 	var out []wire.SliceRow
 	for i, r := range []row{
-		{"IMVU-001", "aria", "interactive", 1.9, 4.2, 7.8, 38e6, 0.8}, {"PLAT-001", "Nexus Stream", "live", 2.4, 8.9, 11.3, 91e6, 3},
-		{"IMVU-003", "kilo", "interactive", 3.0, 12.6, 19.4, 50e6, 4}, {"PLAT-002", "Nexus OTT Mini", "video", 1.1, 2.0, 3.9, 12e6, 0.5},
-		{"IMVU-004", "新星工作室", "interactive", 0.9, 1.7, 2.2, 4e6, 0.2}, {"IMVU-005", "evil\x1b[2Jname\r\n", "bulk", 0.6, 1.2, 1.8, 2e6, 0.1},
+		{"IMVU-001", "aria", "interactive", 1.9, 4.2, 7.8, 38e6, 0.8}, {"PLAT-001", "Nexus Stream", "live", 2.4, 8.9, 11.3,
+			91e6, 3},
+		{"IMVU-003", "kilo", "interactive", 3.0, 12.6, 19.4, 50e6, 4}, {"PLAT-002", "Nexus OTT Mini", "video", 1.1, 2.0,
+			3.9, 12e6, 0.5},
+		{"IMVU-004", "新星工作室", "interactive", 0.9, 1.7, 2.2, 4e6, 0.2}, {"IMVU-005", "evil\x1b[2Jname\r\n", "bulk", 0.6,
+			1.2, 1.8, 2e6, 0.1},
 		{"IMVU-006", "idle one", "interactive", 0, 0, 0, 0, 0}} {
-		s := wire.SliceRow{Slice: fmt.Sprintf("slice-%d", i+1), Unit: unitID(i), Label: r.label, Name: r.name, Class: r.class, RateBps: r.rate,
+		s := wire.SliceRow{Slice: fmt.Sprintf("slice-%d", i+1), Unit: unitID(i), Label: r.label, Name: r.name,
+			Class: r.class, RateBps: r.rate,
 			BudgetMs: 10, Samples: uint64(48905 / (i + 1)), InFlight: 4 - i/2, Queue: i % 3, Refused: uint64(i * 7)}
 		if r.p99 > 0 {
 			s.P50Ms, s.P99Ms, s.P999Ms = ptr(r.p50), ptr(r.p99), ptr(r.p999)
@@ -106,8 +116,10 @@ func sliceRows() []wire.SliceRow {
 
 // GateNames are the slugs of SPEC section 1.
 func GateNames() [wire.GateCount]string {
-	return [wire.GateCount]string{"identity-binding", "imvu-isolation", "domain-ownership", "dns-authority-scoping", "mail-attribution",
-		"revenue-metering", "resource-quota", "network-path-governance", "jurisdiction-tagging", "consent-logging", "audit-logging",
+	return [wire.GateCount]string{"identity-binding", "imvu-isolation", "domain-ownership", "dns-authority-scoping",
+		"mail-attribution",
+		"revenue-metering", "resource-quota", "network-path-governance", "jurisdiction-tagging", "consent-logging",
+		"audit-logging",
 		"immutable-snapshots", "exit-portability", "no-silent-redirection", "no-silent-throttling", "no-cross-imvu-leakage",
 		"platform-non-repudiation"}
 }
@@ -115,13 +127,15 @@ func GateNames() [wire.GateCount]string {
 func gateRows() []wire.GateRow {
 	var out []wire.GateRow
 	for i, name := range GateNames() {
-		g := wire.GateRow{Gate: i + 1, Name: name, Rule: "the rule of " + name, Allowed: uint64(48211 - i*31), Decides: true, Enforced: i%3 != 1,
+		g := wire.GateRow{Gate: i + 1, Name: name, Rule: "the rule of " + name, Allowed: uint64(48211 - i*31),
+			Decides: true, Enforced: i%3 != 1,
 			EnforcedBy: "engine/state"}
 		if !g.Enforced {
 			g.EnforcedBy = "the compute fabric, once it is built"
 		}
 		if i == 6 || i == 2 {
-			g.Denied, g.LastDeniedTime, g.LastReason = uint64(31-i), ptr(at(time.Second)), "asked for 8 cores, the envelope has 4"
+			g.Denied, g.LastDeniedTime, g.LastReason = uint64(31-i), ptr(at(time.Second)),
+				"asked for 8 cores, the envelope has 4"
 		}
 		out = append(out, g)
 	}
@@ -132,9 +146,11 @@ func decisions() []wire.DecisionRow {
 	actions := []string{"imvu.scale", "route.add", "revenue.post", "identity.bind", "slice.set"}
 	var out []wire.DecisionRow
 	for i := range 40 {
-		d := wire.DecisionRow{Index: uint64(120440 - i), Time: at(time.Duration(i*137) * time.Millisecond), Verdict: wire.VerdictAllow,
-			Action: actions[i%len(actions)], Actor: "m0Zz3T0cZ6v3m3uE0C0uXw3b1q2n8r5yT7kq1sV9aXo=", ActorName: []string{"maria", "системa", "nova"}[i%3],
-			Unit: unitID(i % 5), UnitLabel: fmt.Sprintf("IMVU-%03d", i%5+1), Gates: []int{}}
+		d := wire.DecisionRow{Index: uint64(120440 - i), Time: at(time.Duration(i*137) * time.Millisecond),
+			Verdict: wire.VerdictAllow,
+			Action:  actions[i%len(actions)], Actor: "m0Zz3T0cZ6v3m3uE0C0uXw3b1q2n8r5yT7kq1sV9aXo=",
+			ActorName: []string{"maria", "системa", "nova"}[i%3],
+			Unit:      unitID(i % 5), UnitLabel: fmt.Sprintf("IMVU-%03d", i%5+1), Gates: []int{}}
 		if i%9 == 0 {
 			d.Verdict, d.Gates, d.UnitLabel = wire.VerdictDeny, []int{7}, "IMVU-003"
 			d.Reason, d.Observed, d.Required = "asked for 8 cores, the envelope has 4", "cpu 8", "cpu at most 4"
@@ -148,11 +164,16 @@ func decisions() []wire.DecisionRow {
 // Tallies gives tallies whose splits hold, and their totals.
 func Tallies() ([]wire.TallyRow, []wire.TotalRow) {
 	rows := []wire.TallyRow{
-		{Unit: "IMVU-001", Name: "aria", Kind: "imvu", Rule: "55/45", Currency: "USD", Gross: 1_000_000, Events: 3, Owner: "maria"},
-		{Unit: "IMVU-003", Name: "kilo", Kind: "imvu", Rule: "55/45", Currency: "USD", Gross: 3_122_001, Events: 2115, Owner: "kilo"},
-		{Unit: "PLAT-001", Name: "Nexus Stream", Kind: "channel", Rule: "80/20", Currency: "USD", Gross: 500_000, Events: 904, Channel: "CH-001", Owner: "nova"},
-		{Unit: "IMVU-004", Name: "新星工作室", Kind: "imvu", Rule: "55/45", Currency: "JPY", Gross: 88_001, Events: 311, Owner: "hoshi"},
-		{Unit: "PLAT-003", Name: "refunds 👩‍👩‍👧‍👦 family", Kind: "platform", Rule: "80/20", Currency: "EUR", Gross: -1_999, Events: 2, Owner: "nova"},
+		{Unit: "IMVU-001", Name: "aria", Kind: "imvu", Rule: "55/45", Currency: "USD", Gross: 1_000_000, Events: 3,
+			Owner: "maria"},
+		{Unit: "IMVU-003", Name: "kilo", Kind: "imvu", Rule: "55/45", Currency: "USD", Gross: 3_122_001, Events: 2115,
+			Owner: "kilo"},
+		{Unit: "PLAT-001", Name: "Nexus Stream", Kind: "channel", Rule: "80/20", Currency: "USD", Gross: 500_000,
+			Events: 904, Channel: "CH-001", Owner: "nova"},
+		{Unit: "IMVU-004", Name: "新星工作室", Kind: "imvu", Rule: "55/45", Currency: "JPY", Gross: 88_001, Events: 311,
+			Owner: "hoshi"},
+		{Unit: "PLAT-003", Name: "refunds 👩‍👩‍👧‍👦 family", Kind: "platform", Rule: "80/20", Currency: "EUR", Gross: -1_999,
+			Events: 2, Owner: "nova"},
 	}
 	totals := map[[2]string]*wire.TotalRow{}
 	var order []*wire.TotalRow
@@ -171,7 +192,8 @@ func Tallies() ([]wire.TallyRow, []wire.TotalRow) {
 			t = &wire.TotalRow{Rule: r.Rule, Currency: r.Currency}
 			totals[key], order = t, append(order, t)
 		}
-		t.Gross, t.Creator, t.Platform, t.Events, t.Units = t.Gross+r.Gross, t.Creator+r.Creator, t.Platform+r.Platform, t.Events+r.Events, t.Units+1
+		t.Gross, t.Creator, t.Platform, t.Events, t.Units = t.Gross+r.Gross, t.Creator+r.Creator, t.Platform+r.Platform,
+			t.Events+r.Events, t.Units+1
 	}
 	out := make([]wire.TotalRow, len(order))
 	for i, t := range order {
@@ -182,10 +204,14 @@ func Tallies() ([]wire.TallyRow, []wire.TotalRow) {
 
 func members() []wire.MemberRow {
 	return []wire.MemberRow{
-		{Name: "edge-1", Node: "91bc07aa", State: "alive", Addr: "127.0.0.1:7946", Role: "voter", Admitted: true, RTTMs: ptr(0.2), LastSeen: at(0)},
-		{Name: "edge-2", Node: "0d4411e1", State: "alive", Addr: "127.0.0.1:7947", Role: "edge", Admitted: true, RTTMs: ptr(1.34), LastSeen: at(0)},
-		{Name: "edge-3", Node: "c1f0a277", State: "suspect", Addr: "127.0.0.1:7948", Role: "edge", Admitted: true, LastSeen: at(9 * time.Second)},
-		{Name: "edge-4", Node: "88aa0303", State: "failed", Addr: "127.0.0.1:7949", Role: "edge", Admitted: false, LastSeen: at(80 * time.Second)},
+		{Name: "edge-1", Node: "91bc07aa", State: "alive", Addr: "127.0.0.1:7946", Role: "voter", Admitted: true,
+			RTTMs: ptr(0.2), LastSeen: at(0)},
+		{Name: "edge-2", Node: "0d4411e1", State: "alive", Addr: "127.0.0.1:7947", Role: "edge", Admitted: true,
+			RTTMs: ptr(1.34), LastSeen: at(0)},
+		{Name: "edge-3", Node: "c1f0a277", State: "suspect", Addr: "127.0.0.1:7948", Role: "edge", Admitted: true,
+			LastSeen: at(9 * time.Second)},
+		{Name: "edge-4", Node: "88aa0303", State: "failed", Addr: "127.0.0.1:7949", Role: "edge", Admitted: false,
+			LastSeen: at(80 * time.Second)},
 	}
 }
 
@@ -193,14 +219,17 @@ func unitID(i int) string { return nexus.DeriveID("tuitest", []byte{byte(i)}).St
 
 func units() []wire.UnitRow {
 	var out []wire.UnitRow
-	for i, name := range []string{"aria", "Nexus Stream", "kilo", "新星工作室", "evil\x1b[2Jname\r\n", "a name that goes on and on until nobody can read it"} {
+	for i, name := range []string{"aria", "Nexus Stream", "kilo", "新星工作室", "evil\x1b[2Jname\r\n",
+		"a name that goes on and on until nobody can read it"} {
 		label, kind, rule := fmt.Sprintf("IMVU-%03d", i+1), "imvu", "55/45"
 		if i == 1 {
 			label, kind, rule = "PLAT-001", "platform", "80/20"
 		}
-		out = append(out, wire.UnitRow{ID: unitID(i), Label: label, Name: name, Kind: kind, Rule: rule, Owner: "m0Zz3T0cZ6v3m3uE0C0uXw3b1q2n8r5yT7kq1sV9aXo=",
-			OwnerName: "maria", Status: []string{"active", "creating", "suspended"}[i%3], Dormant: i == 5, Jurisdiction: "US-CCPA",
-			Domain: fmt.Sprintf("u%d.%s.nexus.localhost", i, label), StageDomain: "stage.x", Slice: fmt.Sprintf("slice-%d", i+1),
+		out = append(out, wire.UnitRow{ID: unitID(i), Label: label, Name: name, Kind: kind, Rule: rule,
+			Owner:     "m0Zz3T0cZ6v3m3uE0C0uXw3b1q2n8r5yT7kq1sV9aXo=",
+			OwnerName: "maria", Status: []string{"active", "creating", "suspended"}[i%3], Dormant: i == 5,
+			Jurisdiction: "US-CCPA",
+			Domain:       fmt.Sprintf("u%d.%s.nexus.localhost", i, label), StageDomain: "stage.x", Slice: fmt.Sprintf("slice-%d", i+1),
 			Envelope: wire.Envelope{CPUCores: 2, MemoryBytes: 4 << 30, StorageBytes: 50 << 30, Processes: 512}})
 	}
 	return out

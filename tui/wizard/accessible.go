@@ -37,7 +37,8 @@ func (p *plainForm) say(format string, args ...any) {
 func (w *session) ask(ctx context.Context) (*wire.UnitCreated, error) {
 	p := &plainForm{session: w, in: bufio.NewScanner(w.options.In), out: w.options.Out}
 	p.in.Buffer(nil, answerMax)
-	p.say("New unit. Enter keeps the value in brackets, %s goes back, the end of the input leaves and keeps the draft.", back)
+	p.say("New unit. Enter keeps the value in brackets, %s goes back, the end of the input leaves and keeps the draft.",
+		back)
 	if w.resumed {
 		p.say("Going on with the draft that was kept.")
 	}

@@ -30,7 +30,8 @@ func verdictLines(th *theme.Theme, verdicts []wire.Verdict, width int) []string 
 		out = append(out, l.String())
 	}
 	for _, v := range denials(verdicts) {
-		text := fmt.Sprintf("DENY G%02d %s: %s; observed %s, required %s; fix: %s", v.Gate, v.Name, v.Reason, v.Observed, v.Required, v.Fix)
+		text := fmt.Sprintf("DENY G%02d %s: %s; observed %s, required %s; fix: %s", v.Gate, v.Name, v.Reason, v.Observed,
+			v.Required, v.Fix)
 		for _, line := range theme.Wrap(theme.Clean(text), width) {
 			out = append(out, th.NewLine(width).Add(theme.Bad, line).String())
 		}
@@ -52,9 +53,11 @@ func (w *session) printCard(out io.Writer, c *wire.UnitCreated) error {
 	if u.Kind == "platform" {
 		noun = "platform"
 	}
-	rows := [][2]string{{"unit", strings.TrimSpace(u.Label + " " + u.Name)}, {"id", u.ID}, {"owner", u.OwnerName}, {"domain", u.Domain},
+	rows := [][2]string{{"unit", strings.TrimSpace(u.Label + " " + u.Name)}, {"id", u.ID}, {"owner", u.OwnerName},
+		{"domain", u.Domain},
 		{"stage", u.StageDomain}, {"slice", u.Slice}, {"jurisdiction", u.Jurisdiction},
-		{"envelope", fmt.Sprintf("%g cores, %s memory, %s storage", u.Envelope.CPUCores, withUnit(sizeText(u.Envelope.MemoryBytes)),
+		{"envelope", fmt.Sprintf("%g cores, %s memory, %s storage", u.Envelope.CPUCores,
+			withUnit(sizeText(u.Envelope.MemoryBytes)),
 			withUnit(sizeText(u.Envelope.StorageBytes)))},
 		{"decision", fmt.Sprintf("%d, proven by `nexus gates explain %d`", c.Receipt.Index, c.Receipt.Index)},
 		{"owner's key", c.OwnerKeyFile}}
@@ -65,7 +68,8 @@ func (w *session) printCard(out io.Writer, c *wire.UnitCreated) error {
 			fmt.Fprintf(&b, "  %-13s %s\n", r[0], theme.Clean(r[1]))
 		}
 	}
-	fmt.Fprintf(&b, "next:\n  nexus %s show %s\n  nexus revenue tally --unit %s\n  nexus console\n", noun, u.Label, u.Label)
+	fmt.Fprintf(&b, "next:\n  nexus %s show %s\n  nexus revenue tally --unit %s\n  nexus console\n", noun, u.Label,
+		u.Label)
 	_, err := io.WriteString(out, b.String())
 	return err
 }

@@ -51,7 +51,8 @@ const ownValues = "own"
 
 // newDraft starts from the answers given by flags; the rest gets the defaults of the specification.
 func newDraft(req wire.UnitCreate) *draft {
-	d := &draft{Kind: req.Kind, OwnerChoice: "self", Owner: req.Owner, Name: req.Name, Preset: "standard", CPU: "2", Memory: "4", Storage: "50",
+	d := &draft{Kind: req.Kind, OwnerChoice: "self", Owner: req.Owner, Name: req.Name, Preset: "standard", CPU: "2",
+		Memory: "4", Storage: "50",
 		Processes: "512", Jurisdiction: req.Jurisdiction, Class: req.Class}
 	d.prefill(req)
 	if d.Kind == "" {
@@ -71,7 +72,8 @@ func (d *draft) prefill(req wire.UnitCreate) {
 	for _, f := range []struct {
 		to   *string
 		from string
-	}{{&d.Kind, req.Kind}, {&d.Owner, req.Owner}, {&d.Name, req.Name}, {&d.Jurisdiction, req.Jurisdiction}, {&d.Class, req.Class}} {
+	}{{&d.Kind, req.Kind}, {&d.Owner, req.Owner}, {&d.Name, req.Name}, {&d.Jurisdiction, req.Jurisdiction}, {&d.Class,
+		req.Class}} {
 		if f.from != "" {
 			*f.to = f.from
 		}
@@ -127,7 +129,7 @@ func (d *draft) request() (wire.UnitCreate, error) {
 }
 
 func malformed(subject, hint, format string, args ...any) error {
-	return nexus.Errf("wizard", nexus.CodeMalformed, subject, hint, format, args...)
+	return nexus.Errf("", nexus.CodeMalformed, subject, hint, format, args...)
 }
 
 // Limits of an envelope that the form itself knows; the node has the last word.
@@ -136,7 +138,8 @@ const coresMax = 4096
 func parseCores(s string) (float64, error) {
 	v, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
 	if err != nil || !(v >= 0.001 && v <= coresMax) {
-		return 0, malformed("cores "+strconv.Quote(s), "a number of cores such as 2 or 0.5", "not between 0.001 and %d", coresMax)
+		return 0, malformed("cores "+strconv.Quote(s), "a number of cores such as 2 or 0.5", "not between 0.001 and %d",
+			coresMax)
 	}
 	return v, nil
 }
@@ -145,7 +148,8 @@ func parseCores(s string) (float64, error) {
 var sizeUnits = []struct {
 	name  string
 	bytes float64
-}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9},
+	{"TB", 1e12},
 	{"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"T", 1 << 40}, {"", 1 << 30}}
 
 const sizeBytesMax = 1 << 50

@@ -21,18 +21,30 @@ import (
 // framesPerSecond bounds the renderer, as in the console.
 const framesPerSecond = 30
 
+// creating is waited for without keeping keys: nothing typed meanwhile may answer a question that is not there yet.
+const creating waiting = "creating"
+
 // waiting says what the form waits for while keys are held.
 type waiting string
 
-// model hosts one huh form per step, so that every text is made from the answers as they are now, and holds what stands
-// around it. Only the program's goroutine touches it; while it waits for the node nothing changes the draft.
+// queueMax bounds the keys kept while the node is asked; more are dropped.
+const queueMax = 256
+
+// model hosts one huh form per question, so that every text is made from the answers as they are now, and holds what
+// stands around it. It moves from question to question itself: huh's own moves are messages that arrive after the keys
+// typed ahead, which would then go to the wrong question. Only the program's goroutine touches it; while it waits for
+// the node nothing changes the draft.
 type model struct {
 	*session
 	ctx     context.Context
 	huh     *huh.Theme
 	keys    *huh.KeyMap
-	at      int
-	form    *huh.Form // nil on a step without questions
+	at      int                 // step
+	asked   []field             // its questions
+	number  int                 // of the present question in asked
+	form    *huh.Form           // draws and edits it; nil on a step without questions
+	choose  *huh.Select[string] // its field when it is a choice
+	queue   []tea.KeyMsg        // typed while waiting
 	wait    waiting
 	problem error
 	saveErr error
@@ -59,9 +71,11 @@ type (
 func (w *session) show(ctx context.Context) (*wire.UnitCreated, error) {
 	ctx, stopSignals := signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGTERM)
 	defer stopSignals()
-	m := &model{session: w, ctx: ctx, huh: huhTheme(w.theme), keys: huhKeys(), width: w.options.Width, height: w.options.Height}
+	m := &model{session: w, ctx: ctx, huh: huhTheme(w.theme), keys: huhKeys(), width: w.options.Width,
+		height: w.options.Height}
 	m.at = position(w.path(), w.draft.Step)
-	_, err := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(w.options.In), tea.WithOutput(w.options.Out), tea.WithAltScreen(),
+	_, err := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(w.options.In), tea.WithOutput(w.options.Out),
+		tea.WithAltScreen(),
 		tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler()).Run()
 	switch {
 	case m.saveErr != nil:
@@ -96,8 +110,9 @@ func huhTheme(th *theme.Theme) *huh.Theme {
 	f.ErrorMessage = th.Lipgloss(theme.Bad).SetString(th.Symbols.Alert)
 	f.SelectSelector = th.Lipgloss(theme.Accent).SetString(th.Symbols.Cursor + " ")
 	f.Option, f.SelectedOption = plain, th.Lipgloss(theme.Strong)
-	f.TextInput = huh.TextInputStyles{Cursor: th.Lipgloss(theme.Accent), CursorText: plain, Placeholder: th.Lipgloss(theme.Faint),
-		Prompt: th.Lipgloss(theme.Accent), Text: th.Lipgloss(theme.Strong)}
+	f.TextInput = huh.TextInputStyles{Cursor: th.Lipgloss(theme.Accent), CursorText: plain,
+		Placeholder: th.Lipgloss(theme.Faint),
+		Prompt:      th.Lipgloss(theme.Accent), Text: th.Lipgloss(theme.Strong)}
 	t.Blurred = t.Focused
 	t.Blurred.Title, t.Blurred.TextInput.Text = th.Lipgloss(theme.Faint), plain
 	t.Blurred.SelectSelector = plain.SetString("  ")
@@ -125,32 +140,34 @@ func (m *model) enter() tea.Cmd {
 	return m.build(s)
 }
 
-// build makes the huh form of a step from the answers as they are.
+// build opens the questions of a step from the answers as they are.
 func (m *model) build(s step) tea.Cmd {
-	if s.fields == nil {
+	m.asked, m.number = nil, 0
+	if s.fields != nil {
+		m.asked = s.fields(m.session)
+	}
+	return m.question()
+}
+
+// question makes the huh form of the present question.
+func (m *model) question() tea.Cmd {
+	m.form, m.choose = nil, nil
+	if m.number >= len(m.asked) {
 		return nil
 	}
-	var fields []huh.Field
-	for _, f := range s.fields(m.session) {
-		if len(f.choices) == 0 {
-			input := huh.NewInput().Title(f.title).Value(f.value).Inline(true).CharLimit(answerMax)
-			if f.validate != nil {
-				input.Validate(f.validate)
-			}
-			fields = append(fields, input)
-			continue
-		}
+	f := m.asked[m.number]
+	var one huh.Field
+	if len(f.choices) == 0 {
+		one = huh.NewInput().Title(f.title).Value(f.value).Inline(true).CharLimit(answerMax)
+	} else {
 		var options []huh.Option[string]
 		for _, c := range f.choices {
 			options = append(options, huh.NewOption(theme.Clean(c.words), c.value))
 		}
-		choose := huh.NewSelect[string]().Title(f.title).Options(options...).Value(f.value)
-		if f.validate != nil {
-			choose.Validate(f.validate)
-		}
-		fields = append(fields, choose)
+		m.choose = huh.NewSelect[string]().Title(f.title).Options(options...).Value(f.value)
+		one = m.choose
 	}
-	m.form = huh.NewForm(huh.NewGroup(fields...)).WithTheme(m.huh).WithKeyMap(m.keys).WithShowHelp(false).WithShowErrors(true)
+	m.form = huh.NewForm(huh.NewGroup(one)).WithTheme(m.huh).WithKeyMap(m.keys).WithShowHelp(false).WithShowErrors(false)
 	return tea.Batch(m.form.Init(), m.resize())
 }
 
@@ -176,23 +193,26 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.width, m.height = msg.Width, msg.Height
 		return m, m.resize()
 	case checkedMsg:
-		return m, m.checked(msg.err)
+		return m, m.replay(m.checked(msg.err))
 	case reviewedMsg:
 		m.wait, m.verdicts, m.refused = "", msg.verdicts, msg.err
 		m.draft.Decision = "create"
 		if !m.allowed() {
 			m.draft.Decision = "change"
 		}
-		return m, m.build(m.path()[m.at])
+		return m, m.replay(m.build(m.path()[m.at]))
 	case createdMsg:
 		m.wait = ""
 		if msg.err == nil {
 			m.created = &msg.unit
 			return m, tea.Quit
 		}
-		m.problem = msg.err
+		m.problem, m.queue = msg.err, nil
 		return m, m.enter()
 	case tea.KeyMsg:
+		if msg.Type == tea.KeyRunes && len(msg.Runes) > 1 && !msg.Paste {
+			return m, m.oneByOne(msg)
+		}
 		if cmd, done := m.key(msg); done {
 			return m, cmd
 		}
@@ -200,59 +220,104 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return m, m.forward(msg)
 }
 
-// key takes the wizard's own keys; the rest is the form's.
+// oneByOne takes apart what one read brought: fast typing and slow links deliver several keys as one message.
+func (m *model) oneByOne(msg tea.KeyMsg) tea.Cmd {
+	var cmds []tea.Cmd
+	for _, r := range msg.Runes {
+		_, cmd := m.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: msg.Alt})
+		cmds = append(cmds, cmd)
+	}
+	return tea.Batch(cmds...)
+}
+
+// replay gives the keys that were typed while waiting to what is open now.
+func (m *model) replay(cmd tea.Cmd) tea.Cmd {
+	cmds := []tea.Cmd{cmd}
+	for m.wait == "" && len(m.queue) > 0 {
+		msg := m.queue[0]
+		m.queue = m.queue[1:]
+		_, cmd := m.Update(msg)
+		cmds = append(cmds, cmd)
+	}
+	return tea.Batch(cmds...)
+}
+
+// key takes the wizard's own keys; the rest edits the answer.
 func (m *model) key(msg tea.KeyMsg) (tea.Cmd, bool) {
-	switch {
-	case msg.String() == "ctrl+c":
+	switch k := msg.String(); {
+	case k == "ctrl+c":
 		m.left = true
 		m.save()
 		return tea.Quit, true
 	case m.wait != "":
-		return nil, true
-	case msg.String() == "esc", msg.String() == "shift+tab" && m.firstField():
-		m.problem = nil
-		if m.at > 0 {
-			m.at--
-			return m.enter(), true
+		if m.wait != creating && len(m.queue) < queueMax {
+			m.queue = append(m.queue, msg)
 		}
 		return nil, true
-	case m.form == nil:
-		if msg.String() == "enter" {
-			return m.next(), true
-		}
-		return nil, true
+	case k == "esc", k == "shift+tab":
+		return m.back(), true
+	case k == "enter", k == "tab":
+		return m.submit(), true
 	}
 	m.problem = nil
-	return nil, false
+	return nil, m.form == nil
 }
 
-// firstField reports whether the first question of the step has the keys.
-func (m *model) firstField() bool {
-	return m.form == nil || len(m.path()[m.at].fields(m.session)) == 1
-}
-
-// forward gives a message to the form and goes on when that completes it.
-func (m *model) forward(msg tea.Msg) tea.Cmd {
-	if m.form == nil || m.wait != "" {
-		return nil
+// back goes to the question or the step before; nothing that was answered is lost.
+func (m *model) back() tea.Cmd {
+	m.problem = nil
+	switch {
+	case m.number > 0:
+		m.number--
+		return m.question()
+	case m.at > 0:
+		m.at--
+		return m.enter()
 	}
-	_, cmd := m.form.Update(msg)
-	if m.form.State != huh.StateCompleted {
-		return cmd
+	return nil
+}
+
+// submit takes the answer: checked by its form here, and after the step's last question by the node.
+func (m *model) submit() tea.Cmd {
+	m.problem = nil
+	if m.number < len(m.asked) {
+		f := m.asked[m.number]
+		if m.choose != nil {
+			if value, ok := m.choose.Hovered(); ok {
+				*f.value = value
+			}
+		}
+		if f.validate != nil {
+			if m.problem = f.validate(*f.value); m.problem != nil {
+				return nil
+			}
+		}
+		if m.number++; m.number < len(m.asked) {
+			return m.question()
+		}
 	}
 	s := m.path()[m.at]
 	if s.after != nil {
 		s.after(m.draft)
 	}
 	m.save()
-	if s.name == reviewName {
+	switch {
+	case s.name == reviewName:
 		return m.decide()
-	}
-	if s.check == nil {
+	case s.check == nil:
 		return m.next()
 	}
 	m.wait = "checking with the node"
 	return func() tea.Msg { return checkedMsg{m.check(m.ctx, s)} }
+}
+
+// forward gives a message to the form.
+func (m *model) forward(msg tea.Msg) tea.Cmd {
+	if m.form == nil || m.wait != "" {
+		return nil
+	}
+	_, cmd := m.form.Update(msg)
+	return cmd
 }
 
 // checked goes on, or opens the step again with what the node has against it.
@@ -273,7 +338,7 @@ func (m *model) next() tea.Cmd {
 func (m *model) decide() tea.Cmd {
 	switch m.draft.Decision {
 	case "create":
-		m.wait = "creating"
+		m.wait = creating
 		return func() tea.Msg {
 			unit, err := m.create(m.ctx)
 			return createdMsg{unit, err}
@@ -292,16 +357,23 @@ func (m *model) View() string {
 	th := m.theme
 	path := m.path()
 	s := path[min(m.at, len(path)-1)]
-	top := th.NewLine(width).Add(theme.Strong, "New unit ").Add(theme.Faint, fmt.Sprintf("step %d of %d ", m.at+1, len(path))).
+	top := th.NewLine(width).Add(theme.Strong, "New unit ").Add(theme.Faint, fmt.Sprintf("step %d of %d ", m.at+1,
+		len(path))).
 		Add(theme.Accent, s.name).Add(theme.Plain, " ").Fill(theme.Faint, th.Symbols.Rule, 0).String()
 	var ask []string
+	if m.wait == "" {
+		for _, f := range m.asked[:min(m.number, len(m.asked))] {
+			ask = append(ask, th.NewLine(width).Space(1).Add(theme.Faint, f.title+"  "+theme.Clean(*f.value)).String())
+		}
+	}
 	if m.form != nil && m.wait == "" {
-		ask = strings.Split(strings.TrimRight(m.form.View(), "\n "), "\n")
+		ask = append(ask, strings.Split(strings.TrimRight(m.form.View(), "\n "), "\n")...)
 	}
 	switch {
 	case m.wait != "":
 		ask = []string{th.NewLine(width).Add(theme.Info, " "+string(m.wait)).String()}
 	case m.problem != nil:
+		ask = append(ask, "")
 		for _, line := range theme.Wrap(theme.Clean(m.problem.Error()), max(width-3, 1)) {
 			ask = append(ask, th.NewLine(width).Add(theme.Bad, " "+th.Symbols.Alert+" "+line).String())
 		}
@@ -316,7 +388,8 @@ func (m *model) View() string {
 	for len(lines) < height-1 {
 		lines = append(lines, "")
 	}
-	lines = append(lines, th.NewLine(width).Add(theme.Accent, " enter").Add(theme.Faint, " next  ").Add(theme.Accent, "esc").
+	lines = append(lines, th.NewLine(width).Add(theme.Accent, " enter").Add(theme.Faint, " next  ").Add(theme.Accent,
+		"esc").
 		Add(theme.Faint, " back  ").Add(theme.Accent, "ctrl+c").Add(theme.Faint, " leave, the draft is kept").String())
 	for i := range lines {
 		lines[i] = ansi.Truncate(lines[i], width, "")

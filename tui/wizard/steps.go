@@ -34,7 +34,8 @@ type step struct {
 
 // steps are the screens in order (research of the console, nine steps; mail and routes join when their fabrics do).
 func steps() []step {
-	return []step{welcomeStep(), identityStep(), ownerStep(), nameStep(), envelopeStep(), valuesStep(), jurisdictionStep(), classStep(),
+	return []step{welcomeStep(), identityStep(), ownerStep(), nameStep(), envelopeStep(), valuesStep(),
+		jurisdictionStep(), classStep(),
 		revenueStep(), reviewStep()}
 }
 
@@ -59,10 +60,12 @@ func welcomeStep() step {
 	return step{name: "welcome",
 		words: func(*session) []string {
 			return []string{
-				"This makes a home of your own: an identity, a name and a domain, an envelope of CPU, memory and storage, a network slice " +
+				"This makes a home of your own: an identity, a name and a domain, an envelope of CPU, memory and storage, a " +
+					"network slice " +
 					"with a latency promise, and a ledger that splits every unit of revenue as the constitution says.",
 				"Making it costs nothing. Nothing is made before you accept the review at the end.",
-				"You can leave at any time with everything: that is gate 13, exit portability. Nobody can refuse, delay or charge for it, " +
+				"You can leave at any time with everything: that is gate 13, exit portability. Nobody can refuse, delay or " +
+					"charge for it, " +
 					"and `nexus imvu exit` is the one command for it.",
 			}
 		},
@@ -77,7 +80,8 @@ func identityStep() step {
 	return step{name: "identity",
 		words: func(w *session) []string {
 			id := w.options.Backend.Identity()
-			return []string{"Every act is signed by an Ed25519 identity, and a unit belongs to one. You sign as " + id.Name + " (" + id.Fingerprint + ")."}
+			return []string{"Every act is signed by an Ed25519 identity, and a unit belongs to one. You sign as " + id.Name +
+				" (" + id.Fingerprint + ")."}
 		},
 		fields: func(w *session) []field {
 			return []field{{title: "Who shall own it?", value: &w.draft.OwnerChoice, choices: []choice{
@@ -89,7 +93,8 @@ func identityStep() step {
 func ownerStep() step {
 	return step{name: "owner", when: func(d *draft) bool { return d.OwnerChoice == "other" },
 		words: func(*session) []string {
-			return []string{"A name that is known owns the unit as it is. A name that is not known yet is issued an identity in the same act, and its " +
+			return []string{"A name that is known owns the unit as it is. A name that is not known yet is issued an " +
+				"identity in the same act, and its " +
 				"key file is yours to hand over."}
 		},
 		fields: func(w *session) []field {
@@ -126,7 +131,8 @@ func nameStep() step {
 func envelopeStep() step {
 	return step{name: "envelope",
 		words: func(*session) []string {
-			return []string{"An envelope is a ceiling that the kernel enforces, not a reservation: you share what the machine has, and nobody " +
+			return []string{"An envelope is a ceiling that the kernel enforces, not a reservation: you share what the " +
+				"machine has, and nobody " +
 				"can take more than theirs. It never shrinks without your approval (gate 15)."}
 		},
 		fields: func(w *session) []field {
@@ -134,7 +140,8 @@ func envelopeStep() step {
 			for _, p := range presets() {
 				choices = append(choices, choice{p.name, p.name + ": " + p.words})
 			}
-			return []field{{title: "Envelope", value: &w.draft.Preset, choices: append(choices, choice{ownValues, "own values"})}}
+			return []field{{title: "Envelope", value: &w.draft.Preset, choices: append(choices, choice{ownValues,
+				"own values"})}}
 		},
 		after: (*draft).applyPreset, check: askNode("envelope", "cpu", "cores", "memory", "storage", "processes")}
 }
@@ -150,7 +157,11 @@ func valuesStep() step {
 				{title: "CPU cores ", value: &w.draft.CPU, validate: func(s string) error { _, err := parseCores(s); return err }},
 				{title: "Memory    ", value: &w.draft.Memory, validate: size("memory")},
 				{title: "Storage   ", value: &w.draft.Storage, validate: size("storage")},
-				{title: "Processes ", value: &w.draft.Processes, validate: func(s string) error { _, err := parseProcesses(s); return err }}}
+				{title: "Processes ", value: &w.draft.Processes, validate: func(s string) error {
+					_,
+						err := parseProcesses(s)
+					return err
+				}}}
 		},
 		check: askNode("envelope", "cpu", "cores", "memory", "storage", "processes")}
 }
@@ -158,10 +169,12 @@ func valuesStep() step {
 func jurisdictionStep() step {
 	return step{name: "jurisdiction",
 		words: func(*session) []string {
-			return []string{"All that the unit has carries this tag, and nothing of it crosses to another jurisdiction (gate 9)."}
+			return []string{"All that the unit has carries this tag, and nothing of it crosses to another jurisdiction " +
+				"(gate 9)."}
 		},
 		fields: func(w *session) []field {
-			return []field{{title: "Jurisdiction", value: &w.draft.Jurisdiction, choices: offered(w.options.Jurisdictions, w.draft.Jurisdiction)}}
+			return []field{{title: "Jurisdiction", value: &w.draft.Jurisdiction, choices: offered(w.options.Jurisdictions,
+				w.draft.Jurisdiction)}}
 		},
 		check: askNode("jurisdiction")}
 }
@@ -169,11 +182,13 @@ func jurisdictionStep() step {
 func classStep() step {
 	return step{name: "slice",
 		words: func(*session) []string {
-			return []string{"The class of your network slice sets its latency budget and its place in the queue. Interactive promises less than " +
+			return []string{"The class of your network slice sets its latency budget and its place in the queue. " +
+				"Interactive promises less than " +
 				"10 ms of added latency at the 99th percentile, measured live and shown to you."}
 		},
 		fields: func(w *session) []field {
-			return []field{{title: "Class of the slice", value: &w.draft.Class, choices: offered(w.options.Classes, w.draft.Class)}}
+			return []field{{title: "Class of the slice", value: &w.draft.Class, choices: offered(w.options.Classes,
+				w.draft.Class)}}
 		},
 		check: askNode("class", "slice")}
 }
@@ -238,7 +253,8 @@ func reviewWords(w *session) []string {
 	return []string{
 		fmt.Sprintf("%s %s, owned by %s", kindWords(d.Kind), d.Name, owner),
 		fmt.Sprintf("jurisdiction %s, slice class %s, split %d/%d", d.Jurisdiction, d.Class, creator, platform),
-		fmt.Sprintf("at most %s cores, %s memory, %s storage, %s processes", d.CPU, withUnit(d.Memory), withUnit(d.Storage), d.Processes),
+		fmt.Sprintf("at most %s cores, %s memory, %s storage, %s processes", d.CPU, withUnit(d.Memory),
+			withUnit(d.Storage), d.Processes),
 	}
 }
 
@@ -250,7 +266,8 @@ func withUnit(s string) string {
 	return s
 }
 
-// askNode checks an answer by a dry run of the whole draft: only what concerns this step's subjects stops the user here;
+// askNode checks an answer by a dry run of the whole draft: only what concerns this step's subjects stops the user
+// here;
 // the rest may still change and is for the review.
 func askNode(subjects ...string) func(context.Context, *session) error {
 	return func(ctx context.Context, w *session) error {

@@ -66,7 +66,8 @@ type session struct {
 // of the draft file, or ctx's.
 func Run(ctx context.Context, o Options) (wire.UnitCreate, wire.UnitCreated, error) {
 	if o.Backend == nil || o.In == nil || o.Out == nil {
-		return wire.UnitCreate{}, wire.UnitCreated{}, nexus.Errf("wizard", nexus.CodeInternal, "options", "", "backend, input and output are needed")
+		return wire.UnitCreate{}, wire.UnitCreated{}, nexus.Errf("wizard", nexus.CodeInternal, "options", "",
+			"backend, input and output are needed")
 	}
 	w, err := newSession(o)
 	if err != nil {
@@ -109,7 +110,8 @@ func newSession(o Options) (*session, error) {
 	w := &session{options: o, theme: theme.New(o.Theme)}
 	d, err := loadDraft(o.DraftFile)
 	if err != nil {
-		return nil, &nexus.Error{Op: "wizard", Code: nexus.CodeUnavailable, Subject: "draft " + o.DraftFile, Cause: err, Hint: "remove the file, or choose another"}
+		return nil, &nexus.Error{Op: "wizard", Code: nexus.CodeUnavailable, Subject: "draft " + o.DraftFile, Cause: err,
+			Hint: "remove the file, or choose another"}
 	}
 	if d == nil {
 		w.draft = newDraft(o.Prefill)
@@ -146,7 +148,8 @@ func (w *session) create(ctx context.Context) (wire.UnitCreated, error) {
 	defer cancel()
 	created, err := w.options.Backend.CreateUnit(ctx, req)
 	if err == nil && !created.Receipt.Allowed {
-		return created, nexus.Errf("wizard", nexus.CodeRefused, "creation of "+req.Name, created.Receipt.Fix, "%s", created.Receipt.Reason)
+		return created, nexus.Errf("wizard", nexus.CodeRefused, "creation of "+req.Name, created.Receipt.Fix, "%s",
+			created.Receipt.Reason)
 	}
 	return created, err
 }

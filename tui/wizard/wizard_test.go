@@ -1,0 +1,394 @@
+package wizard
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/creack/pty"
+	"github.com/hinshun/vt10x"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
+	"github.com/BobbyBlanco400/nexus-cos/tui/tuitest"
+)
+
+// outcome is what Run came to.
+type outcome struct {
+	req     wire.UnitCreate
+	created wire.UnitCreated
+	err     error
+}
+
+// console is the wizard on a terminal of its own.
+type console struct {
+	*tuitest.Screen
+	t     *testing.T
+	ended chan outcome
+}
+
+func start(t *testing.T, o Options, width, height int) *console {
+	t.Helper()
+	master, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { master.Close(); tty.Close() })
+	if err := pty.Setsize(master, &pty.Winsize{Cols: uint16(width), Rows: uint16(height)}); err != nil {
+		t.Fatal(err)
+	}
+	c := &console{Screen: tuitest.NewScreen(master, vt10x.New(vt10x.WithSize(width, height))), t: t, ended: make(chan outcome, 1)}
+	o.In, o.Out = tty, tty
+	go func() {
+		req, created, err := Run(t.Context(), o)
+		c.ended <- outcome{req, created, err}
+	}()
+	return c
+}
+
+func (c *console) await(words ...string) {
+	c.t.Helper()
+	for end := time.Now().Add(10 * time.Second); !c.Shows(words...); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			c.t.Fatalf("the screen does not show %q:\n%s", words, c.Text())
+		}
+	}
+}
+
+func (c *console) press(keys string) {
+	c.t.Helper()
+	if err := c.Press(keys); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *console) end() outcome {
+	c.t.Helper()
+	select {
+	case o := <-c.ended:
+		return o
+	case <-time.After(10 * time.Second):
+		c.t.Fatalf("the wizard does not end:\n%s", c.Text())
+		return outcome{}
+	}
+}
+
+// A first unit with defaults: six enters and a name (the target of the console's research).
+func TestDefaultsMakeAUnit(t *testing.T) {
+	t.Parallel()
+	node := tuitest.NewBackend(nil)
+	draft := filepath.Join(t.TempDir(), "draft.json")
+	c := start(t, Options{Backend: node, DraftFile: draft}, 80, 24)
+	c.await("welcome", "exit portability", "Making it costs nothing")
+	c.press("\r")
+	c.await("identity", "maria (91bc07aa)")
+	c.press("\r")
+	c.await("step 3", "Name")
+	c.press("Nova")
+	c.await("nova.imvu-NNN.nexus.localhost")
+	c.press("\r")
+	c.await("envelope", "standard")
+	c.press("\r")
+	c.await("jurisdiction", "US-CCPA")
+	c.press("\r")
+	c.await("slice", "interactive", "10 ms")
+	c.press("\r")
+	c.await("revenue", "55/45", "USD 10,000.00 you get USD 5,500.00")
+	c.press("\r")
+	c.await("review", "All 17 gates would allow it", "G17 platform-non-repudiation", "Create it?")
+	c.press("\r")
+	end := c.end()
+	want := wire.UnitCreate{Kind: "imvu", Name: "Nova", Jurisdiction: "US-CCPA", Class: "interactive",
+		Envelope: wire.Envelope{CPUCores: 2, MemoryBytes: 4 << 30, StorageBytes: 50 << 30, Processes: 512}}
+	if end.err != nil || end.req != want || end.created.Unit.Label != "IMVU-007" {
+		t.Errorf("it came to %+v", end)
+	}
+	c.await("created", "IMVU-007 Nova", "nexus imvu show IMVU-007", "gates explain 120442")
+	if _, err := os.Stat(draft); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the draft stays after the creation: %v", err)
+	}
+}
+
+// A platform with own values for somebody else: taken name, refusing gate, going back, and another try.
+func TestMistakesAreMended(t *testing.T) {
+	t.Parallel()
+	node := tuitest.NewBackend(nil)
+	c := start(t, Options{Backend: node}, 100, 34)
+	c.await("What shall it be?")
+	c.press("j\r")
+	c.await("Who shall own it?")
+	c.press("j\r")
+	c.await("Name of the owner")
+	c.press("\r")
+	c.await("a name, or go back and own it yourself")
+	c.press("trae\r")
+	c.await("plat-NNN")
+	c.press("taken\r")
+	c.await("IMVU-001 has it", "choose another name")
+	c.press("\x15fine\r") // ctrl+u empties the line
+	c.await("envelope", "own values")
+	c.press("jj\r")
+	c.await("values", "512MiB")
+	c.press("\x158\r\x15lots\r")
+	c.await("a number of GB such as 8, or 512MiB")
+	c.press("\x15512MiB\r\r\r")
+	c.await("jurisdiction")
+	c.press("\r")
+	c.await("Class of the slice")
+	c.press("\r")
+	c.await("mini-platform splits 80/20")
+	c.press("\r")
+	c.await("1 of 17 gates would refuse it", "DENY G07", "8 cores, 512MiB memory", "owned by trae")
+	c.press("k\r") // "create it" while a gate refuses
+	c.await("the gates refuse it as it stands")
+	for _, word := range []string{"mini-platform splits", "Class of the slice", "jurisdiction", "values"} {
+		c.press("\x1b")
+		c.await(word)
+	}
+	c.await("CPU cores > 8") // going back lost nothing
+	c.press("\x154\r")
+	c.await("Memory    > 512MiB")
+	c.press("\r\r\r")
+	c.await("jurisdiction")
+	c.press("\r")
+	c.await("Class of the slice")
+	c.press("\r")
+	c.await("80/20")
+	c.press("\r")
+	c.await("All 17 gates would allow it")
+	node.Refuse(errors.New("disk full"))
+	c.press("\r")
+	c.await("disk full")
+	node.Refuse(nil)
+	c.press("\x1b")
+	c.await("mini-platform splits")
+	c.press("\r")
+	c.await("Create it?")
+	c.press("\r")
+	end := c.end()
+	if end.err != nil || end.req.Owner != "trae" || end.req.Envelope.CPUCores != 4 ||
+		end.req.Envelope.MemoryBytes != 512<<20 ||
+		end.created.Unit.Label != "PLAT-004" {
+		t.Errorf("it came to %+v", end)
+	}
+}
+
+// Leaving keeps the draft, and the next run goes on where it was; flags overrule it.
+func TestADraftIsTakenUpAgain(t *testing.T) {
+	t.Parallel()
+	node, path := tuitest.NewBackend(nil), filepath.Join(t.TempDir(), "draft.json")
+	c := start(t, Options{Backend: node, DraftFile: path}, 80, 24)
+	c.await("What shall it be?")
+	c.press("\r")
+	c.await("Who shall own it?")
+	c.press("\r")
+	c.await("step 3")
+	c.press("half a na")
+	c.await("half a na")
+	c.press("\x03")
+	if end := c.end(); !errors.Is(end.err, ErrLeft) {
+		t.Fatalf("leaving gave %v", end.err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("the draft: %v, %v", info, err)
+	}
+	c = start(t, Options{Backend: node, DraftFile: path, Prefill: wire.UnitCreate{Jurisdiction: "EU-GDPR"}}, 80, 24)
+	c.await("step 3", "half a na", "The draft that was kept goes on")
+	c.press("\x03")
+	c.end()
+	d, err := loadDraft(path)
+	if err != nil || d.Name != "half a na" || d.Jurisdiction != "EU-GDPR" || d.Step != "name" {
+		t.Errorf("the draft became %+v, %v", d, err)
+	}
+	if calls := node.Calls(); len(calls) != 0 {
+		t.Errorf("the node was asked %v", calls)
+	}
+}
+
+// The accessible form asks the same in plain lines; input may come all at once.
+func TestAccessible(t *testing.T) {
+	t.Parallel()
+	answers := strings.Join([]string{"", "", "<", "", "", "Nova Té", "9", "4", "4", "512MiB", "", "100", "2", "", "",
+		"1"}, "\n") + "\n"
+	node, out := tuitest.NewBackend(nil), &bytes.Buffer{}
+	req, created, err := Run(t.Context(), Options{Backend: node, In: strings.NewReader(answers), Out: out,
+		Accessible: true})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if req.Name != "Nova Té" || req.Envelope.MemoryBytes != 512<<20 || req.Envelope.Processes != 100 ||
+		req.Jurisdiction != "EU-GDPR" ||
+		created.Unit.Label != "IMVU-007" {
+		t.Errorf("%+v\n%s", req, out)
+	}
+	for _, want := range []string{"Step 1 of 8: welcome.", "Please type a number from 1 to 4.",
+		"gate 17 platform-non-repudiation: allow", "created"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the lines lack %q:\n%s", want, out)
+		}
+	}
+	if strings.ContainsAny(out.String(), "\x1b\r▸─") {
+		t.Errorf("the lines move the cursor or draw:\n%q", out)
+	}
+}
+
+func TestAccessibleRefusalsAndLeaving(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		answers []string
+		words   []string
+		err     error
+	}{
+		"end of input": {[]string{"", ""}, []string{"Step 3 of 8: name."}, ErrLeft},
+		"leave":        {[]string{"", "", "x", "", "", "", "", "3"}, []string{"All 17 gates would allow it"}, ErrLeft},
+		"bad name":     {[]string{"", "", "", "taken"}, []string{"Not possible: name: missing", "IMVU-001 has it"}, ErrLeft},
+		"denied": {[]string{"", "", "x", "4", "8", "", "", "", "", "", "", "1", "2", "5"},
+			[]string{"1 of 17 gates would refuse it", "DENY",
+				"the gates refuse it as it stands", "What?", "CPU cores [8]"}, ErrLeft},
+	} {
+		out := &bytes.Buffer{}
+		_, _, err := Run(t.Context(), Options{Backend: tuitest.NewBackend(nil),
+			In: strings.NewReader(strings.Join(c.answers, "\n") + "\n"), Out: out,
+			Accessible: true})
+		if !errors.Is(err, c.err) {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+		for _, w := range c.words {
+			if w != "DENY" && !strings.Contains(out.String(), w) {
+				t.Errorf("%s lacks %q:\n%s", name, w, out)
+			}
+		}
+	}
+}
+
+// Every step keeps its place at every size: exactly as many lines as the terminal has, none wider, the question
+// visible.
+func TestStepsKeepTheirPlace(t *testing.T) {
+	t.Parallel()
+	for _, o := range []theme.Options{{}, {Color: theme.Color256}} {
+		for width := 1; width <= 170; width += 13 {
+			for height := 1; height <= 50; height += 4 {
+				w, err := newSession(Options{Backend: tuitest.NewBackend(nil), Theme: o, Width: width, Height: height,
+					Prefill: wire.UnitCreate{Name: "evil\x1b[2J", Owner: "新星", Envelope: wire.Envelope{CPUCores: 8}}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				m := &model{session: w, ctx: t.Context(), huh: huhTheme(w.theme), keys: huhKeys(), width: width, height: height}
+				m.verdicts = tuitest.Verdicts(true)
+				for m.at = range m.path() {
+					m.build(m.path()[m.at])
+					m.problem = errors.New("a problem that is told \x1b[2J")
+					lines := strings.Split(m.View(), "\n")
+					if len(lines) != height {
+						t.Fatalf("step %d at %dx%d: %d lines", m.at, width, height, len(lines))
+					}
+					for _, line := range lines {
+						if strings.Contains(line, "\x1b[2J") {
+							t.Fatalf("step %d lets an escape sequence through: %q", m.at, line)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestParsing(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]uint64{"8": 8 << 30, "0.5": 1 << 29, "512MiB": 512 << 20, "512 mib": 512 << 20,
+		"2G": 2 << 30, "1GB": 1e9, "1TiB": 1 << 40} {
+		if got, err := parseSize("memory", in); err != nil || got != want {
+			t.Errorf("size %q: %d, %v; want %d", in, got, err, want)
+		}
+	}
+	for _, bad := range []string{"", "-1", "0", "lots", "NaN", "Inf", "1e40", "8 PB", "MiB"} {
+		if got, err := parseSize("memory", bad); err == nil {
+			t.Errorf("size %q became %d", bad, got)
+		}
+		if got, err := parseCores(bad); err == nil {
+			t.Errorf("cores %q became %g", bad, got)
+		}
+		if got, err := parseProcesses(bad); err == nil {
+			t.Errorf("processes %q became %d", bad, got)
+		}
+	}
+	for _, bad := range []string{"", " a", "a\x1bb", strings.Repeat("x", 81), "\xff"} {
+		if validName(bad) == nil {
+			t.Errorf("name %q is accepted", bad)
+		}
+	}
+	if err := validName(strings.Repeat("新", 80)); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzParseSize(f *testing.F) {
+	for _, s := range []string{"8", "512MiB", "0.5", "", "1e9", "0x1p4", "١"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n, err := parseSize("memory", s)
+		if err == nil && (n == 0 || n > sizeBytesMax) {
+			t.Fatalf("%q became %d", s, n)
+		}
+		if err == nil {
+			if again, err := parseSize("memory", sizeText(n)); err != nil || again != n && n%1024 == 0 {
+				t.Fatalf("%q: %d shown as %q reads as %d, %v", s, n, sizeText(n), again, err)
+			}
+		}
+	})
+}
+
+func FuzzDraft(f *testing.F) {
+	good, err := json.Marshal(newDraft(wire.UnitCreate{Name: "x"}))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add([]byte("{}"))
+	f.Add([]byte("[1"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		path := filepath.Join(t.TempDir(), "draft")
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w, err := newSession(Options{Backend: tuitest.NewBackend(nil), DraftFile: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &model{session: w, ctx: context.Background(), huh: huhTheme(w.theme), keys: huhKeys(), width: 80, height: 24}
+		m.at = position(w.path(), w.draft.Step)
+		m.build(m.path()[m.at])
+		if m.Update(tea.WindowSizeMsg{Width: 60, Height: 20}); len(strings.Split(m.View(), "\n")) != 20 {
+			t.Fatalf("a draft of %q draws %q", b, m.View())
+		}
+	})
+}
+
+// A refusal in the receipt is no success.
+func TestARefusedReceiptIsAnError(t *testing.T) {
+	t.Parallel()
+	w, err := newSession(Options{Backend: refusing{tuitest.NewBackend(nil)}, Prefill: wire.UnitCreate{Name: "x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.create(t.Context()); nexus.CodeOf(err) != nexus.CodeRefused || !strings.Contains(err.Error(),
+		"smaller") {
+		t.Errorf("a refusal gives %v", err)
+	}
+}
+
+type refusing struct{ *tuitest.Backend }
+
+func (refusing) CreateUnit(context.Context, wire.UnitCreate) (wire.UnitCreated, error) {
+	return wire.UnitCreated{Receipt: nexus.Receipt{Allowed: false, Reason: "too large", Fix: "ask for a smaller one"}}, nil
+}
