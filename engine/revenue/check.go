@@ -14,7 +14,7 @@ import (
 
 // check reads the whole file: forms, units, ids used twice in the file, and every batch against the ledger by a dry run.
 func (im *importer) check(ctx context.Context) error {
-	im.seen, im.refunds, im.skip = map[[16]byte][8]byte{}, map[[16]byte]int64{}, map[int]bool{}
+	im.seen, im.left, im.sales, im.skip = map[[16]byte][8]byte{}, map[[16]byte]int64{}, map[[16]byte]bool{}, map[int]bool{}
 	f, err := im.c.Open()
 	if err != nil {
 		return err
@@ -68,14 +68,14 @@ func (im *importer) checkEvent(ctx context.Context, e Event) error {
 		return nil
 	}
 	if e.RefundOf != "" {
-		if err := im.checkRefund(e); err != nil {
+		im.sales[keyOf(e.Unit, e.RefundOf)] = true
+	}
+	if t.create {
+		if err := im.checkRefund(e, key); err != nil {
 			return err
 		}
 	}
 	im.seen[key] = digest
-	if e.Minor > 0 {
-		im.refunds[key] = e.Minor
-	}
 	return nil
 }
 
@@ -85,19 +85,22 @@ func keyOf(unit, id string) [16]byte {
 	return nexus.DeriveID("import-event", []byte(unit), []byte(id))
 }
 
-// checkRefund judges a refund whose sale stands in the same file; the others are the ledger's to judge.
-func (im *importer) checkRefund(e Event) error {
-	sale := keyOf(e.Unit, e.RefundOf)
-	left, here := im.refunds[sale]
-	t := im.units[e.Unit]
-	switch {
-	case !here && t.create:
-		return fieldError(fmt.Sprintf("refund_of %q", e.RefundOf), "put the sale before its refund", "no such sale of this unit")
-	case here && left+e.Minor < 0:
-		return fieldError(fmt.Sprintf("amount %d", e.Minor), "refund no more than the sale", "only %d of %q is left", left, e.RefundOf)
-	case here:
-		im.refunds[sale] = left + e.Minor
+// checkRefund judges the refunds of a unit that is yet to be made: all its sales are in the file. Those of other units are
+// the ledger's to judge.
+func (im *importer) checkRefund(e Event, key [16]byte) error {
+	if e.RefundOf == "" {
+		im.left[key] = e.Minor
+		return nil
 	}
+	sale := keyOf(e.Unit, e.RefundOf)
+	left, here := im.left[sale]
+	switch {
+	case !here:
+		return fieldError(fmt.Sprintf("refund_of %q", e.RefundOf), "put the sale before its refund", "no such sale of this unit")
+	case left+e.Minor < 0:
+		return fieldError(fmt.Sprintf("amount %d", e.Minor), "refund no more than the sale", "only %d of %q is left", left, e.RefundOf)
+	}
+	im.left[sale] = left + e.Minor
 	return nil
 }
 
@@ -134,53 +137,73 @@ func refusal(kind string, verdicts []wire.Verdict) error {
 	return nil
 }
 
+// heldMax bounds the events that are asked again beside a refund. A sale with more refunds than that in one file is judged
+// when it is posted.
+const heldMax = 1000
+
 // tryBatches asks the ledger about every batch. Events of units that are yet to be made cannot be there already, so the
-// file alone has decided them; refunds whose sale the same file posts are judged with it.
+// file alone has decided them. A refund is asked together with its sale and the refunds before it, as far as they stand in
+// earlier batches of the file: nothing of it is in the ledger yet.
 func (im *importer) tryBatches(ctx context.Context) error {
 	done := 0
+	held := map[[16]byte][]Event{}
 	return im.each(func(batch []Event) error {
 		im.progress(StageCheck, done+len(im.missing), im.res.Lines+len(im.missing))
 		done += len(batch)
-		var asked []Event
+		var before, asked []Event
+		added := map[[16]byte]bool{}
 		for _, e := range batch {
 			if im.units[e.Unit].create {
 				continue
 			}
-			if _, here := im.refunds[keyOf(e.Unit, e.RefundOf)]; e.RefundOf != "" && here {
-				continue
-			}
 			asked = append(asked, e)
+			if sale := keyOf(e.Unit, e.RefundOf); e.RefundOf != "" && !added[sale] && len(before)+len(held[sale]) <= heldMax {
+				before, added[sale] = append(before, held[sale]...), true
+			}
 		}
-		return im.tryBatch(ctx, asked)
+		good, err := im.tryBatch(ctx, append(before, asked...))
+		if err != nil {
+			return err
+		}
+		for _, e := range good[min(len(before), len(good)):] {
+			sale := keyOf(e.Unit, e.RefundOf)
+			if e.RefundOf == "" {
+				sale = keyOf(e.Unit, e.ID)
+			}
+			if im.sales[sale] {
+				held[sale] = append(held[sale], e)
+			}
+		}
+		return nil
 	})
 }
 
-// tryBatch asks until the ledger has no more objection, leaving out one offending line each time.
-func (im *importer) tryBatch(ctx context.Context, events []Event) error {
+// tryBatch asks until the ledger has no more objection, leaving out one offending line each time; it gives what is left.
+func (im *importer) tryBatch(ctx context.Context, events []Event) ([]Event, error) {
 	for len(events) > 0 {
 		a, err := im.action(state.KindRevenuePost, im.body(events), false)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		verdicts, err := im.c.Node.Try(ctx, a)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		refused := refusal(state.KindRevenuePost, verdicts)
 		if refused == nil {
-			return nil
+			break
 		}
 		i, fault := offender(verdicts)
 		if i < 0 || i >= len(events) {
-			return refused
+			return nil, refused
 		}
 		err = nexus.Errf("", nexus.CodeRefused, fmt.Sprintf("id %q", events[i].ID), "", "%s", fault)
 		if err := im.bad(&LineError{events[i].Line, err}); err != nil {
-			return err
+			return nil, err
 		}
 		events = append(events[:i:i], events[i+1:]...)
 	}
-	return nil
+	return events, nil
 }
 
 // offenderPattern is how gate 6 words the first faulty event of a batch (gates/rules/revenue_metering.go).

@@ -125,7 +125,8 @@ type importer struct {
 	made    map[string]nexus.ID     // created now, by word
 
 	seen    map[[16]byte][8]byte // (unit word, event id) -> digest of the content
-	refunds map[[16]byte]int64   // what is left of a sale in this file
+	left    map[[16]byte]int64   // what is left of a sale of a unit that is yet to be made
+	sales   map[[16]byte]bool    // sales that the file refunds, in it or before it
 	skip    map[int]bool         // bad lines
 	digests [][sha256.Size]byte  // of each batch of good events, to notice a file that changes
 }
