@@ -22,7 +22,8 @@ func TestClassesAreOneList(t *testing.T) {
 		}
 		d := spec.Drop
 		if d.TargetMs <= 0 || d.IntervalMs < d.TargetMs || d.MaxWaitMs < d.IntervalMs || d.QueueMax <= 0 ||
-			spec.TurnsMax <= 0 || spec.InFlightMax < spec.TurnsMax || spec.SessionsMax <= 0 || spec.DelayBudgetMs <= 0 || spec.Purpose == "" {
+			spec.TurnsMax <= 0 || spec.InFlightMax < spec.TurnsMax || spec.SessionsMax <= 0 ||
+			spec.DelayBudgetMs <= 0 || spec.Purpose == "" {
 			t.Errorf("%s is not fully described: %+v", spec.Name, spec)
 		}
 	}

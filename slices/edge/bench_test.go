@@ -15,7 +15,9 @@ import (
 // backend asked straight and through a bare httputil.ReverseProxy with pools as large.
 func BenchmarkGateway(b *testing.B) {
 	body := make([]byte, 256)
-	back := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(body) }))
+	back := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write(body)
+	}))
 	defer back.Close()
 	target, err := url.Parse(back.URL)
 	if err != nil {
@@ -26,7 +28,8 @@ func BenchmarkGateway(b *testing.B) {
 	bare := httptest.NewServer(proxy)
 	defer bare.Close()
 	s := unit("s")
-	tab, err := NewTable([]Route{route("127.0.0.1", s, Backend{Address: back.Listener.Addr().String()})}, []slices.Slice{s})
+	to := Backend{Address: back.Listener.Addr().String()}
+	tab, err := NewTable([]Route{route("127.0.0.1", s, to)}, []slices.Slice{s})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -63,7 +63,8 @@ func (s *sliceState) apply(g *Gateway, want slices.Slice) {
 // idle reports whether nothing of the slice is left, so that its state may go when its table entry has gone.
 func (s *sliceState) idle() bool {
 	stats := s.gate.Stats()
-	return s.counters.Sessions.Load() == 0 && s.lent.Load() == 0 && stats.InFlight == 0 && stats.Requests == 0 && stats.Readers == 0
+	return s.counters.Sessions.Load() == 0 && s.lent.Load() == 0 &&
+		stats.InFlight == 0 && stats.Requests == 0 && stats.Readers == 0
 }
 
 // rates gives the byte limits of a slice; a ceiling at or above the capacity is the capacity's business.
