@@ -236,7 +236,7 @@ func (m *model) panelLines(id panel.ID, at placement) []string {
 func (m *model) newestFigureMs() int64 {
 	var newest time.Time
 	for i := range m.shown.Tallies {
-		if t := m.shown.Tallies[i].NewestEventTime; t.After(newest) {
+		if t := m.shown.Tallies[i].PostedTime; t.After(newest) {
 			newest = t
 		}
 	}

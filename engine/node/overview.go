@@ -169,6 +169,7 @@ func (n *Node) build() *wire.Overview {
 	o.TalliesTotal, o.Totals = len(t.Units), t.Totals
 	o.Tallies = t.Units[:min(len(t.Units), wire.TallyRowsMax)]
 	e.View(func(s *state.State) {
+		o.DecisionsAllowed, o.DecisionsDenied = s.Counters.Decisions-s.Counters.Refused, s.Counters.Refused
 		for _, u := range s.SortedUnits() {
 			if u.Kind == nexus.KindProbe {
 				continue

@@ -171,7 +171,7 @@ func splitColumnsFor(in Input) splitColumns {
 		see(in.Overview.Tallies[i].Gross, in.Overview.Tallies[i].Currency)
 	}
 	c := splitColumns{events: 8, money: max(len(money(-widest, currency))+1, 14)}
-	rest := func() int { return in.Width - 3 - 6 - c.events - 4 - 3*c.money - 3 }
+	rest := func() int { return in.Width - 3 - 6 - c.events - 4 - 3*c.money - len(" BROKEN") - 1 }
 	if rest() < 12 {
 		c.events = 0
 	}

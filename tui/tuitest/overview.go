@@ -185,7 +185,7 @@ func Tallies() ([]wire.TallyRow, []wire.TotalRow) {
 		}
 		r.Creator = int64(math.Ceil(float64(r.Gross*percent) / 100))
 		r.Platform = r.Gross - r.Creator
-		r.Label, r.UnitID, r.NewestEventTime = r.Unit, unitID(i), at(time.Duration(i+1)*time.Second)
+		r.Label, r.UnitID, r.PostedTime = r.Unit, unitID(i), at(time.Duration(i+1)*time.Second)
 		key := [2]string{r.Rule, r.Currency}
 		t := totals[key]
 		if t == nil {
