@@ -95,18 +95,23 @@ func (w *auditRun) sliceLogged(context.Context) error {
 		return err
 	}
 	w.env.Engine.View(func(st *state.State) { want = st.Units[w.probe.unit.ID].Slice })
-	w.require(unit.Unit == w.probe.unit.ID && unit.Verb == "created" && unit.Percent == uint8(w.probe.percent), "unit logged",
+	w.require(unit.Unit == w.probe.unit.ID && unit.Verb == "created" && unit.Percent == uint8(w.probe.percent),
+		"unit logged",
 		fmt.Sprintf("%s %s in record %d", w.probe.unit.Label, unit.Verb, rec.Index), auditRemedy)
 	w.require(slice == want && slice.Class != "" && slice.Index == rec.Index, "slice logged",
-		fmt.Sprintf("class %s, guarantee %d bit/s, ceiling %d bit/s, budget %d us, as in force", slice.Class, slice.GuaranteedBps,
+		fmt.Sprintf("class %s, guarantee %d bit/s, ceiling %d bit/s, budget %d us, as in force", slice.Class,
+			slice.GuaranteedBps,
 			slice.CeilingBps, slice.BudgetMicros), auditRemedy)
-	w.equal("allocation proven", good, 2, "entries", fmt.Sprintf("unit and slice, under the checkpoint of %d entries", cp.Size), auditRemedy)
+	w.equal("allocation proven", good, 2, "entries", fmt.Sprintf("unit and slice, under the checkpoint of %d entries",
+		cp.Size), auditRemedy)
 	return nil
 }
 
 // sliceInForce waits until the gateway serves the probe as its decision says.
 func (w *auditRun) sliceInForce(ctx context.Context) error {
-	return w.atEdge(ctx, "slice in force at the edge", func(index uint64, ok bool) bool { return ok && index >= w.probe.made.Index })
+	return w.atEdge(ctx, "slice in force at the edge", func(index uint64, ok bool) bool {
+		return ok && index >= w.probe.made.Index
+	})
 }
 
 // sliceForgotten retires the probe and waits until the gateway has dropped it.
@@ -135,7 +140,8 @@ func (w *auditRun) atEdge(ctx context.Context, name string, reached func(index u
 	}
 	took := float64(time.Since(began).Milliseconds())
 	w.number(reached(index, ok), name, took, float64(w.edgeWithin.Milliseconds()), "ms",
-		fmt.Sprintf("installed: %t, at decision %d; the probe was made by decision %d", ok, index, w.probe.made.Index), gatewayRemedy)
+		fmt.Sprintf("installed: %t, at decision %d; the probe was made by decision %d", ok, index, w.probe.made.Index),
+		gatewayRemedy)
 	return nil
 }
 
@@ -167,8 +173,9 @@ func (w *auditRun) revenueTracked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.require(c.broken == "", "unit chain", fmt.Sprintf("%d entries of %s: numbers without gap, each with the hash of the one before; %s",
-		c.length, w.probe.unit.Label, orNone(c.broken)), auditRemedy)
+	w.require(c.broken == "", "unit chain",
+		fmt.Sprintf("%d entries of %s: numbers without gap, each with the hash of the one before; %s",
+			c.length, w.probe.unit.Label, orNone(c.broken)), auditRemedy)
 	w.equal("unit chain complete", int(c.length), int(c.head.Seq), "entries",
 		fmt.Sprintf("from the first entry to the head, %d of them revenue", c.revenue), auditRemedy)
 	w.require(c.last == c.head.Head && c.revenue == int(w.book.events), "unit head",
@@ -216,8 +223,8 @@ func (w *auditRun) chain() (unitChain, error) {
 	return c, err
 }
 
-// noFindings runs the stack scrub. The edge may still be on its way to what was decided a moment ago, so a finding counts
-// when it stays.
+// noFindings runs the stack scrub. The edge may still be on its way to what was decided a moment ago, so a finding
+// counts when it stays.
 func (w *auditRun) noFindings(ctx context.Context) error {
 	var rep wire.AuditReport
 	for began := time.Now(); ; {
@@ -239,7 +246,8 @@ func (w *auditRun) noFindings(ctx context.Context) error {
 	}
 	w.equal("stack scrub", len(rep.Findings), 0, "findings",
 		fmt.Sprintf("%d checks over %d units; %s", rep.Checks, rep.Units, orNone(first)), "see nexus audit findings")
-	w.require(rep.Checks > 0 && rep.Units > 0, "stack scrub looked", fmt.Sprintf("%d checks over %d units", rep.Checks, rep.Units), auditRemedy)
+	w.require(rep.Checks > 0 && rep.Units > 0, "stack scrub looked", fmt.Sprintf("%d checks over %d units", rep.Checks,
+		rep.Units), auditRemedy)
 	return nil
 }
 
@@ -273,7 +281,8 @@ func (w *auditRun) decisions(ctx context.Context) error {
 	}
 	var all uint64
 	w.env.Engine.View(func(st *state.State) { all = st.Counters.Decisions })
-	w.equal("17 verdicts each", whole, seen, "decisions", fmt.Sprintf("the newest %d of %d decisions", seen, all), decisionRemedy)
+	w.equal("17 verdicts each", whole, seen, "decisions", fmt.Sprintf("the newest %d of %d decisions", seen, all),
+		decisionRemedy)
 	w.equal("decisions replayed", same, seen, "decisions", "same facts, same verdicts; "+orNone(first), decisionRemedy)
 	return nil
 }
@@ -290,8 +299,8 @@ func seventeen(d *gates.Decision) bool {
 	return len(d.Verdicts) == gates.Count && allow == d.Allow
 }
 
-// editRefused tries to change a stored entry with the strongest key at hand: refused by gate 11, and the attempt is itself
-// an entry that everybody can explain.
+// editRefused tries to change a stored entry with the strongest key at hand: refused by gate 11, and the attempt is
+// itself an entry that everybody can explain.
 func (w *auditRun) editRefused(ctx context.Context) error {
 	target := w.book.entries[0]
 	before, err := w.store.RecordBySeq(target)
@@ -323,7 +332,8 @@ func (w *auditRun) consistent(context.Context) error {
 	}
 	err = ledger.CheckConsistency(proof, w.first.Size, last.Size, w.first.Root, last.Root)
 	w.require(err == nil && last.Size > w.first.Size, "log only grew",
-		fmt.Sprintf("signed checkpoint of %d entries continues that of %d: %s", last.Size, w.first.Size, orNone(errText(err))), auditRemedy)
+		fmt.Sprintf("signed checkpoint of %d entries continues that of %d: %s", last.Size, w.first.Size,
+			orNone(errText(err))), auditRemedy)
 	return nil
 }
 

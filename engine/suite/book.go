@@ -10,8 +10,8 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
 )
 
-// book is what a probe's account must be, kept beside the ledger with math/big: nothing of it is shared with the code that
-// posts, so that a common mistake cannot hide.
+// book is what a probe's account must be, kept beside the ledger with math/big: nothing of it is shared with the code
+// that posts, so that a common mistake cannot hide.
 type book struct {
 	probe    *probe
 	formula  func(gross *big.Int, percent int64) *big.Int

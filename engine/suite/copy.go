@@ -28,11 +28,11 @@ const (
 	sealLength = len(sealMagic) + 4 + sha256.Size
 	chunkCount = 4 // bytes before a record's own
 	tileBits   = 8 // a tile holds 256 hashes
-	indexesMax = 20_000
+	indexesMax = 4_000
 )
 
-// storedCopy is a copy in memory of what a store holds, seals included. It is a verify.Source whose bytes can be changed
-// one at a time; nothing of it goes back to the disk.
+// storedCopy is a copy in memory of what a store holds, seals included. It is a verify.Source whose bytes can be
+// changed one at a time; nothing of it goes back to the disk.
 type storedCopy struct {
 	keys   []string // ascending
 	values map[string][]byte
@@ -47,7 +47,8 @@ var errEnough = errors.New("enough")
 // copyStored copies a ledger of up to limit entries as it is. Of a larger one it copies the first records, up to limit
 // entries; head and checkpoint are then made for that size (the stored ones speak of the whole) and the look-ups behind
 // the records are left out.
-func copyStored(src engine.StoredBytes, size, limit uint64, signer nexus.Signer, cluster nexus.ID) (*storedCopy, error) {
+func copyStored(src engine.StoredBytes, size, limit uint64, signer nexus.Signer,
+	cluster nexus.ID) (*storedCopy, error) {
 	c := &storedCopy{values: map[string][]byte{}, of: size}
 	whole := size <= limit
 	indexes := 0
@@ -165,7 +166,8 @@ func (c *storedCopy) put(key string, payload []byte) {
 
 // clone shares the values, which are replaced and never written to.
 func (c *storedCopy) clone() *storedCopy {
-	out := &storedCopy{keys: append([]string(nil), c.keys...), values: make(map[string][]byte, len(c.values)), size: c.size, of: c.of}
+	out := &storedCopy{keys: append([]string(nil), c.keys...), values: make(map[string][]byte, len(c.values)),
+		size: c.size, of: c.of}
 	for k, v := range c.values {
 		out.values[k] = v
 	}

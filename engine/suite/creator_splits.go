@@ -12,9 +12,9 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
 )
 
-// Suite creator-splits. Rule: 55/45 and 80/20 hold for every event of every history, to the minor unit, and whoever tries
-// to have it otherwise is refused. Reason: it is the constitution. Everything posted goes through the door, is read back
-// from the ledger and recomputed with math/big. SPEC sections 1 and 6.
+// Suite creator-splits. Rule: 55/45 and 80/20 hold for every event of every history, to the minor unit, and whoever
+// tries to have it otherwise is refused. Reason: it is the constitution. Everything posted goes through the door, is
+// read back from the ledger and recomputed with math/big. SPEC sections 1 and 6.
 
 // splits is the suite's work: three probes with their books.
 type splits struct {
@@ -72,7 +72,8 @@ func (w *splits) examples(ctx context.Context) error {
 		gross             int64
 		creator, platform int64
 	}{{w.imvu, "55/45 example", 1_000_000, 550_000, 450_000}, {w.platform, "80/20 example", 500_000, 400_000, 100_000},
-		{w.cents, "first of three cents", 1, 1, 0}, {w.cents, "second of three cents", 1, 2, 0}, {w.cents, "third of three cents", 1, 2, 1}} {
+		{w.cents, "first of three cents", 1, 1, 0}, {w.cents, "second of three cents", 1, 2, 0},
+		{w.cents, "third of three cents", 1, 2, 1}} {
 		e := []state.RevenueEvent{w.feeds[x.book].sale(x.book.probe, x.gross)}
 		if err := w.send(ctx, x.book, e, e); err != nil {
 			return err
@@ -115,8 +116,8 @@ func (w *splits) largeAmounts(ctx context.Context) error {
 	return nil
 }
 
-// belowZero takes the third account through zero and back many times, one or a few minor units at a time, in batches that
-// the source numbers itself.
+// belowZero takes the third account through zero and back many times, one or a few minor units at a time, in batches
+// that the source numbers itself.
 func (w *splits) belowZero(ctx context.Context) error {
 	for n := range 3 {
 		var events []state.RevenueEvent
@@ -138,7 +139,8 @@ func (w *splits) belowZero(ctx context.Context) error {
 		}
 	}
 	low := w.cents.lowest
-	w.require(low.Sign() < 0, "refunds below zero", fmt.Sprintf("gross of %s went down to %s minor units", w.cents.probe.unit.Label, low),
+	w.require(low.Sign() < 0, "refunds below zero", fmt.Sprintf("gross of %s went down to %s minor units",
+		w.cents.probe.unit.Label, low),
 		"run the suite again and report its seed")
 	return nil
 }
@@ -148,7 +150,8 @@ func (w *splits) sequenced(ctx context.Context, events []state.RevenueEvent) (re
 	for range sequenceTries {
 		var next uint64
 		w.env.Engine.View(func(st *state.State) { next = st.Sources[state.ProbeSource].LastSeq + 1 })
-		rec, err = w.do(ctx, state.KindRevenuePost, nexus.ID{}, state.RevenuePost{Source: state.ProbeSource, FirstSeq: next, Events: events})
+		rec, err = w.do(ctx, state.KindRevenuePost, nexus.ID{}, state.RevenuePost{Source: state.ProbeSource, FirstSeq: next,
+			Events: events})
 		if nexus.CodeOf(err) != nexus.CodeRefused {
 			break
 		}
@@ -184,7 +187,8 @@ func (w *splits) otherContent(ctx context.Context) error {
 	changed := f.sales[0].event
 	changed.Minor++
 	fine := f.event(w.platform.probe, 5)
-	rec, err := w.do(ctx, state.KindRevenuePost, nexus.ID{}, state.RevenuePost{Source: state.ProbeSource, Events: []state.RevenueEvent{fine, changed}})
+	rec, err := w.do(ctx, state.KindRevenuePost, nexus.ID{}, state.RevenuePost{Source: state.ProbeSource,
+		Events: []state.RevenueEvent{fine, changed}})
 	return w.refusedBy(6, "same id, other content", rec, err)
 }
 
@@ -217,15 +221,18 @@ func (w *splits) sums() {
 	w.equal("steps recomputed", right, steps, "entries", fmt.Sprintf("%s; seed %#x", wrong, w.seed), recomputeRemedy)
 	w.equal("double entry", balanced, steps, "entries", "postings of each entry sum to zero", recomputeRemedy)
 	apart, _ := drift.Float64()
-	w.atMost("drift", apart, 1, "minor units", "largest distance of a creator's total from the exact percentage", recomputeRemedy)
-	w.require(highest.Cmp(big.NewInt(bigSaleMinor)) >= 0, "large amounts", "gross went up to "+highest.String()+" minor units, exactly", recomputeRemedy)
+	w.atMost("drift", apart, 1, "minor units", "largest distance of a creator's total from the exact percentage",
+		recomputeRemedy)
+	w.require(highest.Cmp(big.NewInt(bigSaleMinor)) >= 0, "large amounts",
+		"gross went up to "+highest.String()+" minor units, exactly", recomputeRemedy)
 	hidden := true
 	for _, row := range w.env.Engine.Tally(false).Units {
 		for _, b := range w.books() {
 			hidden = hidden && row.UnitID != b.probe.unit.ID.String()
 		}
 	}
-	w.require(hidden, "test money apart", "no probe stands in the tallies of real units", "report this: test money is mixed in")
+	w.require(hidden, "test money apart", "no probe stands in the tallies of real units",
+		"report this: test money is mixed in")
 }
 
 // proofs shows that each posted entry is under the signed checkpoint, with the public key and the proof alone.
@@ -238,7 +245,8 @@ func (w *splits) proofs() error {
 	if err != nil {
 		return err
 	}
-	w.equal("inclusion proofs", good, len(all), "entries", fmt.Sprintf("each proven offline under the signed checkpoint of %d entries", cp.Size),
+	w.equal("inclusion proofs", good, len(all), "entries",
+		fmt.Sprintf("each proven offline under the signed checkpoint of %d entries", cp.Size),
 		"run nexus ledger verify")
 	return nil
 }
@@ -261,7 +269,8 @@ func (w *splits) independent(ctx context.Context) error {
 		first = rep.Findings[0].Where + ": " + rep.Findings[0].What
 	}
 	w.require(rep.Verified == rep.Entries && rep.Entries >= size, "ledger verified",
-		fmt.Sprintf("verified %d of %d entries, %d stood when asked", rep.Verified, rep.Entries, size), "run nexus ledger verify")
+		fmt.Sprintf("verified %d of %d entries, %d stood when asked", rep.Verified, rep.Entries, size),
+		"run nexus ledger verify")
 	w.equal("ledger findings", len(rep.Findings), 0, "findings", "first: "+first, "run nexus ledger verify")
 	return nil
 }
@@ -288,7 +297,9 @@ func (w *splits) independentTotals(ctx context.Context) error {
 		}
 	}
 	w.equal("independent totals", right, len(w.books()), "accounts",
-		fmt.Sprintf("ledger/verify over %d stored entries, %d findings%s", rep.Entries, rep.FindingsTotal, detail), recomputeRemedy)
-	w.require(rep.Clean(), "stored bytes", fmt.Sprintf("%d findings in %d entries", rep.FindingsTotal, rep.Entries), "run nexus ledger verify")
+		fmt.Sprintf("ledger/verify over %d stored entries, %d findings%s", rep.Entries, rep.FindingsTotal, detail),
+		recomputeRemedy)
+	w.require(rep.Clean(), "stored bytes", fmt.Sprintf("%d findings in %d entries", rep.FindingsTotal, rep.Entries),
+		"run nexus ledger verify")
 	return nil
 }

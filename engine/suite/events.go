@@ -10,8 +10,8 @@ import (
 // eventsPerBatchMax keeps a batch far below what one action may carry.
 const eventsPerBatchMax = 96
 
-// feed makes seeded random events of one probe: sales of one minor unit, ordinary and large ones, refunds of what is left
-// of earlier sales, and the same event once more.
+// feed makes seeded random events of one probe: sales of one minor unit, ordinary and large ones, refunds of what is
+// left of earlier sales, and the same event once more.
 type feed struct {
 	random *rand.Rand
 	prefix string

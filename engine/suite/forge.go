@@ -10,9 +10,9 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
 )
 
-// rewritten attacks the log as a whole, as an admin with the program's source would: every hash, index and tile after the
-// change is made to fit. Without the node's key the signed checkpoint gives it away; with it, an earlier checkpoint that
-// somebody kept does (SPEC section 6, what immutability means).
+// rewritten attacks the log as a whole, as an admin with the program's source would: every hash, index and tile after
+// the change is made to fit. Without the node's key the signed checkpoint gives it away; with it, an earlier checkpoint
+// that somebody kept does (SPEC section 6, what immutability means).
 func (t *tamperer) rewritten() error {
 	cluster := t.env.Engine.Cluster()
 	seen := t.o
@@ -39,7 +39,8 @@ func (t *tamperer) rewritten() error {
 }
 
 // attack changes a clone of the copy and asks the checker.
-func (t *tamperer) attack(name string, signer nexus.Signer, o verify.Options, change func(*storedCopy, nexus.Signer) error) error {
+func (t *tamperer) attack(name string, signer nexus.Signer, o verify.Options,
+	change func(*storedCopy, nexus.Signer) error) error {
 	whole := t.copy
 	defer func() { t.copy = whole }()
 	t.copy = whole.clone()
@@ -50,7 +51,8 @@ func (t *tamperer) attack(name string, signer nexus.Signer, o verify.Options, ch
 	if err != nil {
 		return err
 	}
-	t.require(found > 0, name, fmt.Sprintf("%d findings in %d entries; %s", found, t.copy.size, orNone(first)), auditRemedy)
+	t.require(found > 0, name, fmt.Sprintf("%d findings in %d entries; %s", found, t.copy.size, orNone(first)),
+		auditRemedy)
 	return nil
 }
 
@@ -96,15 +98,30 @@ func (t *tamperer) finish(c *storedCopy, signer nexus.Signer, step func(nexus.Si
 	return nil
 }
 
+// decisionAfter finds the first decision from an entry on, or the last of all.
+func (c *storedCopy) decisionAfter(from uint64) (seq uint64, err error) {
+	err = c.Records(func(_ uint64, encoded []byte) error {
+		r, err := ledger.ParseRecord(encoded)
+		if err == nil && (seq < from || seq == 0) {
+			seq = r.FirstSeq // the decision is the first entry of every record
+		}
+		return err
+	})
+	return seq, err
+}
+
 // forge changes one stored decision and computes every chain, leaf, root and tile after it anew.
 func (t *tamperer) forge(c *storedCopy, signer nexus.Signer) error {
+	target, err := c.decisionAfter(c.size / 4)
+	if err != nil {
+		return err
+	}
 	chain := ledger.NewChain()
 	var tiles merkle.Tiles
 	var full []merkle.Tile
 	var last ledger.Record
-	altered := false
 	var puts []ledger.Record
-	err := c.Records(func(_ uint64, encoded []byte) error {
+	err = c.Records(func(_ uint64, encoded []byte) error {
 		r, err := ledger.ParseRecord(encoded)
 		if err != nil {
 			return err
@@ -115,10 +132,9 @@ func (t *tamperer) forge(c *storedCopy, signer nexus.Signer) error {
 			if err != nil {
 				return err
 			}
-			if !altered && e.Kind == ledger.KindDecision && e.Seq > c.size/4 {
+			if e.Seq == target {
 				e.Body = append([]byte(nil), e.Body...)
 				e.Body[len(e.Body)/2] ^= 1
-				altered = true
 			}
 			drafts[i] = ledger.Draft{Unit: e.Unit, Kind: e.Kind, Body: e.Body, Postings: e.Postings}
 		}
@@ -134,9 +150,6 @@ func (t *tamperer) forge(c *storedCopy, signer nexus.Signer) error {
 	})
 	if err != nil {
 		return err
-	}
-	if !altered {
-		return fmt.Errorf("no decision after entry %d to alter", c.size/4)
 	}
 	for _, r := range puts {
 		c.putRecord(r)

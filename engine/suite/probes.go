@@ -61,7 +61,8 @@ func (s *session) retireAll(ctx context.Context) {
 			gone++
 			continue
 		}
-		if _, err := s.do(ctx, state.KindProbeRetire, p.unit.ID, state.UnitReason{Reason: "suite " + s.suite + " ended"}); err != nil {
+		if _, err := s.do(ctx, state.KindProbeRetire, p.unit.ID,
+			state.UnitReason{Reason: "suite " + s.suite + " ended"}); err != nil {
 			s.broken("retire "+p.unit.Label, err)
 			continue
 		}
@@ -94,8 +95,8 @@ func (s *session) desired() (h nexus.Hash) {
 	return h
 }
 
-// untouched checks that the suite changed no real account. The digest over everything but probes settles it, unless others
-// acted meanwhile; then the entries of the suite's own acts do, one by one.
+// untouched checks that the suite changed no real account. The digest over everything but probes settles it, unless
+// others acted meanwhile; then the entries of the suite's own acts do, one by one.
 func (s *session) untouched(before nexus.Hash) {
 	const name, remedy = "real accounts untouched", "compare nexus gates log since the suite began"
 	after := s.desired()
@@ -105,7 +106,8 @@ func (s *session) untouched(before nexus.Hash) {
 		s.broken(name, err)
 		return
 	}
-	s.equal("entries in real units", foreign, 0, "entries", fmt.Sprintf("made by the suite's own %d acts", len(s.acts)), remedy)
+	s.equal("entries in real units", foreign, 0, "entries", fmt.Sprintf("made by the suite's own %d acts", len(s.acts)),
+		remedy)
 	if after != before && s.othersActed() {
 		detail += "; others acted meanwhile, the entries of the suite's own acts are checked instead"
 		s.require(foreign == 0, name, detail, remedy)
@@ -114,8 +116,8 @@ func (s *session) untouched(before nexus.Hash) {
 	s.require(after == before, name, detail, remedy)
 }
 
-// foreignEntries counts the entries of the suite's own acts in chains of units that are not its probes, and postings that
-// are not in test money.
+// foreignEntries counts the entries of the suite's own acts in chains of units that are not its probes, and postings
+// that are not in test money.
 func (s *session) foreignEntries() (n int, err error) {
 	own := map[nexus.ID]bool{{}: true} // decisions about no unit stand in the platform's chain
 	for _, p := range s.probes {

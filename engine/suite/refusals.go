@@ -12,8 +12,8 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
 )
 
-// refusedBy checks that an action was refused by a gate, that it had no effect and that the refusal is an entry. The error
-// is a failure to look.
+// refusedBy checks that an action was refused by a gate, that it had no effect and that the refusal is an entry. The
+// error is a failure to look.
 func (s *session) refusedBy(gate int, name string, rec nexus.Receipt, err error) error {
 	const remedy = "report this: a gate let through what it must refuse"
 	if code := nexus.CodeOf(err); code != nexus.CodeRefused {
@@ -31,7 +31,8 @@ func (s *session) refusedBy(gate int, name string, rec nexus.Receipt, err error)
 		return err
 	}
 	s.require(denied && alone && good == 1 && stdslices.Contains(rec.Gates, gate), name,
-		fmt.Sprintf("refused by gates %v, logged as entry %d (%d of 1 proven), %d further entries: %s", rec.Gates, stored.FirstSeq, good,
+		fmt.Sprintf("refused by gates %v, logged as entry %d (%d of 1 proven), %d further entries: %s", rec.Gates,
+			stored.FirstSeq, good,
 			len(stored.Entries)-1, rec.Reason), remedy)
 	return nil
 }
@@ -48,18 +49,20 @@ func (s *session) decision(index uint64) (state.DecisionBody, ledger.Record, err
 		return body, stored, err
 	}
 	if e.Kind != ledger.KindDecision {
-		return body, stored, nexus.Errf("read decision", nexus.CodeCorrupt, fmt.Sprintf("record %d", index), "run nexus ledger verify",
+		return body, stored, nexus.Errf("read decision", nexus.CodeCorrupt, fmt.Sprintf("record %d", index),
+			"run nexus ledger verify",
 			"its first entry is %s", e.Kind)
 	}
 	return body, stored, nexus.Decode(e.Body, &body)
 }
 
-// ownUnit has the probes' owner, the node, report for an own unit through the attested source. It holds another key than
-// the source's, which alone is refused; the facts must also have found the beneficiary, and over the same facts with the
-// right key the gate must refuse for that.
+// ownUnit has the probes' owner, the node, report for an own unit through the attested source. It holds another key
+// than the source's, which alone is refused; the facts must also have found the beneficiary, and over the same facts
+// with the right key the gate must refuse for that.
 func (w *splits) ownUnit(ctx context.Context) error {
 	e := w.feeds[w.imvu].event(w.imvu.probe, 100)
-	rec, err := w.do(ctx, state.KindRevenuePost, nexus.ID{}, state.RevenuePost{Source: state.OperatorSource, Events: []state.RevenueEvent{e}})
+	rec, err := w.do(ctx, state.KindRevenuePost, nexus.ID{}, state.RevenuePost{Source: state.OperatorSource,
+		Events: []state.RevenueEvent{e}})
 	if err := w.refusedBy(6, "attest for an own unit", rec, err); err != nil || rec.Index == 0 {
 		return err
 	}
@@ -88,7 +91,8 @@ func (w *splits) ownUnit(ctx context.Context) error {
 	return nil
 }
 
-// alterSplit tries what would lead to another ratio: a unit under a third rule, and an edit of the entry that holds one.
+// alterSplit tries what would lead to another ratio: a unit under a third rule, and an edit of the entry that holds
+// one.
 func (w *splits) alterSplit(ctx context.Context) error {
 	const remedy = "report this: a ratio could be changed"
 	for _, percent := range []uint8{0, 56, 79, 100, 200} {
@@ -96,7 +100,8 @@ func (w *splits) alterSplit(ctx context.Context) error {
 		if err == nil {
 			w.adopt(rec)
 		}
-		w.require(err != nil && nexus.CodeOf(err) != nexus.CodeInternal, fmt.Sprintf("no rule of %d %%", percent), fmt.Sprint(err), remedy)
+		w.require(err != nil && nexus.CodeOf(err) != nexus.CodeInternal, fmt.Sprintf("no rule of %d %%", percent),
+			fmt.Sprint(err), remedy)
 	}
 	stored, err := w.store.Record(w.imvu.probe.made.Index)
 	if err != nil {

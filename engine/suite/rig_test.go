@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,8 @@ type rig struct {
 	eng    *engine.Engine
 	fabric *slicing.Fabric
 	env    Env
+
+	keepRetired atomic.Bool // a gateway that drops nothing
 }
 
 // table stands for the gateway: it takes whatever table the fabric builds.
@@ -36,7 +39,8 @@ func (table) Swap(*edge.Table) error { return nil }
 func newRig(t testing.TB) *rig {
 	t.Helper()
 	dir := t.TempDir()
-	gen, err := identity.NewGenesis(dir, identity.GenesisOptions{Profile: identity.ProfileDev, NodeName: "test", OperatorName: "operator"})
+	gen, err := identity.NewGenesis(dir, identity.GenesisOptions{Profile: identity.ProfileDev, NodeName: "test",
+		OperatorName: "operator"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,8 +52,8 @@ func newRig(t testing.TB) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eng, err := engine.Open(engine.Config{DataDir: dir, NodeName: "test", Cluster: gen.Cluster, Node: keys.Node, Genesis: act,
-		Bus: bus.New(bus.Limits{}), Logger: slog.New(slog.DiscardHandler),
+	eng, err := engine.Open(engine.Config{DataDir: dir, NodeName: "test", Cluster: gen.Cluster, Node: keys.Node,
+		Genesis: act, Bus: bus.New(bus.Limits{}), Logger: slog.New(slog.DiscardHandler),
 		Capacity: engine.Capacity{CPUMilli: 2000, MemoryBytes: 8 << 30, NetworkBps: 1e9}})
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +117,7 @@ func (r *rig) reconcile(ctx context.Context) error {
 		}
 	}
 	for id, index := range ended {
-		if _, ok := r.fabric.Observe(id); !ok {
+		if _, ok := r.fabric.Observe(id); !ok || r.keepRetired.Load() {
 			continue
 		}
 		p, err := r.eng.Minter().Mint(index, fabric.Resource(slicing.Name, id), index)

@@ -27,9 +27,9 @@ type Env struct {
 	Node   nexus.Signer                                     // the node's key: makes probes and feeds them
 }
 
-// Run runs suites in the order of SPEC section 6 and returns when their probes are retired. Without names it runs the four
-// of launch phase 10; "all" means all five. The error is ctx's, or CodeUsage for a name that is no suite; a failing check
-// is a result, not an error. Safe for concurrent use: every run makes probes of its own.
+// Run runs suites in the order of SPEC section 6 and returns when their probes are retired. Without names it runs the
+// four of launch phase 10; "all" means all five. The error is ctx's, or CodeUsage for a name that is no suite; a
+// failing check is a result, not an error. Safe for concurrent use: every run makes probes of its own.
 func Run(ctx context.Context, env Env, names []string) (wire.Suites, error) {
 	out := wire.Suites{Suites: []wire.SuiteReport{}}
 	chosen, err := choose(names)
@@ -76,7 +76,8 @@ func choose(names []string) ([]entry, error) {
 }
 
 func runOne(ctx context.Context, env Env, s entry) (wire.SuiteReport, error) {
-	report := wire.SuiteReport{Suite: s.name, Status: wire.StatusSkipped, Checks: []wire.Check{}, Started: time.Now().UTC()}
+	report := wire.SuiteReport{Suite: s.name, Status: wire.StatusSkipped, Checks: []wire.Check{},
+		Started: time.Now().UTC()}
 	if s.run == nil {
 		report.Reason = "not built in this version: needs " + s.later
 		return report, nil
@@ -134,12 +135,13 @@ type session struct {
 	checker func(context.Context, verify.Source, verify.Options) (verify.Report, error)
 
 	edgeWithin, scrubWithin time.Duration // how long reality may take to follow a decision
+	tamperMax               uint64        // entries of the copy that is tampered with
 }
 
 func newSession(env Env, suite string) *session {
 	s := &session{env: env, suite: suite, seed: rand.Uint64(), store: env.Engine.Store(), stored: env.Engine.Stored,
 		formula: creatorTotal, replay: env.Engine.Replay, checker: verify.Run,
-		edgeWithin: 5 * time.Second, scrubWithin: 5 * time.Second}
+		edgeWithin: 5 * time.Second, scrubWithin: 5 * time.Second, tamperMax: tamperEntriesMax}
 	s.random = rand.New(rand.NewPCG(s.seed, s.seed))
 	return s
 }

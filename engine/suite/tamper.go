@@ -11,8 +11,14 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
 )
 
-// tamperEntriesMax bounds the copy that is tampered with: each change costs one run of the checker over all of it.
-const tamperEntriesMax = 20_000
+const (
+	// tamperEntriesMax bounds the copy that is tampered with: each of about 70 changes costs one run of the checker over
+	// all of it, which takes some 10 ms then.
+	tamperEntriesMax = 4_000
+	// newestMax is how far from the end entries are picked whose change is held against the signed root.
+	newestMax    = 1_000
+	newestChange = 32
+)
 
 // tamperer changes one thing at a time in a copy of the stored bytes and asks the independent checker.
 type tamperer struct {
@@ -45,6 +51,9 @@ func (w *auditRun) tampering(ctx context.Context) error {
 	if err := t.resealed(share); err != nil {
 		return err
 	}
+	if err := t.newest(); err != nil {
+		return err
+	}
 	return t.rewritten()
 }
 
@@ -54,7 +63,7 @@ func (w *auditRun) newTamperer(ctx context.Context) (*tamperer, error) {
 		return nil, err
 	}
 	cluster := w.env.Engine.Cluster()
-	c, err := copyStored(src, w.store.Size(), tamperEntriesMax, w.env.Node, cluster)
+	c, err := copyStored(src, w.store.Size(), w.tamperMax, w.env.Node, cluster)
 	if closed := src.Close(); err == nil {
 		err = closed
 	}
@@ -116,7 +125,8 @@ func (t *tamperer) flips(share string) error {
 	for _, area := range []struct {
 		name, prefix string
 		times        int
-	}{{"records", recordPrefix, 12}, {"sequence index", sequencePrefix, 4}, {"tree hashes", tilePrefix, 6}, {"head", headKey, 4},
+	}{{"records", recordPrefix, 12}, {"sequence index", sequencePrefix, 4}, {"tree hashes", tilePrefix, 6}, {"head",
+		headKey, 4},
 		{"checkpoint", checkpointKey, 6}, {"event ids", eventPrefix, 6}, {"action look-ups", actionPrefix, 4}} {
 		keys := t.copy.with(area.prefix)
 		if len(keys) == 0 {
@@ -134,7 +144,8 @@ func (t *tamperer) flips(share string) error {
 		}
 		places += fmt.Sprintf("%s %d, ", area.name, area.times)
 	}
-	t.equal("flipped bits found", n.found, n.tried, "flips", fmt.Sprintf("%s%s; seed %#x; %s", places, share, t.seed, orNone(n.missed)), auditRemedy)
+	t.equal("flipped bits found", n.found, n.tried, "flips", fmt.Sprintf("%s%s; seed %#x; %s", places, share, t.seed,
+		orNone(n.missed)), auditRemedy)
 	return nil
 }
 
@@ -152,7 +163,8 @@ func (t *tamperer) resealed(share string) error {
 		}
 	}
 	t.equal("sealed again, found", n.found, n.tried, "changes",
-		fmt.Sprintf("bytes of entries, postings, salts, whole records, indexes, tree hashes; %s; seed %#x; %s", share, t.seed, orNone(n.missed)), auditRemedy)
+		fmt.Sprintf("bytes of entries, postings, salts, whole records, indexes, tree hashes; %s; seed %#x; %s", share,
+			t.seed, orNone(n.missed)), auditRemedy)
 	return nil
 }
 
@@ -202,7 +214,8 @@ func (t *tamperer) entryByte(n *tally) error {
 	entry := append([]byte(nil), rec.Entries[i]...)
 	at := t.random.IntN(len(entry))
 	entry[at] ^= byte(1) << t.random.IntN(8)
-	return t.try(n, fmt.Sprintf("byte %d of entry %d", at, rec.FirstSeq+uint64(i)), key, sealed(key, oneChunk(changed(rec, i, entry))))
+	return t.try(n, fmt.Sprintf("byte %d of entry %d", at, rec.FirstSeq+uint64(i)), key, sealed(key, oneChunk(changed(rec,
+		i, entry))))
 }
 
 // posting moves one minor unit from the platform's posting to the creator's or back.
@@ -223,7 +236,8 @@ func (t *tamperer) posting(n *tally) error {
 		one := int64(1 - 2*t.random.IntN(2))
 		e.Postings[1].Minor += one
 		e.Postings[2].Minor -= one
-		return t.try(n, fmt.Sprintf("postings of entry %d moved by %d", e.Seq, one), key, sealed(key, oneChunk(changed(rec, i, e.AppendTo(nil)))))
+		return t.try(n, fmt.Sprintf("postings of entry %d moved by %d", e.Seq, one), key, sealed(key, oneChunk(changed(rec,
+			i, e.AppendTo(nil)))))
 	}
 	return fmt.Errorf("no entry with postings found in %d entries", t.copy.size)
 }
@@ -268,6 +282,46 @@ func (t *tamperer) indexes(n *tally) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// newest changes one bit of entries near the end of the whole log, however large it is, and holds each against the
+// signed root: what was stored must be proven by it, what was changed must not.
+func (t *tamperer) newest() error {
+	cp, err := t.openHead()
+	if err != nil {
+		return err
+	}
+	stored, found := 0, 0
+	for range newestChange {
+		seq := cp.Size - 1 - t.random.Uint64N(min(cp.Size, newestMax))
+		rec, err := t.store.RecordBySeq(seq)
+		if err != nil {
+			return err
+		}
+		proof, err := ledger.InclusionProof(t.store, seq, cp.Size)
+		if err != nil {
+			return err
+		}
+		proven := func(entry []byte) bool {
+			leaf := leafHash(commitment(rec.Salt, seq-rec.FirstSeq, entry))
+			return ledger.CheckInclusion(proof, seq, cp.Size, cp.Root, leaf) == nil
+		}
+		entry := append([]byte(nil), rec.Entries[seq-rec.FirstSeq]...)
+		if proven(entry) {
+			stored++
+		}
+		entry[t.random.IntN(len(entry))] ^= byte(1) << t.random.IntN(8)
+		if !proven(entry) {
+			found++
+		}
+	}
+	t.require(stored == newestChange, "newest entries proven", fmt.Sprintf("%d of %d under the checkpoint of %d entries",
+		stored,
+		newestChange, cp.Size), auditRemedy)
+	t.equal("changed newest entries found", found, newestChange, "flips",
+		fmt.Sprintf("in the newest %d entries, against the signed root; seed %#x", min(cp.Size, newestMax), t.seed),
+		auditRemedy)
 	return nil
 }
 
