@@ -98,6 +98,8 @@ func TestLongPlants(t *testing.T) {
 		"literal above it":      {checkFunctionLength, "var f = " + strings.Replace(function(71), "func f", "func", 1), true},
 		"file at its limit":     {checkFileLength, strings.Repeat("\n", fileLinesMax-2), false},
 		"file above it":         {checkFileLength, strings.Repeat("\n", fileLinesMax-1), true},
+		"line at its limit":     {checkLineLength, "//" + strings.Repeat("é", lineCharsMax-2), false},
+		"line above it":         {checkLineLength, "//" + strings.Repeat("é", lineCharsMax-1), true},
 		"root at its limit":     {checkRootSize, strings.Repeat("\n", rootLinesMax-2), false},
 		"root above it":         {checkRootSize, strings.Repeat("\n", rootLinesMax-1), true},
 	} {

@@ -107,8 +107,7 @@ func checkLineLength(t *Tree) (found []Finding) {
 			text := strings.TrimSpace(line)
 			drawn := strings.HasPrefix(text, "//") && (strings.Contains(text, "|") || strings.Contains(text, "://"))
 			if chars > lineCharsMax && !drawn && !raw[n+1] {
-				found = append(found, Finding{fmt.Sprintf("%s:%d", f.Path, n+1),
-					fmt.Sprintf("%d characters, at most %d", chars, lineCharsMax)})
+				found = append(found, Finding{fmt.Sprintf("%s:%d", f.Path, n+1), fmt.Sprintf("%d characters", chars)})
 			}
 		}
 	})
