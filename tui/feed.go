@@ -14,6 +14,7 @@ import (
 const (
 	paceFast     = 100 * time.Millisecond
 	paceSlow     = 250 * time.Millisecond
+	paceMost     = time.Second // however many bytes went out, a picture a second is shown
 	backoffFirst = 500 * time.Millisecond
 	backoffMost  = 5 * time.Second
 )
@@ -85,9 +86,9 @@ func (f *feed) watch(ctx context.Context) {
 	}
 }
 
-// pace hands pictures on: at once after a silence, otherwise no sooner than the pace after the one before. send blocks
-// until the program has taken the picture, so there is never more than one under way.
-func (f *feed) pace(ctx context.Context, slow func() bool, send func(picture)) {
+// pace hands pictures on: at once after a silence, otherwise when wait, told how long ago the one before went, has
+// passed. send blocks until the program has taken the picture, so there is never more than one under way.
+func (f *feed) pace(ctx context.Context, wait func(since time.Duration) time.Duration, send func(picture)) {
 	var last time.Time
 	for {
 		select {
@@ -95,11 +96,7 @@ func (f *feed) pace(ctx context.Context, slow func() bool, send func(picture)) {
 			return
 		case <-f.wake:
 		}
-		gap := paceFast
-		if slow() {
-			gap = paceSlow
-		}
-		if !last.IsZero() && !sleep(ctx, gap-time.Since(last)) {
+		if !sleep(ctx, wait(time.Since(last))) {
 			return
 		}
 		select { // what arrived while waiting is part of this picture
@@ -112,10 +109,10 @@ func (f *feed) pace(ctx context.Context, slow func() bool, send func(picture)) {
 }
 
 // run does both until ctx ends, and returns when its goroutines have.
-func (f *feed) run(ctx context.Context, slow func() bool, send func(picture)) {
+func (f *feed) run(ctx context.Context, wait func(time.Duration) time.Duration, send func(picture)) {
 	var group sync.WaitGroup
 	group.Go(func() { f.watch(ctx) })
-	group.Go(func() { f.pace(ctx, slow, send) })
+	group.Go(func() { f.pace(ctx, wait, send) })
 	group.Wait()
 }
 

@@ -34,8 +34,10 @@ func TestPacing(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		slow     bool
+		bytes    uint64 // of each picture
 		most, at int
-	}{"fast link": {false, 101, 95}, "slow link": {true, 41, 36}} {
+	}{"fast link": {false, 400, 101, 95}, "slow link": {true, 400, 41, 36}, "large pictures": {false, 2500, 24, 21},
+		"enormous pictures": {false, 50_000, 12, 10}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -44,7 +46,12 @@ func TestPacing(t *testing.T) {
 				node := &firehose{Backend: tuitest.NewBackend(nil), gap: 200 * time.Microsecond}
 				var taken int
 				var last picture
-				newFeed(node, time.Now).run(ctx, func() bool { return c.slow }, func(p picture) {
+				w := &frameWriter{}
+				if c.slow {
+					w.tookNs.Store(int64(time.Second))
+				}
+				newFeed(node, time.Now).run(ctx, w.wait, func(p picture) {
+					w.bytes.Add(c.bytes)
 					if last.overview != nil && p.overview.Seq <= last.overview.Seq {
 						t.Errorf("picture %d after %d", p.overview.Seq, last.overview.Seq)
 					}
@@ -73,7 +80,7 @@ func TestAPictureAfterASilenceIsNotHeldBack(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			newFeed(node, time.Now).run(ctx, func() bool { return false }, func(picture) {
+			newFeed(node, time.Now).run(ctx, (&frameWriter{}).wait, func(picture) {
 				took = append(took,
 					time.Since(shown))
 			})
@@ -105,7 +112,7 @@ func TestASlowConsumerSkips(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		node := &firehose{Backend: tuitest.NewBackend(nil), gap: time.Millisecond}
-		newFeed(node, time.Now).run(ctx, func() bool { return false }, func(p picture) {
+		newFeed(node, time.Now).run(ctx, (&frameWriter{}).wait, func(p picture) {
 			if behind := uint64(node.shown.Load()) + 1 - p.overview.Seq; behind > 1 {
 				t.Errorf("the picture is %d behind", behind)
 			}
@@ -131,7 +138,7 @@ func TestReconnection(t *testing.T) {
 			return errors.New("connection refused")
 		}}
 		var pictures []picture
-		newFeed(node, time.Now).run(ctx, func() bool { return false }, func(p picture) { pictures = append(pictures, p) })
+		newFeed(node, time.Now).run(ctx, (&frameWriter{}).wait, func(p picture) { pictures = append(pictures, p) })
 		want := []time.Duration{0, 500, 1500, 3500, 7500, 12500, 13000, 14000, 16000, 20000, 25000}
 		for i, w := range want {
 			if i >= len(tries) || tries[i] != w*time.Millisecond {

@@ -47,7 +47,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	var group sync.WaitGroup
 	feed := newFeed(o.Backend, o.now)
 	group.Go(func() {
-		feed.run(session, writer.slow, func(p picture) { program.Send(pictureMsg{p, writer.slow()}) })
+		feed.run(session, writer.wait, func(p picture) { program.Send(pictureMsg{p, writer.slow()}) })
 	})
 	_, err = program.Run()
 	endSession()

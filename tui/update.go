@@ -18,6 +18,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = min(max(msg.Width, 0), sizeMost), min(max(msg.Height, 0), sizeMost)
+		m.writer.cells.Store(int64(m.width * m.height))
 		m.keepFocus()
 	case pictureMsg:
 		m.accept(msg)

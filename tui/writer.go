@@ -18,6 +18,39 @@ type frameWriter struct {
 	bytes  atomic.Uint64
 	frames atomic.Uint64
 	tookNs atomic.Int64
+	cells  atomic.Int64 // of the screen
+
+	// The byte budget; the pacer's goroutine only.
+	credit  float64 // bytes that may go out now; negative: too many did
+	counted uint64  // of bytes
+	asked   time.Time
+}
+
+// The byte budget of pictures: a screen of 160x48 gets 28 KB/s, one of 80x24 gets 11 KB/s (research, 4.2). A second of it
+// may be saved up, so that a change after a silence goes out at once.
+const (
+	budgetBase    = 5000.0 // bytes per second
+	budgetPerCell = 3.0    // bytes per second and cell
+	budgetSaved   = time.Second
+)
+
+// wait says how long the next picture must wait when the one before went out since ago: for the pace, ten a second or
+// four on a slow link, and until the byte budget allows it. Keys never wait; what they write counts all the same.
+func (w *frameWriter) wait(since time.Duration) time.Duration {
+	now, written := time.Now(), w.bytes.Load()
+	rate := budgetBase + budgetPerCell*float64(w.cells.Load())
+	earned := budgetSaved
+	if !w.asked.IsZero() {
+		earned = min(now.Sub(w.asked), budgetSaved)
+	}
+	w.credit = min(w.credit+earned.Seconds()*rate, rate*budgetSaved.Seconds()) - float64(written-w.counted)
+	w.asked, w.counted = now, written
+	gap := paceFast
+	if w.slow() {
+		gap = paceSlow
+	}
+	debt := time.Duration(max(-w.credit, 0) / rate * float64(time.Second))
+	return min(max(gap-since, debt), paceMost)
 }
 
 // Write implements io.Writer. Bubble Tea writes each frame at once.

@@ -4,9 +4,13 @@ import "strings"
 
 // Line builds one line of at most a given number of cells out of painted pieces. What does not fit is cut; nothing
 // ever makes it wider.
+//
+// A style is switched only where it differs from the one before, and blanks have none: on a screen that changes ten
+// times a second the switches are a good part of the bytes.
 type Line struct {
 	theme *Theme
 	buf   []byte
+	style Style // in force at the end of buf
 	used  int
 	width int
 }
@@ -18,8 +22,25 @@ func (t *Theme) NewLine(width int) *Line {
 
 // Reset empties the line for the next use.
 func (l *Line) Reset() *Line {
-	l.buf, l.used = l.buf[:0], 0
+	l.buf, l.used, l.style = l.buf[:0], 0, Plain
 	return l
+}
+
+// paint appends text, switching the style if it must.
+func (l *Line) paint(s Style, text string) {
+	if text == "" {
+		return
+	}
+	l.turn(s)
+	l.buf = append(l.buf, text...)
+}
+
+func (l *Line) turn(s Style) {
+	from, to := l.theme.paint[l.style], l.theme.paint[s]
+	l.style = s
+	if from.on != to.on {
+		l.buf = append(append(l.buf, from.off...), to.on...)
+	}
 }
 
 // Left is the number of free cells.
@@ -28,7 +49,7 @@ func (l *Line) Left() int { return l.width - l.used }
 // Add appends clean text in a style, cut to the free cells.
 func (l *Line) Add(s Style, text string) *Line {
 	text = l.theme.Cut(text, l.Left())
-	l.buf = l.theme.Paint(l.buf, s, text)
+	l.paint(s, text)
 	l.used += Width(text)
 	return l
 }
@@ -53,7 +74,7 @@ func (l *Line) cell(s Style, text string, width int, right bool) *Line {
 	if right {
 		l.Space(gap)
 	}
-	l.buf = l.theme.Paint(l.buf, s, text)
+	l.paint(s, text)
 	l.used += width - gap
 	if !right {
 		l.Space(gap)
@@ -76,17 +97,22 @@ func (l *Line) Space(n int) *Line {
 // Fill appends a one-cell symbol until `upto` cells are free.
 func (l *Line) Fill(s Style, symbol string, upto int) *Line {
 	if n := l.Left() - upto; n > 0 {
-		l.buf = l.theme.Paint(l.buf, s, strings.Repeat(symbol, n))
+		l.paint(s, strings.Repeat(symbol, n))
 		l.used += n
 	}
 	return l
 }
 
 // String gives the line as built, without blanks at its end: they cost bytes and show nothing.
-func (l *Line) String() string { return string(trimBlanks(l.buf)) }
+func (l *Line) String() string {
+	l.buf = trimBlanks(l.buf)
+	l.turn(Plain)
+	return string(l.buf)
+}
 
 // Padded gives the line filled to its width, for a panel with another to its right.
 func (l *Line) Padded() string {
+	l.turn(Plain)
 	l.Space(l.Left())
 	return string(l.buf)
 }
@@ -121,7 +147,8 @@ func (l *Line) Spark(history []*float64, limit float64, cells int) *Line {
 		if over {
 			style = Bad
 		}
-		l.buf, run = l.theme.Paint(l.buf, style, string(run)), run[:0]
+		l.paint(style, string(run))
+		run = run[:0]
 	}
 	for _, v := range history {
 		bar, isOver := " ", false
