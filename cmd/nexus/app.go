@@ -55,12 +55,21 @@ func (a *app) run(ctx context.Context, args []string) int {
 	case code == exitInterrupted:
 		fmt.Fprintln(a.err, "nexus: interrupted")
 	default:
-		fmt.Fprintln(a.err, "nexus:", clean(err.Error()))
+		fmt.Fprintln(a.err, message(err))
 		if code == exitUsage && nexus.CodeOf(err) == nexus.CodeUsage {
 			fmt.Fprintln(a.err, "Run 'nexus help' or the command with --help for its flags and examples.")
 		}
 	}
 	return code
+}
+
+// message words an error as the last line on stderr; one that names the command line already is not prefixed twice.
+func message(err error) string {
+	text := clean(err.Error())
+	if strings.HasPrefix(text, "nexus") {
+		return text
+	}
+	return "nexus: " + text
 }
 
 // exitCode maps an error to the promise of CLI.md. A gate's refusal wins over everything but an interruption.

@@ -116,7 +116,7 @@ func (a *app) configFile(flags *pflag.FlagSet) (string, error) {
 		if _, err := os.Stat(path); err != nil {
 			return "", nexus.Errf("configuration", nexus.CodeUsage, where+" "+path, "give a file that exists", "%w", err)
 		}
-		return path, nil
+		return filepath.Abs(path)
 	}
 	home := a.getenv("XDG_CONFIG_HOME")
 	if !filepath.IsAbs(home) {

@@ -98,10 +98,14 @@ func postings(list []wire.Posting) string {
 	return out
 }
 
+// printEntry prints an entry for people; the whole body is in the JSON form, a decision's is what gates explain shows.
 func printEntry(w io.Writer, e wire.Entry) error {
-	body, err := json.MarshalIndent(e.Body, "", "  ")
+	body, err := json.Marshal(e.Body)
 	if err != nil {
 		return err
+	}
+	if e.Kind == ledger.KindDecision.String() {
+		body = []byte(fmt.Sprintf("nexus gates explain %d", e.Index))
 	}
 	return pairs(w, "entry", fmt.Sprint(e.Seq), "index", fmt.Sprint(e.Index), "time", when(e.Time), "kind", e.Kind, "unit", e.Unit,
 		"unit entry", fmt.Sprint(e.UnitSeq), "entry before", e.UnitPrev, "commitment", e.Commitment, "postings", postings(e.Postings), "body", string(body))
@@ -213,7 +217,8 @@ func checkTotals(e wire.Entry, p *wire.Proof) error {
 		return bad("it is no revenue entry")
 	}
 	if entry.Unit.String() != p.UnitID || body.Currency != p.Currency || body.GrossAfter != p.Gross || body.CreatorAfter != p.Creator {
-		return bad(fmt.Sprintf("it says gross %d and creator %d after it, the tally %d and %d", body.GrossAfter, body.CreatorAfter, p.Gross, p.Creator))
+		return bad(fmt.Sprintf("it says gross %d and creator %d after it, the tally %d and %d", body.GrossAfter, body.CreatorAfter,
+			p.Gross, p.Creator))
 	}
 	return nil
 }
@@ -271,7 +276,8 @@ func (n *node) proveEntry(ctx context.Context, word string) (any, func(io.Writer
 		return nil, nil, err
 	}
 	if leaf.String() != p.Leaf {
-		return nil, nil, nexus.Errf("check proof", nexus.CodeCorrupt, fmt.Sprintf("entry %d", p.Seq), "run nexus ledger verify", "its bytes are not what the leaf commits to")
+		return nil, nil, nexus.Errf("check proof", nexus.CodeCorrupt, fmt.Sprintf("entry %d", p.Seq), "run nexus ledger verify",
+			"its bytes are not what the leaf commits to")
 	}
 	if err := n.checkIncluded(ctx, p.Leaf, p.Inclusion, p.Seq, p.Size, p.Root, p.Checkpoint); err != nil {
 		return nil, nil, err
@@ -348,6 +354,7 @@ func printVerify(w io.Writer, r wire.VerifyReport) error {
 	if len(r.Findings) > 0 {
 		verdict = fmt.Sprintf("%d findings", len(r.Findings))
 	}
-	_, err := fmt.Fprintf(w, "verified %d of %d entries, %d records, %d units in %d ms: %s\n", r.Verified, r.Entries, r.Records, r.Units, r.DurationMs, verdict)
+	_, err := fmt.Fprintf(w, "verified %d of %d entries, %d records, %d units in %d ms: %s\n", r.Verified, r.Entries, r.Records,
+		r.Units, r.DurationMs, verdict)
 	return err
 }

@@ -29,7 +29,8 @@ func (a *app) routeCommand() *cobra.Command {
 	})
 	setCmd := &cobra.Command{Use: "set UNIT HOST BACKEND", Short: "Lead a host of a unit to a backend (gate 14: a change needs the owner)",
 		Args: nArgs(3), ValidArgsFunction: a.completeUnits,
-		Example: "  nexus route set IMVU-001 shop.imvu-001.nexus.localhost http://127.0.0.1:8080\n  nexus route set IMVU-001 shop.imvu-001.nexus.localhost dir:/srv/shop"}
+		Example: `  nexus route set IMVU-001 shop.imvu-001.nexus.localhost http://127.0.0.1:8080
+  nexus route set IMVU-001 shop.imvu-001.nexus.localhost dir:/srv/shop`}
 	setCmd.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, args []string) error {
 		return n.routeAct(ctx, state.KindRouteSet, args[0], state.RouteSet{Host: args[1], Backend: args[2]})
 	})

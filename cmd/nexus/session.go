@@ -155,7 +155,6 @@ func (a *app) launchDetached(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = s.close() }()
-	started := a.now()
 	last, err := s.follow(ctx, func(raw []byte, line any) {
 		if a.conf.json() {
 			fmt.Fprintln(a.out, string(raw))
@@ -170,7 +169,6 @@ func (a *app) launchDetached(ctx context.Context) error {
 		}
 		return err
 	}
-	_ = started
 	if last.Status == wire.StatusFailed {
 		<-s.ended // only failed stops it
 	} else if !a.conf.json() {
