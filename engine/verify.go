@@ -24,6 +24,9 @@ import (
 func CheckFiles(dataDir string) ([]wire.Finding, error) {
 	var out []wire.Finding
 	add := func(file string, offset int64, what string) {
+		if rel, err := filepath.Rel(dataDir, file); err == nil && filepath.IsAbs(file) {
+			file = rel
+		}
 		out = append(out, wire.Finding{Where: file, What: what, Evidence: fmt.Sprintf("byte %d", offset)})
 	}
 	for _, f := range identity.CheckFiles(dataDir) {
@@ -34,7 +37,7 @@ func CheckFiles(dataDir string) ([]wire.Finding, error) {
 		return out, err
 	}
 	for _, f := range logFindings {
-		add(filepath.Join(RaftDir, f.File), f.Offset, f.What)
+		add(under(RaftDir, f.File), f.Offset, f.What)
 	}
 	if _, err := os.Stat(filepath.Join(dataDir, LedgerDir)); errors.Is(err, fs.ErrNotExist) {
 		// Before the first command there is nothing; afterwards the head file says that there must be something.
@@ -48,9 +51,17 @@ func CheckFiles(dataDir string) ([]wire.Finding, error) {
 		return out, err
 	}
 	for _, f := range tables {
-		add(filepath.Join(LedgerDir, f.File), f.Offset, f.What)
+		add(under(LedgerDir, f.File), f.Offset, f.What)
 	}
 	return out, nil
+}
+
+// under names a file below dir, unless it is named whole already.
+func under(dir, file string) string {
+	if filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(dir, file)
 }
 
 // Verify re-reads the running node's stored entries and recomputes everything with the independent checker; what the state
@@ -79,7 +90,7 @@ func (e *Engine) Verify(ctx context.Context) (wire.VerifyReport, error) {
 	}
 	out := verifyReport(rep, time.Since(start))
 	for _, f := range files {
-		out.Findings = append(out.Findings, wire.Finding{Where: filepath.Join(LedgerDir, f.File), What: f.What, Evidence: fmt.Sprintf("byte %d", f.Offset)})
+		out.Findings = append(out.Findings, wire.Finding{Where: under(LedgerDir, f.File), What: f.What, Evidence: fmt.Sprintf("byte %d", f.Offset)})
 	}
 	out.Findings = append(out.Findings, compareTotals(shown, rep.Totals)...)
 	return out, nil
