@@ -119,6 +119,8 @@ func ms(th *theme.Theme, v *float64) string {
 	switch {
 	case v == nil:
 		return th.Symbols.Dash
+	case *v > 0 && *v < 0.005:
+		return "<0.01"
 	case *v >= 1000:
 		return strconv.FormatFloat(*v, 'f', 0, 64)
 	case *v >= 100:
@@ -220,6 +222,20 @@ func moment(t time.Time) string {
 
 func money(minor int64, currency string) string {
 	return nexus.Money{Minor: minor, Currency: currency}.Decimal()
+}
+
+// amount is money in at most width cells. Digits are never cut off: what does not fit is rounded toward zero to
+// millions of the currency and says so by its mark.
+func amount(minor int64, currency string, width int) string {
+	full := money(minor, currency)
+	if len(full) <= width {
+		return full
+	}
+	exponent, _ := nexus.CurrencyExponent(currency)
+	for range exponent + 6 {
+		minor /= 10
+	}
+	return "~" + money(minor, "XXX") + "M" // XXX has no minor unit
 }
 
 // state gives symbol and style of a status or verdict word; the word itself is always printed beside it.

@@ -66,8 +66,11 @@ func phaseLine(th *theme.Theme, l *theme.Line, p *wire.Phase, number int, text t
 	}
 	l.Add(style, symbol).Add(text, fmt.Sprintf(" %02d ", number)).Cell(text, name, 15).Cell(style, status, 9)
 	took := ""
-	if p.DurationMs > 0 {
+	switch {
+	case p.DurationMs > 0:
 		took = duration(p.DurationMs)
+	case status == wire.StatusPassed:
+		took = "< 1 ms"
 	}
 	l.Right(theme.Faint, took, 9).Space(2)
 	if p.Reason != "" {

@@ -128,7 +128,10 @@ func (p *Page) hashes(label string, hashes []string) {
 // note shows a signed note line by line, as it is verified.
 func (p *Page) note(text string) {
 	label := "checkpoint"
-	for _, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+	for _, line := range strings.Split(text, "\n") {
+		if line == "" { // the line before the signatures
+			continue
+		}
 		p.Field(label, line, theme.Faint)
 		label = ""
 	}

@@ -240,3 +240,24 @@ func TestFilter(t *testing.T) {
 		}
 	}
 }
+
+// Digits of money are never cut off, however narrow the screen: a rounded figure says that it is one.
+func TestMoneyIsNeverCut(t *testing.T) {
+	t.Parallel()
+	o := &wire.Overview{Tallies: []wire.TallyRow{{Unit: "IMVU-001", Rule: "55/45", Currency: "USD", Gross: 13827510419900,
+		Creator: 7605130730945, Platform: 6222379688955, Events: 2937}}}
+	for _, p := range panel.All() {
+		if p.ID != panel.Splits {
+			continue
+		}
+		for width := 40; width <= 200; width++ {
+			got := strings.Join(p.Draw(input(&p, o, theme.New(theme.Options{}), width, 5)), "\n")
+			if !strings.Contains(got, "76,051,307,309.45") && !strings.Contains(got, "~76,051M") {
+				t.Fatalf("at %d cells the creator's money is\n%s", width, got)
+			}
+			if strings.Contains(got, "138,275") && (!strings.Contains(got, "138,275,104,199.00") || !strings.Contains(got, "62,223,796,889.55")) {
+				t.Fatalf("at %d cells a figure is missing:\n%s", width, got)
+			}
+		}
+	}
+}

@@ -115,7 +115,7 @@ func drawSplits(in Input) []string {
 	}
 	s.title(4, "Splits", words, right, style)
 	cols := splitColumnsFor(in)
-	if in.Width >= 60 {
+	if !cols.narrow {
 		s.head(func(l *theme.Line) {
 			l.Space(3).Cell(theme.Faint, "unit", cols.name).Cell(theme.Faint, "rule", 6)
 			if cols.events > 0 {
@@ -151,7 +151,10 @@ func tallyName(r *wire.TallyRow) string {
 }
 
 // splitColumns are the widths of a line of splits, in cells.
-type splitColumns struct{ name, events, money int }
+type splitColumns struct {
+	name, events, money int
+	narrow              bool // only the creator's part fits
+}
 
 // splitColumnsFor makes room for the widest amount there is: money is never cut, names are.
 func splitColumnsFor(in Input) splitColumns {
@@ -175,7 +178,7 @@ func splitColumnsFor(in Input) splitColumns {
 	if rest() < 12 {
 		c.events = 0
 	}
-	c.name = min(max(rest(), 8), 56)
+	c.name, c.narrow = min(max(rest(), 8), 56), rest() < 8
 	return c
 }
 
@@ -185,8 +188,8 @@ func splitLine(in Input, l *theme.Line, r *wire.TallyRow, title string, cols spl
 	if !ok {
 		mark, style = "BROKEN", theme.Bad
 	}
-	if in.Width < 60 {
-		l.Cell(text, theme.Clean(title), max(in.Width-26, 4)).Right(theme.Plain, money(r.Creator, r.Currency), 15).
+	if cols.narrow {
+		l.Cell(text, theme.Clean(title), max(in.Width-26, 4)).Right(theme.Plain, amount(r.Creator, r.Currency, 14), 15).
 			Add(theme.Faint, " "+theme.Clean(r.Currency)).Add(style, " "+mark)
 		return
 	}
