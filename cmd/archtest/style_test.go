@@ -129,8 +129,8 @@ func rawLines(t *Tree, f *File) map[int]bool {
 }
 
 // Written apart, so that this file does not hold what it looks for. Three X are also ISO 4217's code for no currency, so
-// they count as a marker only where one is set: at the beginning of a comment, or before a colon or bracket.
-var marker = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|HA` + `CK)\b|\bXX` + `X[:(]|^/[/*]\s*XX` + `X\b`)
+// they count as a marker only alone in a comment, or before a colon or bracket.
+var marker = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|HA` + `CK)\b|\bXX` + `X[:(]|^/[/*]\s*XX` + `X[\s*/]*$`)
 
 func checkMarkers(t *Tree) (found []Finding) {
 	t.files(func(_ *Package, f *File) {
