@@ -1,6 +1,11 @@
 package theme
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/rivo/uniseg"
+)
 
 // Line builds one line of at most a given number of cells out of painted pieces. What does not fit is cut; nothing
 // ever makes it wider.
@@ -10,7 +15,8 @@ import "strings"
 type Line struct {
 	theme *Theme
 	buf   []byte
-	style Style // in force at the end of buf
+	style Style  // in force at the end of buf
+	tail  string // last grapheme of buf
 	used  int
 	width int
 }
@@ -22,7 +28,7 @@ func (t *Theme) NewLine(width int) *Line {
 
 // Reset empties the line for the next use.
 func (l *Line) Reset() *Line {
-	l.buf, l.used, l.style = l.buf[:0], 0, Plain
+	l.buf, l.used, l.style, l.tail = l.buf[:0], 0, Plain, ""
 	return l
 }
 
@@ -33,6 +39,20 @@ func (l *Line) paint(s Style, text string) {
 	}
 	l.turn(s)
 	l.buf = append(l.buf, text...)
+	l.tail = lastGrapheme(text)
+}
+
+// apart puts a blank before text that would melt into the piece before it: two halves of a flag in neighbouring cells
+// are one glyph, and the line would be narrower than counted.
+func (l *Line) apart(text string) string {
+	if text == "" || l.tail == "" || text[0] < utf8.RuneSelf {
+		return text
+	}
+	first, _, width, _ := uniseg.FirstGraphemeClusterInString(text, -1)
+	if Width(l.tail+first) != Width(l.tail)+width {
+		return " " + text
+	}
+	return text
 }
 
 func (l *Line) turn(s Style) {
@@ -48,7 +68,7 @@ func (l *Line) Left() int { return l.width - l.used }
 
 // Add appends clean text in a style, cut to the free cells.
 func (l *Line) Add(s Style, text string) *Line {
-	text = l.theme.Cut(text, l.Left())
+	text = l.theme.Cut(l.apart(text), l.Left())
 	l.paint(s, text)
 	l.used += Width(text)
 	return l
@@ -68,6 +88,9 @@ func (l *Line) cell(s Style, text string, width int, right bool) *Line {
 	width = min(width, l.Left())
 	if width <= 0 {
 		return l
+	}
+	if !right || Width(text) >= width { // else blanks go before it anyway
+		text = l.apart(text)
 	}
 	text = l.theme.Cut(text, width)
 	gap := width - Width(text)
@@ -90,7 +113,9 @@ func (l *Line) Space(n int) *Line {
 	for k := n; k > 0; k -= len(blanks) {
 		l.buf = append(l.buf, blanks[:min(k, len(blanks))]...)
 	}
-	l.used += max(n, 0)
+	if n > 0 {
+		l.used, l.tail = l.used+n, " "
+	}
 	return l
 }
 

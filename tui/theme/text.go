@@ -104,7 +104,8 @@ func (t *Theme) Cut(s string, width int) string {
 	return s[:end] + t.Symbols.Ellipsis
 }
 
-// Wrap breaks clean text at spaces into lines of at most width cells; a word longer than a line is cut hard.
+// Wrap breaks clean text at spaces into lines of at most width cells; a word longer than a line is cut hard. A two-cell
+// grapheme that a line of one cell cannot hold is left out.
 func Wrap(s string, width int) []string {
 	if width < 1 {
 		return nil
@@ -112,25 +113,22 @@ func Wrap(s string, width int) []string {
 	var lines []string
 	line, used := "", 0
 	for _, word := range strings.Fields(s) {
-		for Width(word) > width {
-			head := hardCut(word, width)
-			if used > 0 {
-				lines = append(lines, line)
-			}
-			if head == "" { // one cell left for a two-cell grapheme: it cannot be shown
-				return lines
-			}
-			lines, line, used, word = append(lines, head), "", 0, word[len(head):]
-		}
 		w := Width(word)
-		switch {
-		case w == 0:
-		case used == 0:
-			line, used = word, w
-		case used+1+w <= width:
+		if used > 0 && used+1+w <= width {
 			line, used = line+" "+word, used+1+w
-		default:
-			lines, line, used = append(lines, line), word, w
+			continue
+		}
+		if used > 0 {
+			lines, line, used = append(lines, line), "", 0
+		}
+		if w <= width {
+			line, used = word, w
+			continue
+		}
+		pieces := hardCut(word, width)
+		if n := len(pieces); n > 0 {
+			lines = append(lines, pieces[:n-1]...)
+			line, used = pieces[n-1], Width(pieces[n-1])
 		}
 	}
 	if used > 0 {
@@ -139,14 +137,37 @@ func Wrap(s string, width int) []string {
 	return lines
 }
 
-func hardCut(s string, width int) string {
-	used, end, state, rest := 0, 0, -1, s
+// hardCut cuts a word into pieces of at most width cells, in one pass: a word may be as long as a message.
+func hardCut(s string, width int) []string {
+	var pieces []string
+	used, start, end, state, rest := 0, 0, 0, -1, s
 	for len(rest) > 0 {
 		cluster, next, w, st := uniseg.FirstGraphemeClusterInString(rest, state)
 		if used+w > width {
-			break
+			if end > start {
+				pieces = append(pieces, s[start:end])
+			}
+			used, start = 0, end
+			if w > width {
+				start, w = end+len(cluster), 0
+			}
 		}
 		used, end, rest, state = used+w, end+len(cluster), next, st
 	}
-	return s[:end]
+	if end > start {
+		pieces = append(pieces, s[start:end])
+	}
+	return pieces
+}
+
+// lastGrapheme gives the last grapheme of a text.
+func lastGrapheme(s string) string {
+	if s == "" || s[len(s)-1] < utf8.RuneSelf {
+		return s[max(len(s)-1, 0):]
+	}
+	last, state, rest := "", -1, s
+	for len(rest) > 0 {
+		last, rest, _, state = uniseg.FirstGraphemeClusterInString(rest, state)
+	}
+	return last
 }
