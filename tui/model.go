@@ -123,7 +123,7 @@ type cacheKey struct {
 	version               uint64
 	width, height         int
 	theme                 *theme.Theme
-	pad, focus, full, off bool
+	pad, focus, full      bool
 	cursor, sort, newRows int
 	filter                *panel.Filter
 	paused                bool
