@@ -126,12 +126,24 @@ func (k UnitKind) String() string {
 // MaxSlugBytes bounds a slug, so that a suffix against clashes still fits one DNS label of 63 bytes.
 const MaxSlugBytes = 40
 
+// folds writes accented Latin letters as the plain letters they are filed under: the first of each word stands for the rest.
+var folds = func() *strings.Replacer {
+	pairs := []string{"ß", "ss", "æ", "ae", "œ", "oe", "þ", "th"}
+	for _, word := range strings.Fields("aàáâãäåāăą cçćĉċč dðďđ eèéêëēĕėęě gĝğġģ hĥħ iìíîïĩīĭįı jĵ kķ " +
+		"lĺļľł nñńņň oòóôõöøōŏő rŕŗř sśŝşš tţťŧ uùúûüũūŭůűų wŵ yýÿŷ zźżž") {
+		for _, letter := range word[1:] {
+			pairs = append(pairs, string(letter), word[:1])
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}()
+
 // Slug makes a DNS label from a display name: lower-case ASCII letters, digits, single hyphens, at most MaxSlugBytes.
-// Accents and other scripts are dropped, so the result may be empty; the caller then falls back to the unit's label.
+// Accents are folded (é is e); other scripts are dropped, so the result may be empty; the caller then falls back to the unit's label.
 func Slug(name string) string {
 	var b strings.Builder
 	hyphen := false
-	for _, r := range strings.ToLower(name) {
+	for _, r := range folds.Replace(strings.ToLower(name)) {
 		if (r < 'a' || r > 'z') && (r < '0' || r > '9') {
 			hyphen = true
 			continue

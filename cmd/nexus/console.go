@@ -107,7 +107,7 @@ func (a *app) showWizard(ctx context.Context, n *node, req creationRequest) erro
 		o.Jurisdictions = append(o.Jurisdictions, wizard.Choice{Value: j.Tag, Words: j.Meaning})
 	}
 	for _, c := range slices.ClassSpecs() {
-		o.Classes = append(o.Classes, wizard.Choice{Value: c.Class.String(), Words: c.Name})
+		o.Classes = append(o.Classes, wizard.Choice{Value: c.Class.String(), Words: c.Purpose})
 	}
 	_, created, err := wizard.Run(ctx, o)
 	if errors.Is(err, wizard.ErrLeft) {

@@ -94,7 +94,7 @@ func (a *app) createCommand(kind nexus.UnitKind) *cobra.Command {
 	word := kind.String()
 	cmd := &cobra.Command{Use: "create", Short: "Create a unit by flags, or with the wizard", Args: noArgs,
 		Long: `Create a unit: identity binding, id and label, domain, slice, jurisdiction, envelope and rule in one act, all or
-nothing. Sizes are ceilings that the kernel enforces, not reservations. On a terminal without --name, or with -i, the
+nothing. Sizes are ceilings, not reservations (recorded and judged in this version, not yet enforced by the kernel). On a terminal without --name, or with -i, the
 guided wizard opens.`,
 		Example: "  nexus " + word + " create --name TestProject --owner trae-identity --cpu 4 --memory 8\n" +
 			"  nexus " + word + " create --name Small --cpu 0.5 --memory 512MiB --jurisdiction EU-GDPR"}

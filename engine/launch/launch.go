@@ -29,7 +29,7 @@ type Phase struct {
 
 // Options of one launch.
 type Options struct {
-	Only    []int // nil: all. Mandatory phases run all the same
+	Only    []int // nil: all; what they need runs too, and so do mandatory phases
 	Skip    []int
 	Version string
 	// Emit gets each progress line (wire.VersionLine, PhaseStartedLine, PhaseCheckLine, PhaseFinishedLine) as it happens,
@@ -51,11 +51,28 @@ type Runner struct {
 
 // New makes a runner over the twelve phases.
 func New(env Env, opts Options) *Runner {
+	opts.Only = withNeeds(opts.Only)
 	r := &Runner{env: env, opts: opts, phases: Phases()}
 	for i, p := range r.phases {
 		r.results[i] = wire.Phase{Number: p.Number, Name: p.Name, Title: p.Title, Status: wire.StatusPending, Checks: []wire.Check{}}
 	}
 	return r
+}
+
+// withNeeds adds what the picked phases need, so that --only mini-platforms brings up an edge to bind them to.
+func withNeeds(only []int) []int {
+	phases := Phases()
+	for i := 0; i < len(only); i++ {
+		if only[i] < 1 || only[i] > len(phases) {
+			continue
+		}
+		for _, n := range phases[only[i]-1].Needs {
+			if !contains(only, n) {
+				only = append(only, n)
+			}
+		}
+	}
+	return only
 }
 
 // Run executes all phases: each as soon as its needs have ended, those without common needs side by side. It returns the

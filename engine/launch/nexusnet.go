@@ -13,6 +13,10 @@ import (
 // Phase 9, Nexus-Net. Rule: routes are proven reachable and unreachable as declared, from outside. In this version there
 // are public routes only; private and restricted ones are said to be missing. SPEC section 2.
 func nexusNet(ctx context.Context, env Env, rec *Recorder) error {
+	if env.EdgeAddr() == "" {
+		rec.Skip("no gateway runs because phase 3 was left out")
+		return nil
+	}
 	var hosts []string
 	var declared, base string
 	env.Engine().View(func(s *state.State) {

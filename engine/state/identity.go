@@ -1,6 +1,7 @@
 package state
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -64,9 +65,29 @@ func (st *step) checkIssue(name string, key nexus.PublicKey) {
 	if key.IsZero() {
 		st.fail(nexus.CodeMalformed, "identity key", "an Ed25519 public key", "missing")
 	}
+	if weak(key) {
+		st.fail(nexus.CodeMalformed, "identity key "+key.Short(), "make one with nexus identity new", "a point of small order: anybody could sign for it")
+	}
 	if old, ok := st.s.Identities[key]; ok {
 		st.fail(nexus.CodeConflict, "identity key "+key.Short(), "use a new key", "already registered as %q", old.Name)
 	}
+}
+
+// weak reports whether a key is a point of small order, for which signatures verify that nobody made. The encodings are
+// the eight points of order 1, 2, 4 and 8 with their non-canonical forms; the sign bit does not matter.
+func weak(key nexus.PublicKey) bool {
+	key[31] &= 0x7f
+	switch hex.EncodeToString(key[:]) {
+	case "0000000000000000000000000000000000000000000000000000000000000000",
+		"0100000000000000000000000000000000000000000000000000000000000000",
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f":
+		return true
+	}
+	return false
 }
 
 func (st *step) issue(name string, key, recovery nexus.PublicKey, role gates.Role) {
@@ -117,6 +138,9 @@ func (st *step) identityRotate() error {
 func (st *step) checkSuccessor(key nexus.PublicKey) {
 	if key.IsZero() {
 		st.fail(nexus.CodeMalformed, "new key", "an Ed25519 public key", "missing")
+	}
+	if weak(key) {
+		st.fail(nexus.CodeMalformed, "new key "+key.Short(), "make one with nexus identity new", "a point of small order")
 	}
 	if _, ok := st.s.Identities[key]; ok {
 		st.fail(nexus.CodeConflict, "new key "+key.Short(), "use a new key", "already registered")

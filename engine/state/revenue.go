@@ -3,6 +3,7 @@ package state
 import (
 	"crypto/sha256"
 	"fmt"
+	"math"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/gates"
@@ -51,7 +52,6 @@ type posting struct {
 	platform int64
 	gross    int64 // after
 	total    int64 // creator's, after
-	key      []byte
 }
 
 // batch works a revenue.post through without touching the state, so that the whole of it is applied or refused.
@@ -60,6 +60,7 @@ type batch struct {
 	src      *Source
 	body     RevenuePost
 	accounts map[AccountKey]*Account // working copies
+	clearing map[string]int64        // of the source by currency, working copies
 	postings []posting
 	refs     map[string]*eventRef // changed or new, by key
 	order    []string             // keys in order of first change
@@ -67,7 +68,7 @@ type batch struct {
 }
 
 func (st *step) revenuePost() error {
-	b := &batch{st: st, accounts: map[AccountKey]*Account{}, refs: map[string]*eventRef{}}
+	b := &batch{st: st, accounts: map[AccountKey]*Account{}, clearing: map[string]int64{}, refs: map[string]*eventRef{}}
 	if !st.body(&b.body) {
 		return nil
 	}
@@ -155,6 +156,8 @@ func (b *batch) faultOf(e *RevenueEvent, u *Unit, sequenced bool) string {
 		return fmt.Sprintf("unknown currency %q", e.Currency)
 	case e.Minor == 0:
 		return "amount 0"
+	case e.Minor == math.MinInt64: // its opposite, which the source's posting would hold, is no number of 64 bits
+		return fmt.Sprintf("amount %d is out of range", e.Minor)
 	case (e.Currency == nexus.TestCurrency) != (u.Kind == nexus.KindProbe):
 		return fmt.Sprintf("currency %s on %s", e.Currency, u.Label)
 	case u.Kind == nexus.KindProbe && b.src.Name != ProbeSource && b.src.Class != ClassAttested:
@@ -273,6 +276,12 @@ func (b *batch) post(i int, e *RevenueEvent, u *Unit) {
 		b.fault(i, fmt.Sprintf("amount %d takes the gross of %s past 64 bits", e.Minor, u.Label))
 		return
 	}
+	cleared, ok := b.clears(e)
+	if !ok {
+		b.fault(i, fmt.Sprintf("amount %d takes the clearing account of source %q past 64 bits", e.Minor, b.src.Name))
+		return
+	}
+	b.clearing[e.Currency] = cleared
 	acc.Gross += e.Minor
 	acc.Creator += creator
 	acc.Platform += platform
@@ -286,6 +295,15 @@ func (b *batch) post(i int, e *RevenueEvent, u *Unit) {
 	b.postings = append(b.postings, p)
 }
 
+// clears gives the source's clearing balance after the event; false when it would not fit.
+func (b *batch) clears(e *RevenueEvent) (int64, bool) {
+	have, ok := b.clearing[e.Currency]
+	if !ok {
+		have = b.st.s.Clearing[ClearingKey{b.src.Name, e.Currency}]
+	}
+	return nexus.AddMinor(have, -e.Minor)
+}
+
 // apply makes the batch's entries, accounts and references real. Runs only when all gates allow.
 func (b *batch) apply() {
 	st, s := b.st, b.st.s
@@ -296,9 +314,8 @@ func (b *batch) apply() {
 	for k, acc := range b.accounts { // order does not matter: distinct keys into a map
 		s.Accounts[k] = acc
 	}
-	for i := range b.postings {
-		e := b.postings[i].event
-		s.Clearing[ClearingKey{b.src.Name, e.Currency}] -= e.Minor
+	for currency, minor := range b.clearing { // likewise
+		s.Clearing[ClearingKey{b.src.Name, currency}] = minor
 	}
 	for _, key := range b.order {
 		st.puts = append(st.puts, ledger.KV{Key: []byte(key), Value: nexus.Encode(*b.refs[key])})

@@ -64,9 +64,8 @@ func welcomeStep() step {
 					"network slice " +
 					"with a latency promise, and a ledger that splits every unit of revenue as the constitution says.",
 				"Making it costs nothing. Nothing is made before you accept the review at the end.",
-				"You can leave at any time with everything: that is gate 13, exit portability. Nobody can refuse, delay or " +
-					"charge for it, " +
-					"and `nexus imvu exit` is the one command for it.",
+				"Leaving with everything is your right: that is gate 13, exit portability. Nobody may refuse, delay or " +
+					"charge for it; the gate decides so today, and the export itself comes with a later version.",
 			}
 		},
 		fields: func(w *session) []field {
@@ -131,9 +130,8 @@ func nameStep() step {
 func envelopeStep() step {
 	return step{name: "envelope",
 		words: func(*session) []string {
-			return []string{"An envelope is a ceiling that the kernel enforces, not a reservation: you share what the " +
-				"machine has, and nobody " +
-				"can take more than theirs. It never shrinks without your approval (gate 15)."}
+			return []string{"An envelope is a ceiling, not a reservation: you share what the machine has. It never shrinks " +
+				"without your approval (gate 15). In this version it is recorded and judged; the kernel will enforce it."}
 		},
 		fields: func(w *session) []field {
 			var choices []choice
