@@ -81,10 +81,29 @@ func (n *node) createUnit(ctx context.Context, req creationRequest) (wire.UnitCr
 	if err != nil {
 		return out, err
 	}
-	if _, err := n.act(ctx, state.KindRouteSet, id, state.RouteSet{Host: out.Unit.Domain, Backend: req.Backend}); err != nil {
+	if err := n.firstRoute(ctx, owner, id, state.RouteSet{Host: out.Unit.Domain, Backend: req.Backend}); err != nil {
 		return out, fmt.Errorf("%s was created, its route was not: %w", out.Unit.Label, err)
 	}
 	return out, nil
+}
+
+// firstRoute sets the route that a creation asks for. Only the owner may ask for a route (gate 8): it is signed with the key
+// that was issued in the same act, else with the caller's.
+func (n *node) firstRoute(ctx context.Context, owner issuedKey, unit nexus.ID, body state.RouteSet) error {
+	signer := n.Signer()
+	if owner.made {
+		key, err := identity.LoadKey(owner.path)
+		if err != nil {
+			return err
+		}
+		signer = key
+	}
+	a, err := engine.NewAction(signer, n.Cluster(), state.KindRouteSet, unit, body, n.app.now())
+	if err != nil {
+		return err
+	}
+	_, err = n.Do(ctx, a)
+	return err
 }
 
 // issuedKey is a key made for an owner in the same act; empty when the owner was known.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -195,14 +196,16 @@ func (n *node) createAndPrint(ctx context.Context, req creationRequest) error {
 	if made.OwnerKeyFile != "" {
 		n.app.say("identity %s was issued; its key is %s (keep it, it is the only copy)", req.Owner, made.OwnerKeyFile)
 	}
-	if err != nil {
+	if made.Unit.ID == "" {
 		return err
 	}
+	// The unit is there also when its first route was refused: it is printed, and the exit code tells of the route.
 	n.warnCeilings(made.Unit)
-	return n.app.print(made.Unit, func(w io.Writer) error {
+	perr := n.app.print(made.Unit, func(w io.Writer) error {
 		fmt.Fprintf(w, "created %s\n", made.Unit.Label)
 		return printUnit(w, made.Unit)
 	})
+	return errors.Join(err, perr)
 }
 
 // warnCeilings says when a ceiling is above the largest node: it is allowed, and never reached there.
