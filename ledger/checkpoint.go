@@ -3,7 +3,6 @@ package ledger
 import (
 	"crypto/ed25519"
 	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,14 +11,13 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Checkpoint is what a node signs about its log: size and root of the tree, the command index it stands at and the hash
-// of the replicated state there. As text it is a C2SP checkpoint (c2sp.org/tlog-checkpoint) with two extension lines.
+// Checkpoint is what a node signs about its log: size and root of the tree and the command index it stands at. As text it
+// is a C2SP checkpoint (c2sp.org/tlog-checkpoint) with one extension line.
 type Checkpoint struct {
 	Cluster nexus.ID
 	Size    uint64
 	Root    nexus.Hash
 	Index   uint64
-	State   nexus.Hash
 }
 
 const originPrefix = "nexus/"
@@ -29,8 +27,7 @@ func (cp Checkpoint) Origin() string { return originPrefix + cp.Cluster.String()
 
 // Text is the checkpoint's body, the bytes that are signed.
 func (cp Checkpoint) Text() string {
-	return fmt.Sprintf("%s\n%d\n%s\nindex %d\nstate %s\n", cp.Origin(), cp.Size,
-		base64.StdEncoding.EncodeToString(cp.Root[:]), cp.Index, cp.State)
+	return fmt.Sprintf("%s\n%d\n%s\nindex %d\n", cp.Origin(), cp.Size, base64.StdEncoding.EncodeToString(cp.Root[:]), cp.Index)
 }
 
 // ParseCheckpoint reads a body as Text writes it and refuses every other spelling. Error: nexus.CodeMalformed.
@@ -39,10 +36,10 @@ func ParseCheckpoint(text string) (Checkpoint, error) {
 	bad := func() (Checkpoint, error) {
 		return Checkpoint{}, nexus.Errf("parse checkpoint", nexus.CodeMalformed,
 			fmt.Sprintf("checkpoint of %d bytes", len(text)),
-			"origin, size, root, index and state, one line each", "not a checkpoint of this program")
+			"origin, size, root and index, one line each", "not a checkpoint of this program")
 	}
 	lines := strings.Split(text, "\n")
-	if len(lines) != 6 || len(text) > 1024 {
+	if len(lines) != 5 || len(text) > 1024 {
 		return bad()
 	}
 	cluster, ok := strings.CutPrefix(lines[0], originPrefix)
@@ -50,18 +47,17 @@ func ParseCheckpoint(text string) (Checkpoint, error) {
 		return bad()
 	}
 	root, errRoot := base64.StdEncoding.DecodeString(lines[2])
-	state, errState := hex.DecodeString(strings.TrimPrefix(lines[4], "state "))
 	size, errSize := strconv.ParseUint(lines[1], 10, 64)
 	index, errIndex := strconv.ParseUint(strings.TrimPrefix(lines[3], "index "), 10, 64)
-	for _, err := range []error{errRoot, errState, errSize, errIndex} {
+	for _, err := range []error{errRoot, errSize, errIndex} {
 		if err != nil {
 			return bad()
 		}
 	}
-	if len(root) != 32 || len(state) != 32 {
+	if len(root) != 32 {
 		return bad()
 	}
-	cp.Size, cp.Index, cp.Root, cp.State = size, index, nexus.Hash(root), nexus.Hash(state)
+	cp.Size, cp.Index, cp.Root = size, index, nexus.Hash(root)
 	// One text per checkpoint: leading zeros, capitals and padding tricks all differ from what Text writes.
 	if cp.Text() != text {
 		return bad()

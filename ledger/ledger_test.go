@@ -262,7 +262,7 @@ func TestCheckpoint(t *testing.T) {
 		t.Fatalf("bad name: %v", err)
 	}
 	for _, bad := range []string{"", strings.Replace(cp.Text(), "index ", "index 0", 1), cp.Text() + "x\n",
-		strings.Replace(cp.Text(), "state ", "State ", 1), strings.ToUpper(cp.Text())} {
+		strings.Replace(cp.Text(), "index ", "Index ", 1), strings.ToUpper(cp.Text())} {
 		if _, err := ledger.ParseCheckpoint(bad); nexus.CodeOf(err) != nexus.CodeMalformed {
 			t.Errorf("%q: %v", bad, err)
 		}
