@@ -6,7 +6,7 @@ import (
 	"reflect"
 )
 
-// The canonical encoding: one value, one byte string (docs/reference/encoding.md, vectors in testdata/vectors).
+// The canonical encoding: one value, one byte string (vectors in testdata/vectors).
 //
 //	uint, int      shortest LEB128 varint; signed values zigzag first
 //	bool           one byte, 0 or 1

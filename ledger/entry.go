@@ -71,7 +71,7 @@ type Posting struct {
 	Minor    int64  // minor units, signed
 }
 
-// Entry is one leaf of the log. Its canonical bytes (docs/reference/encoding.md) are what the leaf commits to.
+// Entry is one leaf of the log. Its canonical bytes (docs/encoding.md) are what the leaf commits to.
 type Entry struct {
 	Seq      uint64     // leaf index, from 0
 	Index    uint64     // index of the command that made it

@@ -19,7 +19,7 @@ var (
 	unitRead     = need{"ledger", false, false}
 )
 
-// routes lists every endpoint once. docs/reference/api.md describes them.
+// routes lists every endpoint once. docs/api.md describes them.
 func (s *Server) routes() {
 	s.mux.HandleFunc("GET /v1/hello", func(w http.ResponseWriter, _ *http.Request) { s.reply(w, s.node.Hello(), nil) })
 	s.handle("GET /v1/overview", earlyRead, s.overview)

@@ -35,7 +35,7 @@ func (s *session) provenUnderHead(seqs []uint64) (good int, cp ledger.Checkpoint
 	return good, cp, nil
 }
 
-// commitment and leafHash say what the format says (docs/reference/encoding.md), with code of their own.
+// commitment and leafHash say what the format says (docs/encoding.md), with code of their own.
 func commitment(salt [16]byte, ordinal uint64, entry []byte) nexus.Hash {
 	own := binary.BigEndian.AppendUint32(append([]byte("nexus-salt-v1\n"), salt[:]...), uint32(ordinal))
 	entrySalt := sha256.Sum256(own)

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// reader decodes canonical data (docs/reference/encoding.md) without copying; the first error sticks.
+// reader decodes canonical data (docs/encoding.md) without copying; the first error sticks.
 type reader struct {
 	b   []byte
 	err error
