@@ -69,7 +69,8 @@ type batch struct {
 
 func (st *step) revenuePost() error {
 	b := &batch{st: st, accounts: map[AccountKey]*Account{}, clearing: map[string]int64{}, refs: map[string]*eventRef{}}
-	if !st.body(&b.body) {
+	if err := decodePost(st.cmd.Action.Body, &b.body); err != nil {
+		st.fail(nexus.CodeMalformed, "body", "build the action with the nexus command or the API", "%v", err)
 		return nil
 	}
 	b.facts = gates.RevenueFacts{Source: b.body.Source, Events: uint64(len(b.body.Events)), SplitPercent: 55, RequiredPercent: 55}
@@ -337,7 +338,7 @@ func (b *batch) draft(p *posting) ledger.Draft {
 	}
 	body := ledger.RevenueBody{Source: b.src.Name, EventID: e.EventID, ProducerSeq: p.seq, Kind: e.Kind, SourceClass: b.src.Class,
 		Currency: e.Currency, Minor: e.Minor, EventTimeMs: e.TimeMs, Memo: e.Memo, GrossAfter: p.gross, CreatorAfter: p.total, RefundOf: e.RefundOf}
-	return ledger.Draft{Unit: e.Unit, Kind: kind, Body: nexus.Encode(body), Postings: []ledger.Posting{
+	return ledger.Draft{Unit: e.Unit, Kind: kind, Body: body.AppendTo(make([]byte, 0, 96+len(body.Memo))), Postings: []ledger.Posting{
 		{Account: ledger.AccountSource, Ref: b.src.Name, Currency: e.Currency, Minor: -e.Minor},
 		{Account: ledger.AccountCreator, Currency: e.Currency, Minor: p.creator},
 		{Account: ledger.AccountPlatform, Currency: e.Currency, Minor: p.platform}}}

@@ -1,0 +1,34 @@
+package state
+
+import (
+	"reflect"
+	"testing"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+)
+
+// FuzzDecodePost holds the fast reader of batches to the one encoding: it accepts exactly what nexus.Decode accepts and reads
+// the same from it.
+func FuzzDecodePost(f *testing.F) {
+	full := RevenuePost{Source: "s", FirstSeq: 7, Events: []RevenueEvent{{Unit: nexus.ID{1}, Kind: "sale", Currency: "USD", Minor: -5, TimeMs: 1},
+		{Unit: nexus.ID{2}, EventID: "x", Kind: "refund", Currency: "JPY", Minor: 1 << 60, TimeMs: -1, Memo: []byte("m"), RefundOf: "y"}}}
+	b := nexus.Encode(full)
+	f.Add(b)
+	f.Add(nexus.Encode(RevenuePost{}))
+	for i := range b {
+		f.Add(b[:i])
+		c := append([]byte(nil), b...)
+		c[i] ^= 0x81
+		f.Add(c)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var fast, slow RevenuePost
+		ferr, serr := decodePost(b, &fast), nexus.Decode(b, &slow)
+		if (ferr == nil) != (serr == nil) {
+			t.Fatalf("fast %v, slow %v", ferr, serr)
+		}
+		if ferr == nil && !reflect.DeepEqual(fast, slow) {
+			t.Fatalf("fast %+v\nslow %+v", fast, slow)
+		}
+	})
+}
