@@ -283,6 +283,21 @@ func TestSilentTerminal(t *testing.T) {
 	}
 }
 
+// TestStopIsBounded: a store whose directory was removed never finishes closing; the process must end all the same.
+func TestStopIsBounded(t *testing.T) {
+	t.Parallel()
+	hang := make(chan struct{})
+	defer close(hang)
+	err := within(10*time.Millisecond, func() error { <-hang; return nil })
+	if nexus.CodeOf(err) != nexus.CodeUnavailable {
+		t.Errorf("hanging stop: %v", err)
+	}
+	want := errors.New("unclean")
+	if err := within(time.Minute, func() error { return want }); err != want {
+		t.Errorf("stop that ends: %v", err)
+	}
+}
+
 func TestJUnit(t *testing.T) {
 	t.Parallel()
 	value, limit := 12.5, 10.0

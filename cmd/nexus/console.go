@@ -117,9 +117,6 @@ func (a *app) showWizard(ctx context.Context, n *node, req creationRequest) erro
 	if err != nil {
 		return err
 	}
-	if created.OwnerKeyFile != "" {
-		a.say("the owner's key is %s (keep it, it is the only copy)", created.OwnerKeyFile)
-	}
 	if created.Unit.ID == "" {
 		return nexus.Errf("wizard", nexus.CodeInternal, "answer of the node", "", "names no unit")
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -126,7 +127,7 @@ func (a *app) launchHere(ctx context.Context, serve, keepFailed bool) error {
 	if (serve && line.Status != wire.StatusFailed || keepFailed) && ctx.Err() == nil {
 		problems = append(problems, n.Serve(ctx))
 	}
-	problems = append(problems, n.Stop())
+	problems = append(problems, within(stopMax, n.Stop))
 	if ctx.Err() != nil && !serve {
 		return ctx.Err()
 	}
@@ -136,6 +137,23 @@ func (a *app) launchHere(ctx context.Context, serve, keepFailed bool) error {
 		}
 	}
 	return a.verdict(line.Status)
+}
+
+// stopMax bounds the orderly stop of a node. A store whose directory is gone or whose disk is full may never finish writing
+// what it could also rebuild from the log: nothing that was acknowledged depends on it.
+const stopMax = 20 * time.Second
+
+// within runs stop and gives up on it after a time; the process ends then, and what stop was doing with it.
+func within(limit time.Duration, stop func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- stop() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(limit):
+		return nexus.Errf("stop", nexus.CodeUnavailable, "node", "check the disk and the data directory; the next launch completes from the log",
+			"not done within %s, ended all the same", limit)
+	}
 }
 
 // emitLine prints one line of the launch. The last one is the result; the others are progress.

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/bench"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+	consolebench "github.com/BobbyBlanco400/nexus-cos/tui/bench"
+)
+
+// consoleName is the bench of the console; the others are engine/bench's.
+const consoleName = "console"
+
+// benchNames lists what can be measured, with what it is.
+func benchNames() [][2]string {
+	return append(bench.Names(), [2]string{consoleName,
+		"the console on a real pseudo-terminal: start, silence, bytes and CPU under load, keys, receipt to screen"})
+}
+
+// benchesNotBuilt are the names whose subject this version does not have, or does not measure yet.
+func benchesNotBuilt() []string {
+	return []string{"edge", "dns", "mail", "compute", "exit", "cluster"}
+}
+
+func (a *app) benchCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "bench [NAME]", Short: "Measure this machine", Args: maxOneArg,
+		Long: `Measure this machine, on scratch data that is removed afterwards. Every figure is the median of several runs with its range; the load of
+the machine stands above the table. Without a name: what can be measured. A missed budget is shown as MISSED and does not change the
+exit code, which says whether it was measured.`,
+		Example: "  nexus bench\n  nexus bench ledger\n  nexus bench console --runs 3 --duration 10s -o json",
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for _, b := range benchNames() {
+				names = append(names, b[0]+"\t"+b[1])
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		}}
+	cmd.Flags().Int("runs", 3, "runs of each case")
+	cmd.Flags().Duration("duration", 0, "length of each run (default: the bench's own, 3s, or 10s for console)")
+	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return a.listBenches()
+		}
+		runs, _ := cmd.Flags().GetInt("runs")
+		length, _ := cmd.Flags().GetDuration("duration")
+		if runs < 1 || length < 0 {
+			return usage(fmt.Sprintf("--runs %d --duration %v", runs, length), "one run or more, of a positive length", "out of range")
+		}
+		return a.bench(ctx, args[0], runs, length)
+	})
+	return cmd
+}
+
+func (a *app) listBenches() error {
+	type line struct {
+		Name string `json:"name"`
+		What string `json:"what"`
+	}
+	var out struct {
+		Benches []line `json:"benches"`
+	}
+	t := &table{head: []string{"NAME", "MEASURES"}}
+	for _, b := range benchNames() {
+		out.Benches = append(out.Benches, line{b[0], b[1]})
+		t.add(b[0], b[1])
+	}
+	return a.print(out, t.print)
+}
+
+// bench makes the scratch directory and removes it.
+func (a *app) bench(ctx context.Context, name string, runs int, length time.Duration) error {
+	known := []string{}
+	for _, b := range benchNames() {
+		known = append(known, b[0])
+	}
+	if !contains(known, name) {
+		why := "unknown"
+		if contains(benchesNotBuilt(), name) {
+			why = "not built in this version"
+		}
+		return usage(fmt.Sprintf("bench %q", name), "one of "+strings.Join(known, ", "), "%s", why)
+	}
+	dir, err := os.MkdirTemp("", "nexus-bench-")
+	if err != nil {
+		return nexus.Errf("bench", nexus.CodeUnavailable, "scratch directory", "free disk space", "%w", err)
+	}
+	defer os.RemoveAll(dir)
+	if name == consoleName {
+		return a.benchConsole(ctx, dir, runs, length)
+	}
+	r, err := bench.Run(ctx, name, bench.Options{Dir: dir, Runs: runs, Duration: length, Progress: a.err})
+	if err != nil {
+		return err
+	}
+	return a.print(r, func(w io.Writer) error { r.Table(w); return nil })
+}
+
+func (a *app) benchConsole(ctx context.Context, dir string, runs int, length time.Duration) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	r, err := consolebench.Run(ctx, consolebench.Options{Binary: self, Env: os.Environ(), Dir: dir, Runs: runs, Duration: length, Progress: a.err,
+		StartNode: func(ctx context.Context) (consolebench.Node, error) { return a.benchNode(ctx) }})
+	if err != nil {
+		return err
+	}
+	if n := r.Missed(); n > 0 {
+		a.say("bench console: %d budgets were missed", n)
+	}
+	return a.print(r, r.Table)
+}
+
+// loadUnits is the number of units among which the load is spread, beside the marked one.
+const loadUnits = 8
+
+// benchNode is a node in a scratch directory with units that nobody of the bench owns. Safe for concurrent use.
+type benchNode struct {
+	*node
+	dir   string
+	stop  func()
+	mark  nexus.ID
+	units []nexus.ID
+	salt  string        // of the event ids
+	count atomic.Uint64 // events so far
+}
+
+// benchNode launches it. Every unit has its slice and its probe, as in a node of that size.
+func (a *app) benchNode(ctx context.Context) (*benchNode, error) {
+	quiet := &app{in: a.in, out: io.Discard, err: io.Discard, getenv: a.getenv, now: a.now, conf: a.conf}
+	stop, err := quiet.launchScratch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b := &benchNode{dir: a.conf.text("data_dir"), stop: stop}
+	if b.node, err = a.connect(ctx); err != nil {
+		stop()
+		return nil, err
+	}
+	var salt nexus.ID
+	if _, err := rand.Read(salt[:]); err != nil {
+		b.Close()
+		return nil, err
+	}
+	b.salt = salt.String()
+	for i := range loadUnits + 1 {
+		r, err := b.act(ctx, state.KindIMVUCreate, nexus.ID{}, state.UnitCreate{Name: fmt.Sprintf("Bench %d", i), OwnerName: state.PlatformName, Dormant: true})
+		var made state.UnitCreated
+		if err == nil {
+			err = nexus.Decode(r.Result, &made)
+		}
+		if err != nil {
+			b.Close()
+			return nil, err
+		}
+		b.units = append(b.units, made.ID)
+	}
+	b.mark, b.units = b.units[0], b.units[1:]
+	return b, nil
+}
+
+// DataDir implements consolebench.Node, as the methods after it.
+func (b *benchNode) DataDir() string { return b.dir }
+
+func (b *benchNode) event(unit nexus.ID, minor int64) state.RevenueEvent {
+	return state.RevenueEvent{EventID: fmt.Sprintf("%s-%d", b.salt, b.count.Add(1)), Unit: unit, Kind: "sale",
+		Currency: consolebench.MarkCurrency, Minor: minor, TimeMs: time.Now().UnixMilli()}
+}
+
+func (b *benchNode) post(ctx context.Context, events []state.RevenueEvent) error {
+	_, err := b.act(ctx, state.KindRevenuePost, nexus.ID{}, state.RevenuePost{Source: state.OperatorSource, Events: events})
+	return err
+}
+
+func (b *benchNode) Post(ctx context.Context, n int) error {
+	events := make([]state.RevenueEvent, n)
+	for i := range events {
+		events[i] = b.event(b.units[i%len(b.units)], int64(i%9973)+1)
+	}
+	return b.post(ctx, events)
+}
+
+func (b *benchNode) Mark(ctx context.Context) error {
+	return b.post(ctx, []state.RevenueEvent{b.event(b.mark, consolebench.MarkMinor)})
+}
+
+func (b *benchNode) Marked(ctx context.Context) (int64, error) {
+	t, err := get[wire.Tally](ctx, b.node, "/v1/tally")
+	for _, r := range t.Units {
+		if r.UnitID == b.mark.String() {
+			return r.Gross, err
+		}
+	}
+	return 0, err
+}
+
+func (b *benchNode) Overview(ctx context.Context) (*wire.Overview, error) {
+	o, err := get[wire.Overview](ctx, b.node, "/v1/overview")
+	return &o, err
+}
+
+func (b *benchNode) Close() {
+	b.node.Close()
+	b.stop()
+}
