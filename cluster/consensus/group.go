@@ -24,10 +24,11 @@ type Group struct {
 	lock    *os.File
 
 	// inFlight holds one token per proposal without an answer; Close drains by taking all of them.
-	inFlight chan struct{}
-	closing  chan struct{} // closed when Close begins
-	closeOne sync.Once
-	closeErr error
+	inFlight  chan struct{}
+	turnstile cohorts
+	closing   chan struct{} // closed when Close begins
+	closeOne  sync.Once
+	closeErr  error
 
 	failedSignal chan struct{} // closed by the first failure
 	failedOut    chan error    // carries it, then is closed
@@ -48,8 +49,13 @@ func (g *Group) Propose(ctx context.Context, data []byte) (result any, index uin
 	if err := g.enter(ctx, "propose"); err != nil {
 		return nil, 0, err
 	}
+	member, err := g.turnstile.enter(ctx, g.failedSignal)
+	if err != nil {
+		<-g.inFlight
+		return nil, 0, g.unavailable("propose", err)
+	}
 	future := g.raft.Apply(data, 0)
-	if err := g.wait(ctx, "propose", future); err != nil {
+	if err := g.wait(ctx, "propose", future, func() { g.turnstile.leave(member) }); err != nil {
 		return nil, 0, err
 	}
 	result, index = future.Response(), future.Index()
@@ -65,7 +71,7 @@ func (g *Group) Barrier(ctx context.Context) error {
 	if err := g.enter(ctx, "barrier"); err != nil {
 		return err
 	}
-	return g.wait(ctx, "barrier", g.raft.Barrier(0))
+	return g.wait(ctx, "barrier", g.raft.Barrier(0), nil)
 }
 
 // Snapshot syncs the machine, writes a marker and cuts the log now instead of at the threshold. Nothing new since the
@@ -74,7 +80,7 @@ func (g *Group) Snapshot(ctx context.Context) error {
 	if err := g.enter(ctx, "snapshot"); err != nil {
 		return err
 	}
-	err := g.wait(ctx, "snapshot", g.raft.Snapshot())
+	err := g.wait(ctx, "snapshot", g.raft.Snapshot(), nil)
 	if errors.Is(err, raft.ErrNothingNewToSnapshot) {
 		return nil
 	}
@@ -104,11 +110,14 @@ func (g *Group) enter(ctx context.Context, op string) error {
 	}
 }
 
-// wait waits for a future; its place is given back only when raft has answered.
-func (g *Group) wait(ctx context.Context, op string, future raft.Future) error {
+// wait waits for a future; its place is given back, and answered called, only when raft has answered.
+func (g *Group) wait(ctx context.Context, op string, future raft.Future, answered func()) error {
 	done := make(chan error, 1)
 	go func() {
 		err := future.Error()
+		if answered != nil {
+			answered()
+		}
 		<-g.inFlight
 		done <- err
 	}()
