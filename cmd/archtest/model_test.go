@@ -83,6 +83,7 @@ var rooms = []roomRule{
 	{"tui/theme", tuiMay},
 	{"tui/panel", tuiMay},
 	{"tui/wizard", tuiMay},
+	{"tui/bench", tuiMay},
 	{"tui/sshd", tuiMay},
 	{"tui/tuitest", tuiMay},
 
@@ -138,7 +139,7 @@ var libraries = []library{
 	{"github.com/muesli", []string{"tui/..."}},
 	{"github.com/rivo/uniseg", []string{"tui/..."}},
 	{"github.com/aymanbagabas/go-osc52/v2", []string{"tui/..."}},
-	{"github.com/creack/pty", []string{"tui/sshd", "tests"}},
+	{"github.com/creack/pty", []string{"tui/sshd", "tui/bench", "tests"}},
 
 	{"github.com/spf13/cobra", []string{"cmd/..."}},
 	{"github.com/spf13/pflag", []string{"cmd/..."}},
@@ -148,7 +149,7 @@ var libraries = []library{
 
 	{"pgregory.net/rapid", []string{"tests"}},
 	{"github.com/rogpeppe/go-internal", []string{"tests"}},
-	{"github.com/hinshun/vt10x", []string{"tests"}},
+	{"github.com/hinshun/vt10x", []string{"tui/bench", "tests"}},
 }
 
 // pureRule bans what would make two replicas, or a run and its replay, differ.

@@ -1,0 +1,274 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/term"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/tui"
+	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
+	"github.com/BobbyBlanco400/nexus-cos/tui/tuitest"
+)
+
+// childKind makes this test's binary the program on the terminal.
+const childKind = "CONSOLE_BENCH_CHILD"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(childKind) {
+	case "":
+		os.Exit(m.Run())
+	case "echo":
+		os.Exit(echo())
+	default:
+		os.Exit(console())
+	}
+}
+
+// echo asks the terminal where the cursor is, says what it was told, and then repeats keys until q.
+func echo() int {
+	if _, err := term.MakeRaw(os.Stdin.Fd()); err != nil {
+		return 1
+	}
+	fmt.Print("ready\x1b[6n")
+	buf := make([]byte, 64)
+	n, err := os.Stdin.Read(buf)
+	if err != nil {
+		return 1
+	}
+	fmt.Printf(" told %q", buf[:n])
+	for {
+		n, err := os.Stdin.Read(buf)
+		if err != nil || buf[0] == 'q' {
+			return 0
+		}
+		fmt.Printf(" key %q", buf[:n])
+	}
+}
+
+// watcher is a backend that sees what a socket serves.
+type watcher struct {
+	*tuitest.Backend
+	socket string
+}
+
+func client(socket string) *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}}
+}
+
+func (w watcher) Watch(ctx context.Context, show func(*wire.Overview)) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://node/v1/watch", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := client(w.socket).Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	for dec := json.NewDecoder(resp.Body); ; {
+		var o wire.Overview
+		if err := dec.Decode(&o); err != nil {
+			return err
+		}
+		show(&o)
+	}
+}
+
+// console is the real console on the socket that stands last on the command line.
+func console() int {
+	b := watcher{tuitest.NewBackend(nil), os.Args[len(os.Args)-1]}
+	_, err := tui.Run(context.Background(), tui.Options{Backend: b, In: os.Stdin, Out: os.Stdout, Theme: theme.Options{Color: theme.Color256}})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func childEnv(kind string) []string {
+	return append(os.Environ(), childKind+"="+kind, "TERM=xterm-256color")
+}
+
+func TestTerminal(t *testing.T) {
+	t.Parallel()
+	term, err := start(small(), false, childEnv("echo"), os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer term.close("")
+	if _, err := term.await(t.Context(), 10*time.Second, "the answer", shows("ready", `told "\x1b[1;1R"`)); err != nil {
+		t.Fatal(err)
+	}
+	sent := time.Now()
+	if err := term.press("x"); err != nil {
+		t.Fatal(err)
+	}
+	at, err := term.await(t.Context(), 10*time.Second, "the key", shows(`key "x"`))
+	if err != nil || at.Before(sent) || at.Before(term.started) {
+		t.Errorf("the key showed at %v, was sent at %v: %v", at, sent, err)
+	}
+	want := "ready\x1b[6n told \"\\x1b[1;1R\" key \"x\""
+	if got := term.output(); string(got) != want || term.count() != uint64(len(want)) {
+		t.Errorf("%d bytes %q arrived, %d bytes %q were written", term.count(), got, len(want), want)
+	}
+	if _, err := term.await(t.Context(), 50*time.Millisecond, "nonsense", shows("never")); err == nil || !strings.Contains(err.Error(), "nonsense") {
+		t.Errorf("what is not on the screen gives %v", err)
+	}
+	if err := term.press("q"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-term.ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the program does not end")
+	}
+	if code := term.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("it ended with %d", code)
+	}
+}
+
+func TestAnswersToCutQueries(t *testing.T) {
+	t.Parallel()
+	stream := "a\x1b]11;?\x07bc\x1b[6nd\x1b[?2026$pe\x1b[c"
+	want := "\x1b]11;rgb:0000/0000/0000\x1b\\\x1b[1;1R\x1b[?2026;0$y\x1b[?62;22c"
+	for step := 1; step <= len(stream); step++ {
+		var got []byte
+		for term, rest := (&terminal{}), []byte(stream); len(rest) > 0; rest = rest[min(step, len(rest)):] {
+			got = append(got, term.answers(rest[:min(step, len(rest))])...)
+		}
+		if string(got) != want {
+			t.Errorf("in steps of %d: %q", step, got)
+		}
+	}
+	if got := (&terminal{silent: true}).answers([]byte(stream)); got != nil {
+		t.Errorf("a silent terminal said %q", got)
+	}
+}
+
+// fakeNode gives the same picture always.
+type fakeNode struct{ posted chan int }
+
+func (fakeNode) DataDir() string                                  { return "nowhere" }
+func (n fakeNode) Post(_ context.Context, events int) error       { n.posted <- events; return nil }
+func (fakeNode) Mark(context.Context) error                       { return nil }
+func (fakeNode) Marked(context.Context) (int64, error)            { return 0, nil }
+func (fakeNode) Overview(context.Context) (*wire.Overview, error) { return tuitest.Overview(), nil }
+func (fakeNode) Close()                                           {}
+
+// The real console, on recorded pictures: silence is silent, and each picture's mark is found on the screen.
+func TestConsoleOnRecordedPictures(t *testing.T) {
+	t.Parallel()
+	posted := make(chan int, 1000)
+	m := &measure{node: fakeNode{posted}, o: Options{Binary: os.Args[0], Env: append(os.Environ(), childKind+"=console"), Dir: t.TempDir(),
+		Duration: 500 * time.Millisecond}.withDefaults()}
+	pictures, err := m.pictures(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p50, p99 := pictures[0].value, pictures[1].value; p50 <= 0 || p50 > p99 || p99 > 5000 {
+		t.Errorf("p50 %g ms, p99 %g ms", p50, p99)
+	}
+	if len(posted) == 0 {
+		t.Error("there was no load")
+	}
+	idle, err := m.idleRecorded(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if idle[0].value != 0 {
+		t.Errorf("%g bytes/s while nothing changed", idle[0].value)
+	}
+}
+
+func TestMarks(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+	m := &marks{base: 7}
+	m.send(at(0))
+	m.send(at(100))
+	m.show(7, at(110)) // none yet
+	m.show(9, at(150)) // both at once
+	m.show(10, at(180))
+	m.send(at(200)) // its receipt came after the screen had it
+	m.send(at(300))
+	if m.missing() != 1 {
+		t.Errorf("%d missing, want 1", m.missing())
+	}
+	m.show(11, at(310))
+	if got := fmt.Sprint(milliseconds(m.late)); got != "[0 10 50 150]" || m.missing() != 0 {
+		t.Errorf("latencies %s, %d missing", got, m.missing())
+	}
+}
+
+func TestGrossOnScreen(t *testing.T) {
+	t.Parallel()
+	for screen, want := range map[string]int64{
+		"": -1,
+		"   IMVU-001 Bench 0   interactive  0.1 OK\n   IMVU-001 Bench 0   55/45       3  USD       3.00   1.65   1.35 =": 300,
+		"   IMVU-001 Bench 0   55/45   USD   1,234.56   679.01   555.55 =":                                               123456,
+		"   IMVU-0012 Bench    55/45   USD   9.00   4.95   4.05 =":                                                       -1,
+		"   IMVU-001 Bench 0   55/45   EUR   9.00   4.95   4.05 =":                                                       -1,
+	} {
+		got, ok := grossOnScreen(screen)
+		if !ok {
+			got = -1
+		}
+		if got != want {
+			t.Errorf("%q gives %d, want %d", screen, got, want)
+		}
+	}
+}
+
+func TestRowsAndTable(t *testing.T) {
+	t.Parallel()
+	run := func(v float64) []figure {
+		return []figure{{name: "kept", unit: "ms", value: v, limit: limit(20)}, {name: "broken", unit: "ms", value: v, limit: limit(19)},
+			{name: "free", unit: "ms", value: v}}
+	}
+	r := Result{Bench: "console", Rows: rows([][]figure{run(30), run(10), run(20)})}
+	if k := r.Rows[0]; k.Value != 20 || k.Min != 10 || k.Max != 30 || k.Runs != 3 || !*k.Met || *r.Rows[1].Met || r.Rows[2].Met != nil || r.Missed() != 1 {
+		t.Errorf("rows %+v", r.Rows)
+	}
+	var out bytes.Buffer
+	if err := r.Table(&out); err != nil || strings.Count(out.String(), "MISSED") != 1 || strings.Count(out.String(), " met ") != 1 {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	for percent, want := range map[int]float64{1: 1, 50: 5, 95: 10, 99: 10, 100: 10} {
+		if got := quantile([]float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, percent); got != want {
+			t.Errorf("quantile %d is %g, want %g", percent, got, want)
+		}
+	}
+}
+
+func TestCPUTime(t *testing.T) {
+	t.Parallel()
+	before, err := cpuTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); ; {
+		now, err := cpuTime(os.Getpid())
+		if err != nil || time.Now().After(end) {
+			t.Fatalf("%v of processor time, %v", now, err)
+		}
+		if now > before {
+			break
+		}
+	}
+	if _, err := cpuTime(-1); err == nil {
+		t.Error("a process that is not there has processor time")
+	}
+}
