@@ -74,6 +74,9 @@ func (st *step) probeRetire() error {
 	if u.Kind != nexus.KindProbe {
 		st.fail(nexus.CodeConflict, "unit "+u.Label, "only probe units are retired", "is a %s", u.Kind)
 	}
+	if u.Status == "retired" { // its slug may be another unit's by now
+		st.fail(nexus.CodeConflict, "unit "+u.Label, "", "is retired already")
+	}
 	st.reach(u, "compute", st.administers(u))
 	st.effect = func() {
 		u.Status = "retired"
@@ -223,6 +226,9 @@ func (st *step) sourceRegister() error {
 	case !closing && b.Key.IsZero():
 		st.fail(nexus.CodeMalformed, "source key", "the Ed25519 key that will sign for the source", "missing")
 	}
+	if !closing {
+		st.nameFor(b.Key, "source-"+b.Name)
+	}
 	st.effect = func() {
 		src := old
 		if closing {
@@ -233,6 +239,16 @@ func (st *step) sourceRegister() error {
 		st.draft(nexus.ID{}, ledger.KindSource, *src)
 	}
 	return nil
+}
+
+// nameFor holds the name of the identity that registering a key makes to being free: two keys under one name would make
+// a restored state differ from the one that goes on.
+func (st *step) nameFor(key nexus.PublicKey, name string) {
+	_, known := st.s.Identities[key]
+	if holder, taken := st.s.Names[name]; taken && !known {
+		st.fail(nexus.CodeConflict, fmt.Sprintf("identity name %q", name), "revoke that identity, or choose another name",
+			"taken by key %s", holder.Short())
+	}
 }
 
 func (st *step) register(b SourceRegister) *Source {
@@ -253,6 +269,9 @@ func (st *step) nodeAdmit() error {
 	remove := st.cmd.Action.Kind == KindNodeRemove
 	if remove && (st.s.Nodes[b.Key] == nil || b.Key == st.cmd.Evidence.Node) {
 		st.fail(nexus.CodeConflict, "node "+b.Key.Short(), "list nodes with nexus cluster members", "not admitted, or the node that asks")
+	}
+	if !remove {
+		st.nameFor(b.Key, "node-"+b.Key.Short())
 	}
 	st.effect = func() {
 		n := &Node{Key: b.Key, Name: b.Name, Jurisdiction: b.Jurisdiction, Admitted: !remove, Index: st.index}

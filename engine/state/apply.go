@@ -11,6 +11,9 @@ import (
 // maxSkewMs is how far an action's own time may lie ahead of the log's, in milliseconds.
 const maxSkewMs = 60_000
 
+// maxTimeMs is the last moment of the year 9999, Unix milliseconds.
+const maxTimeMs = 253_402_300_799_999
+
 // RecoveryWaitMs is the public wait before a recovery key's rotation may be completed: 72 h (SPEC section 3).
 const RecoveryWaitMs = 72 * 60 * 60 * 1000
 
@@ -44,8 +47,11 @@ type stepErr = nexus.Error
 
 // step is one command on its way through the machine.
 type step struct {
-	s      *State
-	cmd    *Command
+	s   *State
+	cmd *Command
+
+	admitted bool // the evidence is an admitted node's, over this action
+
 	index  uint64
 	now    int64
 	facts  gates.Facts
@@ -58,6 +64,20 @@ type step struct {
 	// can go wrong is found by prepare and stands in invalid.
 	effect  func()
 	invalid *stepErr
+}
+
+// newStep checks the evidence and takes the log time: the admitting node's clock, and always later than the command before.
+// A clock that no admitted node signed for, or beyond the year 9999, moves nothing but that least step; otherwise one
+// forged command would end the time for all that follow.
+func (s *State) newStep(cmd *Command, index uint64, digest nexus.Hash, look Lookup) *step {
+	e := &cmd.Evidence
+	node, known := s.Nodes[e.Node]
+	st := &step{s: s, cmd: cmd, index: index, look: look, now: s.TimeMs + 1}
+	st.admitted = known && node.Admitted && e.Digest == digest && e.Node.Verify(e.SigningBytes(), e.Signature)
+	if (st.admitted || s.Cluster.IsZero()) && e.NowMs <= maxTimeMs {
+		st.now = max(st.now, e.NowMs)
+	}
+	return st
 }
 
 // Apply applies one committed command. An error is a broken invariant or an unreadable store: the machine must stop.
@@ -73,8 +93,8 @@ func (s *State) Apply(index, term uint64, data []byte, look Lookup) (*Outcome, e
 	if out, err := s.repeated(index, &cmd.Action, digest, look); out != nil || err != nil {
 		return out, err
 	}
-	st := &step{s: s, cmd: &cmd, index: index, look: look, now: max(cmd.Evidence.NowMs, s.TimeMs+1)}
-	known, err := st.prepare(digest)
+	st := s.newStep(&cmd, index, digest, look)
+	known, err := st.prepare()
 	if err != nil {
 		return nil, err
 	}
@@ -150,19 +170,16 @@ func ActionKey(actor nexus.PublicKey, id nexus.ID) []byte {
 }
 
 // prepare verifies signatures, gathers the facts and finds the effect; false when the kind is unknown.
-func (st *step) prepare(digest nexus.Hash) (bool, error) {
-	a, e := &st.cmd.Action, &st.cmd.Evidence
-	s := st.s
+func (st *step) prepare() (bool, error) {
+	a, s := &st.cmd.Action, st.s
 	st.facts = gates.Facts{Kind: a.Kind, NowMs: st.now}
 	if a.Kind == KindGenesis {
 		return true, st.genesis()
 	}
 	st.facts.Identity = s.identityFacts(a, st.now)
-	node, nodeKnown := s.Nodes[e.Node]
-	admitted := nodeKnown && node.Admitted && e.Digest == digest && e.Node.Verify(e.SigningBytes(), e.Signature)
 	role := st.facts.Identity.Role
 	acts := role == gates.RoleOperator || role == gates.RoleNode || role == gates.RolePlatform
-	st.facts.Platform = gates.PlatformFacts{Acts: acts || !admitted, Signed: st.facts.Identity.SignatureValid && admitted, Logged: true}
+	st.facts.Platform = gates.PlatformFacts{Acts: acts || !st.admitted, Signed: st.facts.Identity.SignatureValid && st.admitted, Logged: true}
 	st.facts.Audit = gates.AuditFacts{Privileged: true, EntryPlanned: true, LogWritable: true}
 	if !a.Unit.IsZero() {
 		st.unitFacts(s.Units[a.Unit])
@@ -216,8 +233,8 @@ func Known(kind string) bool {
 // says what the state itself could not take though all gates allow.
 func (s *State) Try(cmd *Command, look Lookup) (gates.Decision, error) {
 	digest := cmd.Action.Digest()
-	st := &step{s: s, cmd: cmd, index: s.Index + 1, look: look, now: max(cmd.Evidence.NowMs, s.TimeMs+1)}
-	known, err := st.prepare(digest)
+	st := s.newStep(cmd, s.Index+1, digest, look)
+	known, err := st.prepare()
 	if err == nil && !known {
 		err = nexus.Errf("try", nexus.CodeMalformed, fmt.Sprintf("kind %q", cmd.Action.Kind), "see docs/reference/actions.md", "not known")
 	}

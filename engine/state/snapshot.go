@@ -132,7 +132,9 @@ func (s *State) putIdentity(id *Identity) {
 func (s *State) putUnit(u *Unit) {
 	s.Units[u.ID] = u
 	s.Labels[u.Label] = u.ID
-	s.Slugs[u.Slug] = u.ID
+	if u.Status != "retired" { // a retired probe has given its slug back, also in a restored state
+		s.Slugs[u.Slug] = u.ID
+	}
 }
 
 func sortedPublic[V any](m map[nexus.PublicKey]V) []nexus.PublicKey {
