@@ -219,7 +219,7 @@ func (e *Engine) loadState() error {
 		return err
 	}
 	e.state = st
-	return e.store.Records(st.Index+1, e.store.Applied(), func(r ledger.Record) error {
+	err = e.store.Records(st.Index+1, e.store.Applied(), func(r ledger.Record) error {
 		out, err := e.state.Apply(r.Index, r.Term, r.Command, e.lookup)
 		if err != nil {
 			return fmt.Errorf("replay: %w", err)
@@ -230,6 +230,9 @@ func (e *Engine) loadState() error {
 		}
 		return nil
 	})
+	// Repetitions after the last record made none, but moved the index; the head file and other replicas count them.
+	e.state.Index = max(e.state.Index, e.store.Applied())
+	return err
 }
 
 func (e *Engine) readSnapshot() (*state.State, error) {
