@@ -340,7 +340,8 @@ func TestTryFields(t *testing.T) {
 	body := bodyOf(state.KindRevenuePost).(*state.RevenuePost)
 	id := nexus.DeriveID("test")
 	text := fmt.Sprintf(`{"source":"shop","events":[{"unit":%q,"event_id":"a","minor":9007199254740993,"currency":"USD","kind":"sale"}]}`, id)
-	if err := fillJSON(body, []byte(text)); err != nil || body.Events[0].Unit != id || body.Events[0].Minor != 9007199254740993 || body.Events[0].EventID != "a" {
+	err := fillJSON(body, []byte(text))
+	if e := body.Events[0]; err != nil || e.Unit != id || e.Minor != 9007199254740993 || e.EventID != "a" {
 		t.Errorf("%+v, %v", body, err)
 	}
 	for _, bad := range []string{"", "[]", `{"nosuch":1}`, `{"source":1}`} {

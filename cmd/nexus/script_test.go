@@ -156,7 +156,8 @@ func cmdFilms(ts *testscript.TestScript, _ bool, args []string) {
 		if gross*55%100 != 0 {
 			creator++
 		}
-		if u.Gross != gross || u.Creator != creator || u.Platform != gross-creator || u.Events != events[u.Name] || u.Rule != "55/45" || u.Currency != "USD" || u.Kind != "imvu" {
+		if u.Gross != gross || u.Creator != creator || u.Platform != gross-creator || u.Events != events[u.Name] ||
+			u.Rule != "55/45" || u.Currency != "USD" || u.Kind != "imvu" {
 			ts.Fatalf("%+v, recomputed gross %d creator %d events %d", u, gross, creator, events[u.Name])
 		}
 	}
