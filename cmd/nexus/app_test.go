@@ -303,7 +303,8 @@ func TestJUnit(t *testing.T) {
 	value, limit := 12.5, 10.0
 	path := filepath.Join(t.TempDir(), "sub", "out.xml")
 	err := writeJUnit(path, []junitSuite{
-		{"nn5g", wire.StatusFailed, "", 1500, []wire.Check{{Name: "p99 <&>", Status: wire.StatusFailed, Value: &value, Limit: &limit, Unit: "ms", Detail: "bad\x00\x1b"},
+		{"nn5g", wire.StatusFailed, "", 1500, []wire.Check{
+			{Name: "p99 <&>", Status: wire.StatusFailed, Value: &value, Limit: &limit, Unit: "ms", Detail: "bad\x00\x1b"},
 			{Name: "up", Status: wire.StatusPassed}, {Name: "clock", Status: wire.StatusDegraded, Detail: "late"}}},
 		{"exit", wire.StatusSkipped, "not built", 0, nil}}, time.Unix(0, 0))
 	if err != nil {
