@@ -84,6 +84,9 @@ func writeForEver(dir, round string) error {
 						EventID: fmt.Sprintf("%s-%d", name, i), Currency: "USD", Minor: 1 + rand.Int64N(1000), TimeMs: 1})
 				}
 				a, err := engine.NewAction(keys.Operator, eng.Cluster(), state.KindRevenuePost, nexus.ID{}, post, time.Now())
+				if err == nil && rand.IntN(3) == 0 { // sent twice at once, as an impatient client does
+					wg.Go(func() { _, _ = eng.Do(context.Background(), a) })
+				}
 				if err == nil {
 					var rec nexus.Receipt
 					rec, err = eng.Do(context.Background(), a)

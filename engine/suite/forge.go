@@ -3,6 +3,7 @@ package suite
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
@@ -56,16 +57,17 @@ func (t *tamperer) attack(name string, signer nexus.Signer, o verify.Options,
 	return nil
 }
 
-// drop takes a key out.
-func (c *storedCopy) drop(key string) {
-	kept := c.keys[:0]
+// dropAll takes out the keys with a prefix.
+func (c *storedCopy) dropAll(prefix string) {
+	kept := make([]string, 0, len(c.keys))
 	for _, k := range c.keys {
-		if k != key {
+		if strings.HasPrefix(k, prefix) {
+			delete(c.values, k)
+		} else {
 			kept = append(kept, k)
 		}
 	}
 	c.keys = kept
-	delete(c.values, key)
 }
 
 // cutTail removes the last record with everything that speaks of it.
@@ -164,13 +166,14 @@ func (t *tamperer) forge(c *storedCopy, signer nexus.Signer) error {
 	return t.finish(c, signer, func(s nexus.Signer) error { return c.seal(last, s, t.env.Engine.Cluster()) })
 }
 
-// putRecord stores a record as one chunk and takes the others away.
+// putRecord stores a record as one chunk, in the place of all there were.
 func (c *storedCopy) putRecord(r ledger.Record) {
-	index := binary.BigEndian.AppendUint64([]byte(recordPrefix), r.Index)
-	for _, k := range append([]string(nil), c.with(string(index))...) {
-		if k[len(k)-2:] != "\x00\x00" {
-			c.drop(k)
+	key := string(binary.BigEndian.AppendUint64([]byte(recordPrefix), r.Index)) + "\x00\x00"
+	for _, k := range c.with(key[:len(key)-2]) {
+		if k != key {
+			c.dropAll(key[:len(key)-2])
+			break
 		}
 	}
-	c.put(string(index)+"\x00\x00", oneChunk(r))
+	c.put(key, oneChunk(r))
 }

@@ -152,46 +152,64 @@ func (t *tamperer) flips(share string) error {
 // resealed changes what is stored and makes the seal fit again, as somebody who knows the format would.
 func (t *tamperer) resealed(share string) error {
 	n := &tally{}
+	ways := ""
 	for _, way := range []struct {
+		name  string
 		times int
 		do    func(*tally) error
-	}{{8, t.entryByte}, {8, t.posting}, {2, t.salt}, {2, t.dropped}, {3, t.indexes}} {
+	}{{"bytes of entries", 8, t.entryByte}, {"postings", 8, t.posting}, {"salts", 2, t.salt}, {"records taken out", 2, t.dropped},
+		{"indexes, head and tree hashes", 3, t.indexes}} {
+		before := n.tried
 		for range way.times {
 			if err := way.do(n); err != nil {
 				return err
 			}
 		}
+		ways += fmt.Sprintf("%s %d, ", way.name, n.tried-before)
 	}
 	t.equal("sealed again, found", n.found, n.tried, "changes",
-		fmt.Sprintf("bytes of entries, postings, salts, whole records, indexes, tree hashes; %s; seed %#x; %s", share,
-			t.seed, orNone(n.missed)), auditRemedy)
+		fmt.Sprintf("%s%s; seed %#x; %s", ways, share, t.seed, orNone(n.missed)), auditRemedy)
 	return nil
 }
 
 // pick takes a random record.
-func (t *tamperer) pick() (key string, rec ledger.Record, err error) {
+func (t *tamperer) pick() (rec ledger.Record, err error) {
 	firsts := t.firstChunks()
-	key = firsts[t.random.IntN(len(firsts))]
+	key := firsts[t.random.IntN(len(firsts))]
 	encoded, done, err := t.copy.record(key)
 	if err == nil && !done {
 		err = corruptKey(key, "a chunk is missing")
 	}
 	if err != nil {
-		return key, rec, err
+		return rec, err
 	}
-	rec, err = ledger.ParseRecord(encoded)
-	return key, rec, err
+	return ledger.ParseRecord(encoded)
 }
 
-// firstChunks lists the records of one chunk: all but those of very large batches.
+// firstChunks lists the records.
 func (t *tamperer) firstChunks() (out []string) {
 	for _, k := range t.copy.with(recordPrefix) {
-		v := t.copy.values[k]
-		if k[len(k)-2:] == "\x00\x00" && binary.BigEndian.Uint32(v[sealLength:]) == 1 {
+		if k[len(k)-2:] == "\x00\x00" {
 			out = append(out, k)
 		}
 	}
 	return out
+}
+
+// onClone changes a clone of the copy and asks.
+func (t *tamperer) onClone(n *tally, what string, change func(*storedCopy)) error {
+	whole := t.copy
+	defer func() { t.copy = whole }()
+	t.copy = whole.clone()
+	change(t.copy)
+	found, _, err := t.findings(t.o)
+	n.add(found > 0, what)
+	return err
+}
+
+// rewrite stores a changed record in the place of the one it was made from, sealed anew.
+func (t *tamperer) rewrite(n *tally, what string, rec ledger.Record) error {
+	return t.onClone(n, what, func(c *storedCopy) { c.putRecord(rec) })
 }
 
 func oneChunk(rec ledger.Record) []byte {
@@ -206,7 +224,7 @@ func changed(rec ledger.Record, i int, entry []byte) ledger.Record {
 }
 
 func (t *tamperer) entryByte(n *tally) error {
-	key, rec, err := t.pick()
+	rec, err := t.pick()
 	if err != nil {
 		return err
 	}
@@ -214,14 +232,13 @@ func (t *tamperer) entryByte(n *tally) error {
 	entry := append([]byte(nil), rec.Entries[i]...)
 	at := t.random.IntN(len(entry))
 	entry[at] ^= byte(1) << t.random.IntN(8)
-	return t.try(n, fmt.Sprintf("byte %d of entry %d", at, rec.FirstSeq+uint64(i)), key, sealed(key, oneChunk(changed(rec,
-		i, entry))))
+	return t.rewrite(n, fmt.Sprintf("byte %d of entry %d", at, rec.FirstSeq+uint64(i)), changed(rec, i, entry))
 }
 
 // posting moves one minor unit from the platform's posting to the creator's or back.
 func (t *tamperer) posting(n *tally) error {
 	for range 1000 {
-		key, rec, err := t.pick()
+		rec, err := t.pick()
 		if err != nil {
 			return err
 		}
@@ -236,35 +253,30 @@ func (t *tamperer) posting(n *tally) error {
 		one := int64(1 - 2*t.random.IntN(2))
 		e.Postings[1].Minor += one
 		e.Postings[2].Minor -= one
-		return t.try(n, fmt.Sprintf("postings of entry %d moved by %d", e.Seq, one), key, sealed(key, oneChunk(changed(rec,
-			i, e.AppendTo(nil)))))
+		return t.rewrite(n, fmt.Sprintf("postings of entry %d moved by %d", e.Seq, one), changed(rec, i, e.AppendTo(nil)))
 	}
-	return fmt.Errorf("no entry with postings found in %d entries", t.copy.size)
+	return nil // the first part of a large log may hold no revenue; the check says how many it tried
 }
 
 func (t *tamperer) salt(n *tally) error {
-	key, rec, err := t.pick()
+	rec, err := t.pick()
 	if err != nil {
 		return err
 	}
 	rec.Salt[t.random.IntN(len(rec.Salt))] ^= 1
-	return t.try(n, fmt.Sprintf("salt of record %d", rec.Index), key, sealed(key, oneChunk(rec)))
+	return t.rewrite(n, fmt.Sprintf("salt of record %d", rec.Index), rec)
 }
 
 // dropped takes a whole record out, with its index.
 func (t *tamperer) dropped(n *tally) error {
-	key, rec, err := t.pick()
+	rec, err := t.pick()
 	if err != nil {
 		return err
 	}
-	whole := t.copy
-	defer func() { t.copy = whole }()
-	t.copy = whole.clone()
-	t.copy.drop(key)
-	t.copy.drop(string(binary.BigEndian.AppendUint64([]byte(sequencePrefix), rec.FirstSeq)))
-	found, _, err := t.findings(t.o)
-	n.add(found > 0, fmt.Sprintf("record %d taken out", rec.Index))
-	return err
+	return t.onClone(n, fmt.Sprintf("record %d taken out", rec.Index), func(c *storedCopy) {
+		c.dropAll(string(binary.BigEndian.AppendUint64([]byte(recordPrefix), rec.Index)))
+		c.dropAll(string(binary.BigEndian.AppendUint64([]byte(sequencePrefix), rec.FirstSeq)))
+	})
 }
 
 // indexes changes one byte in a sequence index, the head and a tile of the tree.
