@@ -180,9 +180,9 @@ func (p *Printer) launchLines(launch *wire.Launch) []string {
 func checkSentence(phase int, c *wire.Check) string {
 	line := fmt.Sprintf("check in phase %d: %s %s", phase, theme.Clean(c.Name), c.Status)
 	if c.Value != nil {
-		line += fmt.Sprintf(", %v", *c.Value)
+		line += ", " + plainNumber(*c.Value)
 		if c.Limit != nil {
-			line += fmt.Sprintf(" of %v", *c.Limit)
+			line += " of " + plainNumber(*c.Limit)
 		}
 		line += " " + theme.Clean(c.Unit)
 	}
@@ -221,3 +221,6 @@ func (p *Printer) decisionLines(o *wire.Overview) []string {
 	}
 	return append([]string{fmt.Sprintf("gates: %d allowed, %d denied", allowed, len(denied))}, denied...)
 }
+
+// plainNumber prints a measured value without an exponent.
+func plainNumber(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

@@ -14,6 +14,7 @@ import (
 // The resources of reads, as gates 1 and 16 name them.
 var (
 	earlyRead    = need{"registry", true, true}
+	rerunRead    = need{"platform", false, true} // a failed preflight is run again before there is a ledger
 	publicRead   = need{"registry", true, false}
 	platformRead = need{"platform", false, false}
 	unitRead     = need{"ledger", false, false}
@@ -59,7 +60,7 @@ func (s *Server) routes() {
 	})
 	s.handle("POST /v1/suites", platformRead, s.suites)
 	s.handle("POST /v1/invite", platformRead, s.invite)
-	s.handle("POST /v1/phases/{phase}/rerun", platformRead, func(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {
+	s.handle("POST /v1/phases/{phase}/rerun", rerunRead, func(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {
 		n, err := strconv.Atoi(r.PathValue("phase"))
 		if err != nil || n < 1 || n > wire.PhaseCount {
 			return nil, nexus.Errf("rerun phase", nexus.CodeMalformed, "phase "+r.PathValue("phase"), "1 to 12", "no such phase")
