@@ -19,7 +19,7 @@ func validation(ctx context.Context, env Env, rec *Recorder) error {
 			c.Name = s.Suite + ": " + c.Name
 			rec.Check(c)
 		}
-		if s.Status == wire.StatusSkipped {
+		if s.Status == wire.StatusSkipped || s.Status == wire.StatusDegraded {
 			rec.Degrade(s.Suite, s.Reason, "")
 		}
 	}

@@ -218,7 +218,6 @@ func TestAuditFails(t *testing.T) {
 		check string
 		twist func(*session)
 	}{
-		{"no gateway", "slice in force at the edge", func(s *session) { s.env.Edge = nil }},
 		{"a gateway that nobody tells", "slice in force at the edge", func(s *session) {
 			soon(s)
 			s.env.Edge = slicing.New(r.eng.Minter(), table{})
@@ -281,4 +280,22 @@ func TestAuditFindsSliceLeftBehind(t *testing.T) {
 	r.keepRetired.Store(true)
 	mustFail(t, r.run(Audit, func(s *session) { s.edgeWithin = 200 * time.Millisecond }), "slice gone after its end")
 	r.keepRetired.Store(false)
+}
+
+// Without a gateway the slice cannot be looked at: that is said, and never counted as passed.
+func TestNoGatewayIsDegraded(t *testing.T) {
+	t.Parallel()
+	rep := newRig(t).run(Audit, func(s *session) { s.env.Edge, s.tamperMax = nil, 100 })
+	if rep.Status != wire.StatusDegraded {
+		t.Errorf("%s: %s", rep.Status, rep.Reason)
+	}
+	skipped := 0
+	for _, c := range rep.Checks {
+		if c.Status == wire.StatusSkipped {
+			skipped++
+		}
+	}
+	if skipped != 2 {
+		t.Errorf("%d checks skipped, want the two that look at the gateway", skipped)
+	}
 }

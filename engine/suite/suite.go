@@ -20,7 +20,8 @@ import (
 // Env is what the suites act on. All fields are required but Edge.
 type Env struct {
 	Engine *engine.Engine
-	// Edge is the gateway's fabric on this node; nil when no gateway runs, and the checks that need it then fail.
+	// Edge is the gateway's fabric on this node; nil when no gateway runs; the checks that need it are then
+	// skipped and the suite is degraded.
 	Edge   *slicing.Fabric
 	Audit  func(context.Context) (wire.AuditReport, error)  // the stack scrub
 	Verify func(context.Context) (wire.VerifyReport, error) // the node's own re-reading of its entries
