@@ -2,8 +2,10 @@ package state
 
 import (
 	"fmt"
-	"net/url"
+	"net"
+	"net/netip"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -14,8 +16,11 @@ import (
 // existing gives the unit acted on; prepare has recorded the failure when it is absent.
 func (st *step) existing() *Unit {
 	u := st.s.Units[st.cmd.Action.Unit]
-	if u == nil {
+	switch {
+	case u == nil:
 		st.fail(nexus.CodeNotFound, "unit "+st.cmd.Action.Unit.String(), "list units with nexus imvu list", "no such unit")
+	case u.Status == "retired": // its names may be another unit's by now
+		st.fail(nexus.CodeConflict, "unit "+u.Label, "make a new probe", "is retired already")
 	}
 	return u
 }
@@ -53,6 +58,7 @@ func (st *step) unitSuspend() error {
 	if st.cmd.Action.Kind == KindUnitResume {
 		to, from = "active", "suspended"
 	}
+	st.text("reason", b.Reason)
 	if u.Status != from {
 		st.fail(nexus.CodeConflict, "unit "+u.Label, "see nexus imvu show "+u.Label, "is %s, not %s", u.Status, from)
 	}
@@ -73,9 +79,6 @@ func (st *step) probeRetire() error {
 	}
 	if u.Kind != nexus.KindProbe {
 		st.fail(nexus.CodeConflict, "unit "+u.Label, "only probe units are retired", "is a %s", u.Kind)
-	}
-	if u.Status == "retired" { // its slug may be another unit's by now
-		st.fail(nexus.CodeConflict, "unit "+u.Label, "", "is retired already")
 	}
 	st.reach(u, "compute", st.administers(u))
 	st.effect = func() {
@@ -107,6 +110,9 @@ func (st *step) sliceSet() error {
 	if want.BudgetMicros == 0 {
 		want.BudgetMicros = budgetMicros(b.Class)
 	}
+	if want.BudgetMicros > maxBudgetMicros || want.CeilingBps > maxRateBps || want.GuaranteedBps > maxRateBps {
+		st.fail(nexus.CodeMalformed, "slice of "+u.Label, "a budget up to 60 s, rates up to 2^50 bit/s", "more than a gateway can keep")
+	}
 	f := st.s.sliceFacts(u, u.Slice, want, st.cmd.Evidence.CapacityBps, st.facts.Unit.ActorOwns)
 	f.OwnerApproved, f.NoticeQueued = st.facts.Unit.ActorOwns, true
 	st.facts.Slice = []gates.SliceFacts{f}
@@ -132,11 +138,34 @@ func ParseBackend(s string) (addr, dir string, err error) {
 		}
 		return "", d, nil
 	}
-	u, perr := url.Parse(s)
-	if perr != nil || u.Scheme != "http" || u.Port() == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
+	// One spelling for one address: the gateway must be able to take what stands here, and a second spelling of a port
+	// would reach another unit's backend unseen.
+	host, port, perr := net.SplitHostPort(strings.TrimPrefix(s, "http://"))
+	n, nerr := strconv.ParseUint(port, 10, 16)
+	if perr != nil || nerr != nil || n == 0 || s != "http://"+net.JoinHostPort(host, strconv.FormatUint(n, 10)) {
 		return bad("not an address")
 	}
-	return u.Host, "", nil
+	if ip, ierr := netip.ParseAddr(host); ierr == nil && ip.String() != host || ierr != nil && !ValidHost(host) && host != "localhost" {
+		return bad("not an address")
+	}
+	return net.JoinHostPort(host, port), "", nil
+}
+
+// loopback reports whether an address is a literal of this host. A name is not: 127.example.com is anybody's.
+func loopback(addr string) bool {
+	ap, err := netip.ParseAddrPort(addr)
+	return err == nil && ap.Addr().IsLoopback()
+}
+
+// sameBackend reports whether two backends would serve the same: equal, or one folder within the other.
+func sameBackend(a, b string) bool {
+	if a == b {
+		return true
+	}
+	x, isFolder := strings.CutPrefix(a, "dir:")
+	y, isFolderToo := strings.CutPrefix(b, "dir:")
+	within := func(inner, outer string) bool { return strings.HasPrefix(inner, strings.TrimSuffix(outer, "/")+"/") }
+	return isFolder && isFolderToo && (within(x, y) || within(y, x))
 }
 
 func (st *step) routeSet() error {
@@ -158,9 +187,9 @@ func (st *step) routeSet() error {
 	}
 	f := gates.RouteFacts{Host: host, HostUnit: st.s.Domains[host], Unit: u.ID, Exists: exists, PublicEntry: true,
 		Changes: exists && (drop || old.Backend != b.Backend), OwnerApproved: st.facts.Unit.ActorOwns,
-		LoopbackOnly: drop || dir != "" || strings.HasPrefix(addr, "127.") || strings.HasPrefix(addr, "[::1]")}
+		LoopbackOnly: drop || dir != "" || loopback(addr)}
 	for _, h := range sortedKeys(st.s.Routes) {
-		if r := st.s.Routes[h]; !drop && r.Backend == b.Backend && r.Unit != u.ID {
+		if r := st.s.Routes[h]; !drop && r.Unit != u.ID && sameBackend(r.Backend, b.Backend) {
 			f.BackendUnit, f.ForeignBackend = r.Unit, true
 		}
 	}
@@ -223,7 +252,7 @@ func (st *step) sourceRegister() error {
 		st.fail(nexus.CodeConflict, fmt.Sprintf("source %q", b.Name), "choose another name", "already registered")
 	case !closing && (b.Class < ClassMetered || b.Class > ClassAttested):
 		st.fail(nexus.CodeMalformed, fmt.Sprintf("class %d", b.Class), "metered, provider or attested", "no such class")
-	case !closing && b.Key.IsZero():
+	case !closing && weak(b.Key):
 		st.fail(nexus.CodeMalformed, "source key", "the Ed25519 key that will sign for the source", "missing")
 	}
 	if !closing {
@@ -267,6 +296,17 @@ func (st *step) nodeAdmit() error {
 	}
 	st.facts.Identity.MayIssue = st.facts.Identity.Role == gates.RoleOperator
 	remove := st.cmd.Action.Kind == KindNodeRemove
+	if b.Name != "" || !remove {
+		if err := ValidName(b.Name); err != nil {
+			st.fail(nexus.CodeMalformed, fmt.Sprintf("node name %q", b.Name), "letters, digits, dots, hyphens, underscores", "not a name")
+		}
+	}
+	if b.Jurisdiction != "" && !jurisdictionKnown(b.Jurisdiction) {
+		st.fail(nexus.CodeMalformed, fmt.Sprintf("jurisdiction %q", b.Jurisdiction), "a known tag such as EU-GDPR", "not known")
+	}
+	if weak(b.Key) {
+		st.fail(nexus.CodeMalformed, "node key "+b.Key.Short(), "make one with nexus identity new", "a point of small order: anybody could sign for it")
+	}
 	if remove && (st.s.Nodes[b.Key] == nil || b.Key == st.cmd.Evidence.Node) {
 		st.fail(nexus.CodeConflict, "node "+b.Key.Short(), "list nodes with nexus cluster members", "not admitted, or the node that asks")
 	}
@@ -297,6 +337,7 @@ func (st *step) reportPost() error {
 		return nil
 	}
 	st.byNode()
+	st.text("report", b.Verdict, b.Name)
 	st.effect = func() {
 		r := ReportEntry{Index: st.index, TimeMs: st.now, SHA256: b.SHA256, Verdict: b.Verdict, Name: b.Name}
 		st.s.Reports = append(st.s.Reports, r)
@@ -314,6 +355,10 @@ func (st *step) auditFinding() error {
 		return nil
 	}
 	st.byNode()
+	st.text("finding", b.Code, b.Observed, b.Required, b.Evidence)
+	if _, known := st.s.Units[b.Unit]; !known && !b.Unit.IsZero() {
+		st.fail(nexus.CodeNotFound, "unit "+b.Unit.String(), "list units with nexus imvu list", "no such unit")
+	}
 	st.effect = func() {
 		st.s.Counters.Findings++
 		st.draft(b.Unit, ledger.KindAudit, b)
@@ -328,6 +373,7 @@ func (st *step) refusalRollup() error {
 		return nil
 	}
 	st.byNode()
+	st.text("roll-up", b.Reason, b.Source)
 	st.effect = func() {
 		st.s.Counters.Unsigned += b.Count
 		st.draft(nexus.ID{}, ledger.KindRefusalRollup, b)

@@ -260,7 +260,7 @@ func (st *step) decide(term uint64, data []byte, digest nexus.Hash) *Outcome {
 	body := DecisionBody{Decision: d}
 	effective := d.Allow && st.invalid == nil
 	if d.Allow && st.invalid != nil {
-		body.Invalid, body.Code, body.Hint = st.invalid.Error(), st.invalid.Code, st.invalid.Hint
+		body.Invalid, body.Code, body.Hint = clip(st.invalid.Error()), st.invalid.Code, clip(st.invalid.Hint)
 	}
 	s.Index, s.TimeMs = st.index, st.now
 	if effective && st.effect != nil {
@@ -289,8 +289,8 @@ func (st *step) finish(out *Outcome, body *DecisionBody, effective bool) {
 	ref := ActionRef{Digest: d.Digest, Index: st.index, Allowed: d.Allow, FirstEntry: out.Record.FirstSeq,
 		Entries: uint64(len(out.Record.Entries)), Leaf: out.Leaves[0]}
 	if v, refused := d.FirstRefusal(); refused {
-		ref.Reason = fmt.Sprintf("gate %d %s: %s; required: %s", v.Gate, st.s.chain.Name(int(v.Gate)), v.Observed, v.Required)
-		ref.Fix = v.Fix
+		ref.Reason = clip(fmt.Sprintf("gate %d %s: %s; required: %s", v.Gate, st.s.chain.Name(int(v.Gate)), v.Observed, v.Required))
+		ref.Fix = clip(v.Fix)
 		for _, g := range d.Refusing() {
 			ref.Gates = append(ref.Gates, uint8(g))
 		}
@@ -322,7 +322,7 @@ func (s *State) count(d *gates.Decision) {
 			continue
 		}
 		g.Denied++
-		g.LastDeniedMs, g.LastReason = d.TimeMs, v.Observed
+		g.LastDeniedMs, g.LastReason = d.TimeMs, clip(v.Observed)
 	}
 }
 
@@ -333,7 +333,7 @@ func (st *step) draft(unit nexus.ID, kind ledger.EntryKind, body any, postings .
 
 // notice records a must-deliver message to a unit's owner.
 func (st *step) notice(u *Unit, format string, args ...any) {
-	n := Notice{Index: st.index, TimeMs: st.now, Unit: u.ID, To: u.Owner, Text: fmt.Sprintf(format, args...)}
+	n := Notice{Index: st.index, TimeMs: st.now, Unit: u.ID, To: u.Owner, Text: clip(fmt.Sprintf(format, args...))}
 	st.s.Notices = append(st.s.Notices, n)
 	if over := len(st.s.Notices) - maxNotices; over > 0 {
 		st.s.Notices = append([]Notice(nil), st.s.Notices[over:]...)

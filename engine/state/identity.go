@@ -48,6 +48,9 @@ func (st *step) identityIssue() error {
 	operator := st.facts.Identity.Role == gates.RoleOperator
 	st.facts.Identity.MayIssue = operator || role == gates.RoleCreator && b.Key == st.cmd.Action.Actor
 	st.checkIssue(b.Name, b.Key)
+	if !b.Recovery.IsZero() && (weak(b.Recovery) || b.Recovery == b.Key) {
+		st.fail(nexus.CodeMalformed, "recovery key "+b.Recovery.Short(), "make another key for recovery", "the key itself, or one that anybody could sign for")
+	}
 	if role != gates.RoleCreator && role != gates.RoleOperator {
 		st.fail(nexus.CodeMalformed, fmt.Sprintf("role %d", b.Role), "creator or operator", "not a role that can be issued")
 	}
@@ -118,6 +121,10 @@ func (st *step) identityRevoke() error {
 	if id != nil && (id.Role == gates.RolePlatform || id.Role == gates.RoleNode) {
 		st.fail(nexus.CodeConflict, fmt.Sprintf("identity %q", id.Name), "remove the node instead", "platform and node keys are not revoked this way")
 	}
+	st.text("reason", b.Reason)
+	if id != nil && id.Role == gates.RoleOperator && !st.otherOperator(id) {
+		st.fail(nexus.CodeConflict, fmt.Sprintf("identity %q", id.Name), "issue another operator first", "the last operator is not revoked")
+	}
 	st.effect = func() {
 		id.Revoked, id.RevokedMs = true, st.now
 		delete(st.s.Names, id.Name)
@@ -127,8 +134,22 @@ func (st *step) identityRevoke() error {
 	return nil
 }
 
+// otherOperator reports whether an operator besides id stands.
+func (st *step) otherOperator(id *Identity) bool {
+	for _, other := range st.s.Identities { // any order: a yes is a yes
+		if other != id && other.Role == gates.RoleOperator && !other.Revoked {
+			return true
+		}
+	}
+	return false
+}
+
 func (st *step) identityRotate() error {
 	b, id := st.change()
+	if id != nil && (id.Role == gates.RolePlatform || id.Role == gates.RoleNode) {
+		st.fail(nexus.CodeConflict, fmt.Sprintf("identity %q", id.Name), "found another cluster, or admit another node",
+			"the genesis file binds platform and node keys")
+	}
 	st.facts.Identity.MayIssue = id != nil && st.cmd.Action.Actor == b.Old
 	st.checkSuccessor(b.New)
 	st.effect = func() { st.succeed(id, b.New, "rotated") }
@@ -191,6 +212,7 @@ func (st *step) identityComplete() error {
 	may := pending && (actor == b.New || actor == id.Recovery)
 	st.facts.Identity.Known = st.facts.Identity.Known || may
 	st.facts.Identity.MayIssue = may
+	st.checkSuccessor(b.New) // it was free when it was asked for; that was at least 72 h ago
 	if pending && st.now < id.PendingMs {
 		st.fail(nexus.CodeConflict, fmt.Sprintf("identity %q", id.Name), "wait, or cancel with the old key",
 			"the public wait ends in %d minutes", (id.PendingMs-st.now)/60_000)

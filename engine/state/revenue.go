@@ -15,6 +15,13 @@ import (
 const (
 	MaxBatchEvents = 4096
 	MaxBodyBytes   = 512 << 10 // of any action's body
+
+	// MaxRecordBytes bounds what one batch makes of itself: record, keys and tree. The store must take it in one transaction
+	// (engine.Open checks that), because a committed command that it does not take stops the machine.
+	MaxRecordBytes = 3<<20 + 512<<10
+
+	// maxRefunds bounds how often one event is refunded in part.
+	maxRefunds = 64
 )
 
 // eventRef is stored under EventKey: what an event id stands for. Refunds lists what was taken back so far, each with the
@@ -90,6 +97,10 @@ func (st *step) revenuePost() error {
 		}
 	}
 	st.facts.Revenue = []gates.RevenueFacts{b.facts}
+	if n := b.sizeMax(); n > MaxRecordBytes {
+		st.fail(nexus.CodeMalformed, fmt.Sprintf("batch of %d events", len(b.body.Events)), "send smaller batches",
+			"would take up to %d bytes, at most %d are stored at once", n, MaxRecordBytes)
+	}
 	st.effect = b.apply
 	return nil
 }
@@ -130,8 +141,24 @@ func (b *batch) work() error {
 
 func (b *batch) fault(i int, why string) {
 	if b.facts.FirstOffender == 0 {
-		b.facts.FirstOffender, b.facts.Fault = uint64(i)+1, why
+		b.facts.FirstOffender, b.facts.Fault = uint64(i)+1, clip(why)
 	}
+}
+
+// sizeMax is an upper bound of ledger.Batch.Size for what apply makes. The fixed parts: 64 KiB for decision, answer and
+// checkpoint; 256 bytes of an entry, its postings, its body's numbers and its leaf; 216 of an event reference with its key and
+// overhead; 20 of a refund.
+func (b *batch) sizeMax() int {
+	n := 64<<10 + len(b.st.cmd.Action.Body) + 2*len(b.body.Source)
+	n += len(b.postings) * (256 + 2*len(b.body.Source))
+	for i := range b.postings {
+		e := b.postings[i].event
+		n += len(e.EventID) + len(e.Kind) + len(e.Memo) + len(e.RefundOf)
+	}
+	for _, r := range b.refs {
+		n += 216 + 20*len(r.Refunds)
+	}
+	return n + n/4096
 }
 
 // checkUnit takes the facts that hold for all events of one unit: nobody attests revenue for a unit they own, and the
@@ -171,6 +198,8 @@ func (b *batch) faultOf(e *RevenueEvent, u *Unit, sequenced bool) string {
 		return fmt.Sprintf("memo of %d bytes", len(e.Memo))
 	case e.TimeMs <= -62135596800000 || e.TimeMs > 253402300799999:
 		return fmt.Sprintf("event time %d ms", e.TimeMs)
+	case sequenced && e.RefundOf != "": // its original has no id that could be looked up
+		return "a sequenced batch cannot name the event it refunds"
 	case e.Minor < 0 && e.RefundOf == "" && !sequenced:
 		return "a negative amount needs the event it refunds"
 	}
@@ -215,6 +244,9 @@ func (b *batch) refund(e *RevenueEvent) (string, error) {
 		return fmt.Sprintf("refund of %q must lower a sale", e.RefundOf), nil
 	case orig.Currency != e.Currency:
 		return fmt.Sprintf("refund in %s of a sale in %s", e.Currency, orig.Currency), nil
+	}
+	if len(orig.Refunds) >= maxRefunds {
+		return fmt.Sprintf("event %q was refunded %d times already", e.RefundOf, maxRefunds), nil
 	}
 	left := orig.Minor
 	for _, r := range orig.Refunds {

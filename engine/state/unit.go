@@ -26,6 +26,10 @@ const (
 	maxMemoryBytes  = 64 << 40
 	maxStorageBytes = 16 << 50
 	maxProcesses    = 4 << 20
+
+	// What a gateway's table takes (slices.Slice.Validate): one slice beyond it would stop every later change of the table.
+	maxBudgetMicros = 60_000_000
+	maxRateBps      = 1 << 50
 )
 
 func jurisdictionKnown(tag string) bool { return rules.Known(tag) }
@@ -179,6 +183,10 @@ func (st *step) checkCreate(b *UnitCreate, u *Unit) {
 	}
 	parent := st.s.Units[u.Parent]
 	switch {
+	case u.Slice.CeilingBps > maxRateBps || u.Slice.GuaranteedBps > maxRateBps:
+		st.fail(nexus.CodeMalformed, "slice", "rates up to 2^50 bit/s", "more than a gateway can keep")
+	case parent != nil && parent.Status == "retired":
+		st.fail(nexus.CodeConflict, "platform of the channel", "name an active mini-platform", "is retired")
 	case u.Kind == nexus.KindChannel && (parent == nil || parent.Kind != nexus.KindPlatform):
 		st.fail(nexus.CodeMalformed, "platform of the channel", "name an existing mini-platform", "not found")
 	case u.Kind != nexus.KindChannel && !u.Parent.IsZero():
