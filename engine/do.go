@@ -7,10 +7,13 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 	"github.com/BobbyBlanco400/nexus-cos/gates"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
+	"github.com/BobbyBlanco400/nexus-cos/ledger/badgerstore"
 )
 
 // Do is the one door. It returns when decision and effect are durable. A refusal by a gate is a Receipt with Allowed
@@ -24,7 +27,29 @@ func (e *Engine) Do(ctx context.Context, a nexus.Action) (nexus.Receipt, error) 
 	if err := e.admit(&a); err != nil {
 		return nexus.Receipt{}, err
 	}
+	if err := e.room(); err != nil {
+		return nexus.Receipt{}, err
+	}
 	return e.propose(ctx, a)
+}
+
+// room refuses before consensus when the disk is nearly full. What is in the log must be applied, so a machine that finds no
+// room can only stop; refused here, the node goes on reading and takes writes again as soon as there is room. The margin of
+// twice the store's reserve is for what is in flight.
+func (e *Engine) room() error {
+	reserve := e.cfg.ReserveDisk
+	if reserve == 0 {
+		reserve = badgerstore.DefaultReserveBytes
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(e.cfg.DataDir, &st); err != nil {
+		return nexus.Errf("write", nexus.CodeUnavailable, e.cfg.DataDir, "check the disk", "%w", err)
+	}
+	if free := int64(st.Bavail) * st.Bsize; free/2 < reserve {
+		return nexus.Errf("write", nexus.CodeUnavailable, e.cfg.DataDir, "free disk space; reads go on and no restart is needed",
+			"%d MiB free, %d MiB are needed for writing", free>>20, reserve>>19)
+	}
+	return nil
 }
 
 // admit refuses early what cannot be a command. The decision that counts is taken when the command is applied.

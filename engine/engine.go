@@ -118,6 +118,9 @@ func (e *Engine) open() (err error) {
 		return err
 	}
 	e.store = e.files
+	if got, want := e.store.MaxBatchBytes()*9/10, state.MaxRecordBytes; got < want {
+		return nexus.Errf("open engine", nexus.CodeInternal, "store", "", "takes %d bytes at once, a batch may need %d", got, want)
+	}
 	if e.head, err = consensus.OpenHead(consensus.HeadPath(filepath.Join(e.cfg.DataDir, RaftDir))); err != nil {
 		return err
 	}
@@ -181,8 +184,15 @@ func (e *Engine) Close() error {
 	var errs []error
 	if e.group != nil {
 		errs = append(errs, e.group.Close())
-		if e.state != nil && e.state.Index > 0 {
-			errs = append(errs, e.saveState(), e.store.Sync())
+		// A machine that hangs in a transaction still owns the state; then nothing is saved and the log tells it all again.
+		if e.mu.TryLock() {
+			if e.state != nil && e.state.Index > 0 {
+				if err := e.saveState(); nexus.CodeOf(err) != nexus.CodeUnavailable { // a full disk: the log tells it all again
+					errs = append(errs, err)
+				}
+				errs = append(errs, e.store.Sync())
+			}
+			e.mu.Unlock()
 		}
 	}
 	return errors.Join(append(errs, e.release())...)

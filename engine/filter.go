@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"sort"
+
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
@@ -15,6 +17,7 @@ type DecisionFilter struct {
 	Verdict string   // "", "allow", "deny"
 	Before  uint64   // only decisions with a lower index
 	Limit   int
+	ScanMax int // records read for one page, 0: maxDecisionScan
 	Visible func(*state.State, *state.Unit, nexus.PublicKey) bool
 }
 
@@ -24,17 +27,21 @@ const maxDecisionScan = 20_000
 // Decisions reads a page of decisions from the ledger. next is the Before of the page after, 0 at the end.
 func (e *Engine) Decisions(f DecisionFilter) (rows []wire.DecisionRow, next uint64, err error) {
 	rows = []wire.DecisionRow{}
-	seq := e.store.Size()
+	seq, err := e.firstSeqFrom(f.Before)
+	if err != nil {
+		return nil, 0, err
+	}
+	scan := f.ScanMax
+	if scan == 0 {
+		scan = maxDecisionScan
+	}
 	for scanned := 0; seq > 0; scanned++ {
 		rec, err := e.store.RecordBySeq(seq - 1)
 		if err != nil {
 			return nil, 0, err
 		}
 		seq = rec.FirstSeq
-		if rec.Index >= f.Before {
-			continue
-		}
-		if len(rows) >= f.Limit || scanned >= maxDecisionScan {
+		if len(rows) >= max(f.Limit, 1) || scanned >= scan {
 			return rows, rec.Index + 1, nil
 		}
 		body, err := decisionOf(rec)
@@ -46,6 +53,24 @@ func (e *Engine) Decisions(f DecisionFilter) (rows []wire.DecisionRow, next uint
 		}
 	}
 	return rows, 0, nil
+}
+
+// firstSeqFrom finds the first entry of a command at or after an index: a page deep in the log costs no more than the first.
+func (e *Engine) firstSeqFrom(index uint64) (uint64, error) {
+	size := e.store.Size()
+	if index > e.store.Applied() {
+		return size, nil
+	}
+	var failed error
+	seq := sort.Search(int(size), func(i int) bool {
+		rec, err := e.store.RecordBySeq(uint64(i))
+		if err != nil {
+			failed = err
+			return true
+		}
+		return rec.Index >= index
+	})
+	return uint64(seq), failed
 }
 
 func (e *Engine) match(f *DecisionFilter, b *state.DecisionBody) (wire.DecisionRow, bool) {

@@ -12,12 +12,11 @@ import (
 
 // Keys and sizes of the stored state snapshot.
 const (
-	snapshotMetaKey   = "x/s/meta"
-	snapshotChunkLen  = 256 << 10
-	snapshotEvery     = 4096      // commands; a restart applies at most that many again
-	snapshotEntries   = 1_000_000 // or that many ledger entries
-	maxLoadBytes      = nexus.MaxCanonicalLen * 64
-	snapshotCommitLen = 4 << 20
+	snapshotMetaKey  = "x/s/meta"
+	snapshotChunkLen = 256 << 10
+	snapshotEvery    = 4096      // commands; a restart applies at most that many again
+	snapshotEntries  = 1_000_000 // or that many ledger entries
+	maxLoadBytes     = nexus.MaxCanonicalLen * 64
 )
 
 // snapshotMeta says where the newest whole snapshot stands. Chunks are written first, this last: a crash between leaves
@@ -79,7 +78,13 @@ func (e *Engine) applyLocked(cmds []consensus.Command, results []any) error {
 	e.version.Add(1)
 	e.sinceEntries += e.state.Chain.Size() - before
 	if e.sinceSnapshot >= snapshotEvery || e.sinceEntries >= snapshotEntries {
-		return e.saveState()
+		err := e.saveState()
+		if nexus.CodeOf(err) != nexus.CodeUnavailable {
+			return err
+		}
+		// The commands are durable; a full disk only makes the next restart apply more of them again.
+		e.sinceSnapshot, e.sinceEntries = 0, 0
+		e.cfg.Logger.Warn("state not saved", "component", "engine", "index", st.Index, "error", err)
 	}
 	return nil
 }
@@ -178,8 +183,12 @@ func (e *Engine) Applied() uint64 { return e.store.Applied() }
 func (e *Engine) Sync() error { return e.store.Sync() }
 
 // saveState stores the state in chunks under the generation not in force, then points to it. Callers hold mu or are the
-// last user.
+// last user. A state that a failed transaction left ahead of the store is not saved: its commands are in the replicated log
+// and would otherwise be applied on top of their own effects, which halts every restart.
 func (e *Engine) saveState() error {
+	if e.state.Index != e.store.Applied() {
+		return nil
+	}
 	data := e.state.Snapshot()
 	var old snapshotMeta
 	if v, err := e.lookup([]byte(snapshotMetaKey)); err != nil {
@@ -195,7 +204,7 @@ func (e *Engine) saveState() error {
 		n := min(snapshotChunkLen, len(data))
 		b.Puts = append(b.Puts, ledger.KV{Key: snapshotChunkKey(meta.Generation, meta.Chunks), Value: data[:n]})
 		data, meta.Chunks = data[n:], meta.Chunks+1
-		if b.Size() > snapshotCommitLen {
+		if b.Size()+2*snapshotChunkLen > e.store.MaxBatchBytes() {
 			if err := e.store.Commit(b); err != nil {
 				return err
 			}
