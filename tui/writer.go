@@ -13,8 +13,9 @@ const slowWrite = 50 * time.Millisecond
 // frameWriter is the only way to the terminal: it serialises frames and clipboard copies, counts bytes and frames and
 // remembers how long the last write took, so that the pacer can slow down before a slow link holds the console back.
 type frameWriter struct {
-	mu     sync.Mutex // one write at a time
+	mu     sync.Mutex // one write at a time; guards out and slim
 	out    io.Writer
+	slim   slimmer
 	bytes  atomic.Uint64
 	frames atomic.Uint64
 	tookNs atomic.Int64
@@ -53,16 +54,19 @@ func (w *frameWriter) wait(since time.Duration) time.Duration {
 	return min(max(gap-since, debt), paceMost)
 }
 
-// Write implements io.Writer. Bubble Tea writes each frame at once.
+// Write implements io.Writer. Bubble Tea writes each frame at once; what goes out, and is counted, is what is left of it.
 func (w *frameWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	start := time.Now()
-	n, err := w.out.Write(p)
+	n, err := w.out.Write(w.slim.slim(p))
 	w.tookNs.Store(int64(time.Since(start)))
 	w.bytes.Add(uint64(n))
 	w.frames.Add(1)
-	return n, err
+	if err != nil {
+		return min(n, len(p)), err
+	}
+	return len(p), nil
 }
 
 func (w *frameWriter) slow() bool { return time.Duration(w.tookNs.Load()) > slowWrite }
