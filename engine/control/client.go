@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -155,20 +157,21 @@ func (c *Client) send(ctx context.Context, method, path string, q url.Values, in
 	if len(q) > 0 {
 		target += "?" + q.Encode()
 	}
+	var raw []byte
 	var body io.Reader
 	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
+		var err error
+		if raw, err = json.Marshal(in); err != nil {
 			return nil, err
 		}
-		body = bytes.NewReader(b)
+		body = bytes.NewReader(raw)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://node"+target, body)
 	if err != nil {
 		return nil, err
 	}
 	if c.signer != nil {
-		if err := c.sign(req, target); err != nil {
+		if err := c.sign(req, signedTarget(target, raw)); err != nil {
 			return nil, err
 		}
 	}
@@ -184,6 +187,16 @@ func (c *Client) send(ctx context.Context, method, path string, q url.Values, in
 		return nil, problem(resp)
 	}
 	return resp, nil
+}
+
+// signedTarget is what a query's signature covers of a request beside its method: path and query as sent, and the digest of
+// the body when there is one, so that a signature seen once serves for no other body.
+func signedTarget(target string, body []byte) string {
+	if len(body) == 0 {
+		return target
+	}
+	sum := sha256.Sum256(body)
+	return target + "#sha256=" + hex.EncodeToString(sum[:])
 }
 
 func (c *Client) sign(req *http.Request, target string) error {

@@ -28,11 +28,13 @@ func unitRow(s *state.State, u *state.Unit) wire.UnitRow {
 
 // sees reports whether the caller may see a unit's own figures: operators and nodes all, owners their own.
 func (s *Server) sees(who caller, st *state.State, u *state.Unit) bool {
+	return s.seesAll(who, st) || st.Identities[who.query.Actor] != nil && u.Owner == who.query.Actor
+}
+
+// seesAll reports whether the caller acts for the platform.
+func (s *Server) seesAll(who caller, st *state.State) bool {
 	id := st.Identities[who.query.Actor]
-	if id == nil {
-		return false
-	}
-	return id.Role == gates.RoleOperator || id.Role == gates.RoleNode || id.Role == gates.RolePlatform || u.Owner == who.query.Actor
+	return id != nil && (id.Role == gates.RoleOperator || id.Role == gates.RoleNode || id.Role == gates.RolePlatform)
 }
 
 func (s *Server) tally(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
@@ -220,10 +222,17 @@ func (s *Server) entryFor(who caller, seq uint64) (wire.Entry, ledger.Record, er
 	if err != nil {
 		return wire.Entry{}, rec, err
 	}
-	if !parsed.Unit.IsZero() {
-		if err := s.mayRead(who, parsed.Unit, unitRead); err != nil {
-			return wire.Entry{}, rec, err
+	switch {
+	case !parsed.Unit.IsZero():
+		err = s.mayRead(who, parsed.Unit, unitRead)
+	case parsed.Kind == ledger.KindDecision: // its facts may name many units
+		var body state.DecisionBody
+		if err = nexus.Decode(parsed.Body, &body); err == nil {
+			err = s.mayReadWord(who, "", body.Decision.Actor.String())
 		}
+	}
+	if err != nil {
+		return wire.Entry{}, rec, err
 	}
 	e, err := wireEntry(rec, seq)
 	return e, rec, err
@@ -305,8 +314,11 @@ func (s *Server) decision(_ http.ResponseWriter, r *http.Request, who caller) (a
 
 // mayReadWord judges reading a decision: the actor of it and whoever may read the unit's ledger.
 func (s *Server) mayReadWord(who caller, unit, actor string) error {
-	if actor == who.query.Actor.String() || unit == "" {
+	if actor == who.query.Actor.String() {
 		return nil
+	}
+	if unit == "" { // a batch for many units, an identity: what it says of others is the platform's to read
+		return s.mayRead(who, nexus.ID{}, platformRead)
 	}
 	id, err := nexus.ParseID(unit)
 	if err != nil {
@@ -356,7 +368,7 @@ func (s *Server) decisions(_ http.ResponseWriter, r *http.Request, who caller) (
 		}
 	}
 	f.Visible = func(st *state.State, unit *state.Unit, actor nexus.PublicKey) bool {
-		return actor == who.query.Actor || unit == nil || s.sees(who, st, unit)
+		return actor == who.query.Actor || unit == nil && s.seesAll(who, st) || unit != nil && s.sees(who, st, unit)
 	}
 	rows, next, err := s.engine().Decisions(f)
 	return wire.Decisions{Decisions: rows, Next: next}, err

@@ -25,8 +25,8 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET /v1/hello", func(w http.ResponseWriter, _ *http.Request) { s.reply(w, s.node.Hello(), nil) })
 	s.handle("GET /v1/overview", earlyRead, s.overview)
 	s.handle("GET /v1/watch", earlyRead, s.watch)
-	s.handle("GET /v1/slices", earlyRead, func(http.ResponseWriter, *http.Request, caller) (any, error) {
-		return wire.Slices{Slices: s.node.Slices()}, nil
+	s.handle("GET /v1/slices", earlyRead, func(_ http.ResponseWriter, _ *http.Request, who caller) (any, error) {
+		return wire.Slices{Slices: s.slicesFor(who, s.node.Slices())}, nil
 	})
 	s.handle("GET /v1/members", earlyRead, func(http.ResponseWriter, *http.Request, caller) (any, error) {
 		return wire.Members{Members: s.node.Members()}, nil
@@ -99,7 +99,8 @@ func (s *Server) actions(_ http.ResponseWriter, r *http.Request, _ caller) (any,
 	if err == nil {
 		ans.Unit = s.created(a.Kind, receipt)
 	}
-	if err == nil && a.Kind == state.KindNodeStop {
+	// A stop that was done before is not done again: its bytes are in the ledger for anybody to send.
+	if err == nil && a.Kind == state.KindNodeStop && !receipt.Repeated {
 		s.node.StopRequested()
 	}
 	return ans, nil

@@ -1,10 +1,12 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -73,6 +75,14 @@ func (s *Server) Attach(e *engine.Engine) { s.eng.Store(e) }
 
 func (s *Server) engine() *engine.Engine { return s.eng.Load() }
 
+// Close gives the socket back when Run was never reached; after Run there is nothing left to close.
+func (s *Server) Close() error {
+	if err := s.socket.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
 // Run serves until ctx ends, then lets running requests finish for two seconds.
 func (s *Server) Run(ctx context.Context) error {
 	srv := &http.Server{Handler: s.mux, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10,
@@ -113,7 +123,12 @@ type need struct {
 // for its unit.
 func (s *Server) handle(pattern string, n need, h handler) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		who, err := s.authenticate(r)
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+		if err != nil {
+			s.reply(w, nil, nexus.Errf("read request", nexus.CodeMalformed, "body", "send less at once", "%v", err))
+			return
+		}
+		who, err := s.authenticate(r, body)
 		if err == nil && s.engine() == nil && !n.early {
 			err = nexus.Errf("ask node", nexus.CodeUnavailable, "ledger", "wait for phase 2, or ask the node that holds it",
 				"it is not open on this node")
@@ -123,7 +138,7 @@ func (s *Server) handle(pattern string, n need, h handler) {
 		}
 		var out any
 		if err == nil {
-			r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
+			r.Body = io.NopCloser(bytes.NewReader(body))
 			out, err = h(w, r, who)
 		}
 		s.reply(w, out, err)
@@ -131,7 +146,7 @@ func (s *Server) handle(pattern string, n need, h handler) {
 }
 
 // authenticate verifies the signed query of a request. What is unsigned is counted and rolled up, never an entry each.
-func (s *Server) authenticate(r *http.Request) (caller, error) {
+func (s *Server) authenticate(r *http.Request, body []byte) (caller, error) {
 	refuse := func(reason, why string) (caller, error) {
 		if s.engine() != nil {
 			s.engine().Refused(reason)
@@ -150,7 +165,7 @@ func (s *Server) authenticate(r *http.Request) (caller, error) {
 	if err := nexus.Decode(raw, &q); err != nil {
 		return refuse("malformed-query", err.Error())
 	}
-	if q.Method != r.Method || q.Target != r.URL.RequestURI() || !q.Verify() {
+	if q.Method != r.Method || q.Target != signedTarget(r.URL.RequestURI(), body) || !q.Verify() {
 		return refuse("forged-query", "the signature is not the actor's over this request")
 	}
 	return caller{query: q}, nil

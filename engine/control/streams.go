@@ -112,7 +112,32 @@ func (s *Server) personalise(o *wire.Overview, who caller) {
 	o.Tallies = keep(o.Tallies, func(t wire.TallyRow) bool { return own[t.UnitID] })
 	o.Slices = keep(o.Slices, func(r wire.SliceRow) bool { return own[r.Unit] })
 	o.Decisions = keep(o.Decisions, func(d wire.DecisionRow) bool { return d.Actor == key || own[d.Unit] })
+	labels := map[string]bool{}
+	for _, u := range o.Units {
+		labels[u.Label] = true
+	}
+	o.Alerts = keep(o.Alerts, func(a wire.Alert) bool { return labels[a.Unit] })
+	o.Gates = append([]wire.GateRow(nil), o.Gates...)
+	for i := range o.Gates { // the last refusal may be another's
+		o.Gates[i].LastReason = ""
+	}
 	o.UnitsTotal, o.TalliesTotal, o.Totals = len(o.Units), len(o.Tallies), engine.SumTallies(o.Tallies)
+}
+
+// slicesFor leaves only the slices of units that the caller may see.
+func (s *Server) slicesFor(who caller, rows []wire.SliceRow) []wire.SliceRow {
+	if s.engine() == nil {
+		return rows
+	}
+	var out []wire.SliceRow
+	s.engine().View(func(st *state.State) {
+		out = keep(rows, func(r wire.SliceRow) bool {
+			id, err := nexus.ParseID(r.Unit)
+			u := st.Units[id]
+			return err == nil && u != nil && s.sees(who, st, u)
+		})
+	})
+	return out
 }
 
 // keep filters into a new slice: the node's own snapshot is shared and never changed.

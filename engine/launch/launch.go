@@ -10,8 +10,10 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 )
 
@@ -43,7 +45,8 @@ type Runner struct {
 	opts   Options
 	phases []Phase
 
-	mu      sync.Mutex // guards what follows, and serialises Emit
+	busy    atomic.Bool // phases run: two runs at once would start things twice and mix their results
+	mu      sync.Mutex  // guards what follows, and serialises Emit
 	results [wire.PhaseCount]wire.Phase
 	started time.Time
 	ended   time.Time
@@ -78,6 +81,9 @@ func withNeeds(only []int) []int {
 // Run executes all phases: each as soon as its needs have ended, those without common needs side by side. It returns the
 // verdict of the phases; the report is phase 12's work.
 func (r *Runner) Run(ctx context.Context) string {
+	if done, err := r.Busy(); err == nil {
+		defer done()
+	}
 	r.mu.Lock()
 	r.started = time.Now()
 	r.emit(wire.VersionLine{Type: wire.LineVersion, Version: r.opts.Version, Schema: "1.0", Time: r.started.UTC()})
@@ -89,7 +95,15 @@ func (r *Runner) Run(ctx context.Context) string {
 	return Verdict(r.Results())
 }
 
-// Rerun runs one phase again, and what depends on it.
+// Busy claims the phases until done is called. CodeConflict while they run.
+func (r *Runner) Busy() (done func(), err error) {
+	if !r.busy.CompareAndSwap(false, true) {
+		return nil, nexus.Errf("rerun phase", nexus.CodeConflict, "launch", "wait until its phases have ended", "phases are running")
+	}
+	return func() { r.busy.Store(false) }, nil
+}
+
+// Rerun runs one phase again, and what depends on it. The caller holds Busy.
 func (r *Runner) Rerun(ctx context.Context, number int) {
 	again := map[int]bool{number: true}
 	for changed := true; changed; {

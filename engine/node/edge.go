@@ -2,8 +2,10 @@ package node
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -102,31 +104,66 @@ func (n *Node) reconcileLoop(ctx context.Context) {
 	}
 }
 
-// reconcile applies every spec that is not in force, each with a permit of its own minted now from the committed decision.
+// reconcile takes away what is no longer wanted, then applies every spec that is not in force, each with a permit of its own
+// minted now from the committed decision. One unit's failure holds up no other unit.
 func (n *Node) reconcile(ctx context.Context) error {
 	var want []fabric.Spec[slicing.Body]
 	n.Engine().View(func(s *state.State) { want = slicing.Desired(s) })
 	f := n.edgeFabric()
 	keep := make(map[nexus.ID]bool, len(want))
+	for i := range want {
+		keep[want[i].Unit] = true
+	}
+	errs := []error{n.removeGone(ctx, f, keep)}
 	for _, spec := range want {
-		keep[spec.Unit] = true
 		if index, ok := f.Observe(spec.Unit); ok && index == spec.Index {
 			continue
 		}
-		p, err := n.Engine().Minter().Mint(spec.Index, fabric.Resource(slicing.Name, spec.Unit), spec.Index)
-		if err != nil {
-			return err
-		}
-		spec.Digest = p.Digest()
-		if err := f.Apply(ctx, p, spec); err != nil {
-			return err
+		errs = append(errs, n.applySpec(ctx, f, spec))
+	}
+	return errors.Join(errs...)
+}
+
+func (n *Node) applySpec(ctx context.Context, f *slicing.Fabric, spec fabric.Spec[slicing.Body]) error {
+	p, err := n.Engine().Minter().Mint(spec.Index, fabric.Resource(slicing.Name, spec.Unit), spec.Index)
+	if err != nil {
+		return err
+	}
+	spec.Digest = p.Digest()
+	for i := range spec.Body.Routes {
+		b := &spec.Body.Routes[i].Backend
+		if b.Folder != "" && overlaps(b.Folder, n.cfg.DataDir) {
+			// Keys and ledger are no unit's: the host answers that nothing is deployed there.
+			n.log.Error("folder not served", "component", "slicing", "host", spec.Body.Routes[i].Host, "folder", b.Folder,
+				"error", "it shares files with the node's data directory")
+			b.Folder = ""
 		}
 	}
-	return n.removeGone(ctx, f, keep)
+	return f.Apply(ctx, p, spec)
+}
+
+// overlaps reports whether one folder lies within the other, links followed as far as they lead.
+func overlaps(a, b string) bool {
+	real := func(path string) string {
+		if abs, err := filepath.Abs(path); err == nil {
+			path = abs
+		}
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			path = target
+		}
+		return filepath.Clean(path)
+	}
+	within := func(inner, outer string) bool {
+		rel, err := filepath.Rel(outer, inner)
+		return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
+	}
+	x, y := real(a), real(b)
+	return within(x, y) || within(y, x)
 }
 
 // removeGone takes away what no unit wants any more; the permit comes from the decision that ended it.
 func (n *Node) removeGone(ctx context.Context, f *slicing.Fabric, keep map[nexus.ID]bool) error {
+	var errs []error
 	for _, id := range f.Installed() {
 		if keep[id] {
 			continue
@@ -138,14 +175,12 @@ func (n *Node) removeGone(ctx context.Context, f *slicing.Fabric, keep map[nexus
 			}
 		})
 		p, err := n.Engine().Minter().Mint(index, fabric.Resource(slicing.Name, id), index)
-		if err != nil {
-			return err
+		if err == nil {
+			err = f.Remove(ctx, p, fabric.Spec[slicing.Body]{Unit: id, Index: index, Digest: p.Digest()})
 		}
-		if err := f.Remove(ctx, p, fabric.Spec[slicing.Body]{Unit: id, Index: index, Digest: p.Digest()}); err != nil {
-			return err
-		}
+		errs = append(errs, err)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (n *Node) edgeFabric() *slicing.Fabric {

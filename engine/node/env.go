@@ -44,8 +44,9 @@ func (n *Node) CheckFiles(context.Context) ([]wire.Finding, []string, error) {
 
 // OpenLedger implements launch.Env.
 func (n *Node) OpenLedger(ctx context.Context) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	// Opening may take minutes; hello, status and the console ask meanwhile, so mu is held only to publish what was opened.
+	n.opening.Lock()
+	defer n.opening.Unlock()
 	if n.eng.Load() != nil {
 		return nil
 	}
@@ -57,12 +58,12 @@ func (n *Node) OpenLedger(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.key = keys.Node
 	act, err := engine.Found(g, keys.Platform)
 	if err != nil {
 		return err
 	}
-	if n.gossipKey, err = gossipKey(keys.Node, g.Cluster); err != nil {
+	secret, err := gossipKey(keys.Node, g.Cluster)
+	if err != nil {
 		return err
 	}
 	e, err := engine.Open(engine.Config{DataDir: n.cfg.DataDir, NodeName: n.cfg.NodeName, Cluster: g.Cluster, Node: keys.Node, Genesis: act,
@@ -71,8 +72,8 @@ func (n *Node) OpenLedger(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.eng.Store(e)
-	n.auditor = audit.New(e)
+	n.mu.Lock()
+	n.key, n.gossipKey, n.auditor = keys.Node, secret, audit.New(e)
 	e.View(func(s *state.State) {
 		n.before = s.DesiredHash()
 		if !fresh {
@@ -83,6 +84,8 @@ func (n *Node) OpenLedger(ctx context.Context) error {
 			}
 		}
 	})
+	n.eng.Store(e) // last: whoever sees the engine uses the rest without asking
+	n.mu.Unlock()
 	n.server.Attach(e)
 	n.wg.Go(func() { _ = n.auditor.Run(n.ctx, n.postFinding) })
 	return ctx.Err()
@@ -172,9 +175,14 @@ func (n *Node) Suites(ctx context.Context, names []string) (wire.Suites, error) 
 	return suite.Run(ctx, suite.Env{Engine: n.Engine(), Edge: n.edgeFabric(), Audit: n.AuditAll, Verify: n.VerifyLedger, Node: n.key}, names)
 }
 
-// RerunPhase implements control.Node. It returns at once; the console follows the phases.
+// RerunPhase implements control.Node. It returns at once; the console follows the phases. CodeConflict while phases run.
 func (n *Node) RerunPhase(_ context.Context, phase int) error {
+	done, err := n.runner.Busy()
+	if err != nil {
+		return err
+	}
 	n.wg.Go(func() {
+		defer done()
 		n.runner.Rerun(n.ctx, phase)
 		n.mu.Lock()
 		n.state = stateOf(launch.Verdict(n.runner.Results()))

@@ -106,10 +106,13 @@ type Node struct {
 	wg     sync.WaitGroup
 	stop   chan struct{} // closed by StopRequested
 	once   sync.Once
+	ending sync.Once
+	ended  error // of Stop
 
 	token *cluster.Token // set on a joined node
 	key   *identity.Key  // the node's key
 
+	opening   sync.Mutex // held while the ledger opens; taken before mu
 	mu        sync.Mutex // guards what the phases start
 	eng       atomic.Pointer[engine.Engine]
 	auditor   *audit.Auditor
@@ -271,8 +274,13 @@ func (n *Node) StopRequested() { n.once.Do(func() { close(n.stop) }) }
 func (n *Node) StopAsked() <-chan struct{} { return n.stop }
 
 // Stop takes the node down in order: edge (drains streams), cluster (says goodbye), control API, background work, ledger,
-// files. Safe to call once.
+// files. Later calls wait for the first and return the same.
 func (n *Node) Stop() error {
+	n.ending.Do(func() { n.ended = n.takeDown() })
+	return n.ended
+}
+
+func (n *Node) takeDown() error {
 	n.mu.Lock()
 	n.state = wire.NodeStopping
 	gateway, agent := n.gateway, n.agent
@@ -293,6 +301,9 @@ func (n *Node) release() error {
 	n.cancel()
 	n.wg.Wait()
 	var errs []error
+	if n.server != nil {
+		errs = append(errs, n.server.Close())
+	}
 	if e := n.eng.Load(); e != nil {
 		errs = append(errs, e.Close())
 	}
