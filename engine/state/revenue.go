@@ -344,8 +344,8 @@ func (b *batch) apply() {
 	for i := range b.postings {
 		st.drafts = append(st.drafts, b.draft(&b.postings[i]))
 	}
-	for k, acc := range b.accounts { // order does not matter: distinct keys into a map
-		s.Accounts[k] = acc
+	for _, acc := range b.accounts { // order does not matter: distinct keys, each put in its place
+		s.putAccount(acc)
 	}
 	for currency, minor := range b.clearing { // likewise
 		s.Clearing[ClearingKey{b.src.Name, currency}] = minor

@@ -110,8 +110,7 @@ func Restore(chain *gates.Chain, b []byte) (*State, error) {
 		s.Sources[p.Sources[i].Name] = &p.Sources[i]
 	}
 	for i := range p.Accounts {
-		a := &p.Accounts[i]
-		s.Accounts[AccountKey{a.Unit, a.Currency}] = a
+		s.putAccount(&p.Accounts[i])
 	}
 	for _, c := range p.Clearing {
 		s.Clearing[ClearingKey{c.Source, c.Currency}] = c.Minor
@@ -130,6 +129,9 @@ func (s *State) putIdentity(id *Identity) {
 }
 
 func (s *State) putUnit(u *Unit) {
+	if _, known := s.Units[u.ID]; !known {
+		s.order = append(s.order, u)
+	}
 	s.Units[u.ID] = u
 	s.Labels[u.Label] = u.ID
 	if u.Status != "retired" { // a retired probe has given its slug back, also in a restored state

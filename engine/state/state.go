@@ -2,7 +2,9 @@ package state
 
 import (
 	"crypto/sha256"
+	stdslices "slices"
 	"sort"
+	"strings"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/gates"
@@ -166,7 +168,9 @@ type State struct {
 	Reports    []ReportEntry
 	Notices    []Notice
 
-	chain *gates.Chain
+	chain    *gates.Chain
+	order    []*Unit                 // Units as they were created; never written in place beyond its end
+	accounts map[nexus.ID][]*Account // Accounts of a unit by currency
 }
 
 // Counters number labels and count what happened.
@@ -208,6 +212,7 @@ func New(chain *gates.Chain) *State {
 		Units: map[nexus.ID]*Unit{}, Labels: map[string]nexus.ID{}, Slugs: map[string]nexus.ID{},
 		Domains: map[string]nexus.ID{}, Routes: map[string]Route{}, Sources: map[string]*Source{},
 		Accounts: map[AccountKey]*Account{}, Clearing: map[ClearingKey]int64{}, Nodes: map[nexus.PublicKey]*Node{},
+		accounts: map[nexus.ID][]*Account{},
 	}
 }
 
@@ -226,38 +231,28 @@ func (s *State) FindUnit(word string) (*Unit, bool) {
 	return nil, false
 }
 
-// SortedUnits lists all units in order of creation.
-func (s *State) SortedUnits() []*Unit {
-	out := make([]*Unit, 0, len(s.Units))
-	for _, u := range s.Units {
-		out = append(out, u)
-	}
-	sort.Slice(out, func(i, j int) bool {
-		if out[i].CreatedIndex != out[j].CreatedIndex {
-			return out[i].CreatedIndex < out[j].CreatedIndex
-		}
-		return out[i].Label < out[j].Label
-	})
-	return out
-}
+// SortedUnits lists all units in order of creation. The console asks ten times a second, so nothing is sorted here.
+func (s *State) SortedUnits() []*Unit { return stdslices.Clone(s.order) }
 
 // SortedAccounts lists all split accounts by unit creation, then currency.
 func (s *State) SortedAccounts() []*Account {
 	out := make([]*Account, 0, len(s.Accounts))
-	for _, a := range s.Accounts {
-		out = append(out, a)
+	for _, u := range s.order {
+		out = append(out, s.accounts[u.ID]...)
 	}
-	sort.Slice(out, func(i, j int) bool {
-		a, b := s.Units[out[i].Unit], s.Units[out[j].Unit]
-		if a.CreatedIndex != b.CreatedIndex {
-			return a.CreatedIndex < b.CreatedIndex
-		}
-		if a.Label != b.Label {
-			return a.Label < b.Label
-		}
-		return out[i].Currency < out[j].Currency
-	})
 	return out
+}
+
+// putAccount enters a new account or the next value of one.
+func (s *State) putAccount(a *Account) {
+	s.Accounts[AccountKey{a.Unit, a.Currency}] = a
+	list := s.accounts[a.Unit]
+	i, held := stdslices.BinarySearchFunc(list, a.Currency, func(x *Account, currency string) int { return strings.Compare(x.Currency, currency) })
+	if held {
+		list[i] = a
+	} else {
+		s.accounts[a.Unit] = stdslices.Insert(list, i, a)
+	}
 }
 
 // DesiredHash is the digest of what a launch over existing data must not change (SPEC section 2): units, splits, routes,
