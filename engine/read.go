@@ -250,13 +250,14 @@ func (e *Engine) ProofOf(unit nexus.ID, currency string) (wire.Proof, error) {
 	var p wire.Proof
 	var head ledger.UnitHead
 	var found bool
+	var seq uint64
 	e.View(func(s *state.State) {
 		u := s.Units[unit]
 		a := s.Accounts[state.AccountKey{Unit: unit, Currency: currency}]
 		if u == nil || a == nil {
 			return
 		}
-		found, head = true, s.Chain.Head(unit)
+		found, head, seq = true, s.Chain.Head(unit), a.NewestSeq
 		p = wire.Proof{Unit: u.Label, UnitID: u.ID.String(), Currency: currency, Rule: RuleOf(u), CreatorPercent: int64(u.Percent),
 			Gross: a.Gross, Creator: a.Creator, Platform: a.Platform, Events: a.Events, Sequence: head.Seq, Head: head.Head.String(),
 			Command: fmt.Sprintf("nexus ledger prove %s --currency %s", u.Label, currency)}
@@ -265,7 +266,7 @@ func (e *Engine) ProofOf(unit nexus.ID, currency string) (wire.Proof, error) {
 		return p, nexus.Errf("prove tally", nexus.CodeNotFound, "unit "+unit.String()+" in "+currency, "list tallies with nexus revenue tally",
 			"nothing was posted there")
 	}
-	rec, seq, err := e.newestPosting(unit, currency)
+	rec, err := e.store.RecordBySeq(seq)
 	if err != nil {
 		return p, err
 	}
@@ -281,27 +282,6 @@ func (e *Engine) ProofOf(unit nexus.ID, currency string) (wire.Proof, error) {
 	p.Entry, p.Leaf, p.Size, p.Root, p.Checkpoint = seq, leaf.String(), cp.Size, base64Root(cp.Root), text
 	p.Included = ledger.CheckInclusion(proof, seq, cp.Size, cp.Root, leaf) == nil
 	return p, nil
-}
-
-// newestPosting finds the newest revenue entry of a unit in a currency by walking the records backwards from the head.
-func (e *Engine) newestPosting(unit nexus.ID, currency string) (ledger.Record, uint64, error) {
-	for next := e.store.Size(); next > 0; {
-		rec, err := e.store.RecordBySeq(next - 1)
-		if err != nil {
-			return ledger.Record{}, 0, err
-		}
-		for seq := rec.Next(); seq > rec.FirstSeq; seq-- {
-			entry, err := rec.Entry(seq - 1)
-			if err != nil {
-				return ledger.Record{}, 0, err
-			}
-			if entry.Unit == unit && len(entry.Postings) > 0 && entry.Postings[0].Currency == currency {
-				return rec, seq - 1, nil
-			}
-		}
-		next = rec.FirstSeq
-	}
-	return ledger.Record{}, 0, nexus.Errf("prove tally", nexus.CodeCorrupt, "unit "+unit.String(), "run nexus ledger verify", "its account has no entry")
 }
 
 func ms(t int64) time.Time {

@@ -321,6 +321,7 @@ func (b *batch) post(i int, e *RevenueEvent, u *Unit) {
 	acc.Events++
 	acc.NewestMs = max(acc.NewestMs, e.TimeMs)
 	acc.PostedMs = b.st.now
+	acc.NewestSeq = b.st.s.Chain.Size() + 1 + uint64(len(b.postings)) // the decision stands first
 	p := posting{event: e, creator: creator, platform: platform, gross: acc.Gross, total: acc.Creator}
 	if b.body.FirstSeq > 0 {
 		p.seq = b.body.FirstSeq + uint64(i)

@@ -10,6 +10,9 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
 )
 
+// pictureVersion grows when picture's form changes. 2: accounts say where their newest entry stands.
+const pictureVersion = 2
+
 // picture is the canonical form of a State: every list sorted, nothing derived.
 type picture struct {
 	Version      uint8
@@ -38,7 +41,7 @@ type picture struct {
 
 // Snapshot gives the canonical bytes of the whole state. Restore of them continues exactly where this state stands.
 func (s *State) Snapshot() []byte {
-	p := picture{Version: 1, Cluster: s.Cluster, Profile: s.Profile, BaseDomain: s.BaseDomain, Constitution: s.Constitution,
+	p := picture{Version: pictureVersion, Cluster: s.Cluster, Profile: s.Profile, BaseDomain: s.BaseDomain, Constitution: s.Constitution,
 		GateSet: s.GateSet, Platform: s.Platform, Index: s.Index, TimeMs: s.TimeMs, Counters: s.Counters,
 		Chain: s.Chain.Snapshot(), Gates: s.Gates[:], Reports: s.Reports, Notices: s.Notices}
 	for _, k := range sortedPublic(s.Identities) {
@@ -81,7 +84,7 @@ func Restore(chain *gates.Chain, b []byte) (*State, error) {
 	if err := nexus.Decode(b, &p); err != nil {
 		return nil, nexus.Errf("restore state", nexus.CodeCorrupt, "snapshot", "run nexus ledger verify --offline", "%v", err)
 	}
-	if p.Version != 1 || len(p.Gates) != gates.Count {
+	if p.Version != pictureVersion || len(p.Gates) != gates.Count {
 		return nil, nexus.Errf("restore state", nexus.CodeUnfit, "snapshot", "start the version that wrote this data",
 			"version %d with %d gates", p.Version, len(p.Gates))
 	}

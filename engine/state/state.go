@@ -99,6 +99,8 @@ type Account struct {
 	Events   uint64
 	NewestMs int64 // event time of the newest event
 	PostedMs int64 // log time of the newest posting
+
+	NewestSeq uint64 // of the ledger entry that carries these totals
 }
 
 // Clearing is the balance of a source's clearing account in one currency: minus what it brought in.
