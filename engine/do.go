@@ -5,9 +5,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"sync"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
@@ -41,8 +40,8 @@ func (e *Engine) room() error {
 	if reserve == 0 {
 		reserve = badgerstore.DefaultReserveBytes
 	}
-	var st unix.Statfs_t
-	if err := unix.Statfs(e.cfg.DataDir, &st); err != nil {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(e.cfg.DataDir, &st); err != nil {
 		return nexus.Errf("write", nexus.CodeUnavailable, e.cfg.DataDir, "check the disk", "%w", err)
 	}
 	if free := int64(st.Bavail) * st.Bsize; free/2 < reserve {

@@ -51,7 +51,8 @@ func creator(t *testing.T, dir string, n byte) (*control.Client, state.UnitCreat
 		t.Fatal(err)
 	}
 	key := creatorKey(n)
-	act(t, client(t, dir), state.KindIdentityIssue, nexus.ID{}, state.IdentityIssue{Name: fmt.Sprintf("creator-%d", n), Key: key.Public(), Role: uint8(gates.RoleCreator)})
+	act(t, client(t, dir), state.KindIdentityIssue, nexus.ID{},
+		state.IdentityIssue{Name: fmt.Sprintf("creator-%d", n), Key: key.Public(), Role: uint8(gates.RoleCreator)})
 	c := control.NewClient(f.Addresses["api"], f.Cluster, key)
 	t.Cleanup(c.Close)
 	var made state.UnitCreated
@@ -73,7 +74,8 @@ func TestReadsShowOnesOwn(t *testing.T) {
 	if err := one.Get(context.Background(), "/v1/slices", nil, &slices); err != nil || len(slices.Slices) != 1 || slices.Slices[0].Unit != mine.ID.String() {
 		t.Errorf("slices of a creator: %v %+v", err, slices)
 	}
-	post := state.RevenuePost{Source: state.OperatorSource, Events: []state.RevenueEvent{{Unit: other.ID, EventID: "a", Kind: "sale", Currency: "USD", Minor: 5, TimeMs: 1}}}
+	sale := state.RevenueEvent{Unit: other.ID, EventID: "a", Kind: "sale", Currency: "USD", Minor: 5, TimeMs: 1}
+	post := state.RevenuePost{Source: state.OperatorSource, Events: []state.RevenueEvent{sale}}
 	posted := act(t, client(t, dir), state.KindRevenuePost, nexus.ID{}, post)
 	var rows wire.Decisions
 	if err := one.Get(context.Background(), "/v1/decisions", nil, &rows); err != nil || len(rows.Decisions) == 0 {

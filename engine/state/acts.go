@@ -2,7 +2,6 @@ package state
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"path/filepath"
 	"strconv"
@@ -140,15 +139,19 @@ func ParseBackend(s string) (addr, dir string, err error) {
 	}
 	// One spelling for one address: the gateway must be able to take what stands here, and a second spelling of a port
 	// would reach another unit's backend unseen.
-	host, port, perr := net.SplitHostPort(strings.TrimPrefix(s, "http://"))
-	n, nerr := strconv.ParseUint(port, 10, 16)
-	if perr != nil || nerr != nil || n == 0 || s != "http://"+net.JoinHostPort(host, strconv.FormatUint(n, 10)) {
+	addr = strings.TrimPrefix(s, "http://")
+	if ap, perr := netip.ParseAddrPort(addr); perr == nil {
+		if ap.Port() == 0 || s != "http://"+ap.String() {
+			return bad("not an address in its one spelling")
+		}
+		return addr, "", nil
+	}
+	host, port, _ := strings.Cut(addr, ":")
+	n, perr := strconv.ParseUint(port, 10, 16)
+	if perr != nil || n == 0 || !ValidHost(host) && host != "localhost" || s != "http://"+host+":"+strconv.FormatUint(n, 10) {
 		return bad("not an address")
 	}
-	if ip, ierr := netip.ParseAddr(host); ierr == nil && ip.String() != host || ierr != nil && !ValidHost(host) && host != "localhost" {
-		return bad("not an address")
-	}
-	return net.JoinHostPort(host, port), "", nil
+	return addr, "", nil
 }
 
 // loopback reports whether an address is a literal of this host. A name is not: 127.example.com is anybody's.

@@ -241,7 +241,8 @@ func TestIdentitiesThatMustStand(t *testing.T) {
 	revoke := state.IdentityChange{Old: operator.Public()}
 	d.refused("revoking the last operator", d.do(operator, state.KindIdentityRevoke, nexus.ID{}, revoke))
 	lost, recovery, next := deskKey(60), deskKey(61), deskKey(62)
-	d.must(operator, state.KindIdentityIssue, nexus.ID{}, state.IdentityIssue{Name: "lost", Key: lost.Public(), Recovery: recovery.Public(), Role: uint8(gates.RoleCreator)})
+	d.must(operator, state.KindIdentityIssue, nexus.ID{},
+		state.IdentityIssue{Name: "lost", Key: lost.Public(), Recovery: recovery.Public(), Role: uint8(gates.RoleCreator)})
 	change := state.IdentityChange{Old: lost.Public(), New: next.Public()}
 	d.must(recovery, state.KindIdentityRecover, nexus.ID{}, change)
 	d.must(operator, state.KindIdentityIssue, nexus.ID{}, state.IdentityIssue{Name: "second", Key: next.Public(), Role: uint8(gates.RoleOperator)})
@@ -266,5 +267,6 @@ func TestRetiredProbesStayAsTheyAre(t *testing.T) {
 	}
 	d.must(node, state.KindProbeRetire, c.ID, state.UnitReason{})
 	d.refused("a domain of a retired probe", d.do(node, state.KindDomainClaim, c.ID, state.DomainClaim{Name: "a." + c.Domain}))
-	d.refused("a scale of a retired probe", d.do(node, state.KindUnitScale, c.ID, state.UnitScale{CPUMilli: 4000, MemoryBytes: 8 << 30, StorageBytes: 60 << 30, Processes: 600}))
+	d.refused("a scale of a retired probe", d.do(node, state.KindUnitScale, c.ID,
+		state.UnitScale{CPUMilli: 4000, MemoryBytes: 8 << 30, StorageBytes: 60 << 30, Processes: 600}))
 }
