@@ -49,13 +49,15 @@ func TestVerdicts(t *testing.T) {
 		status  map[int]string
 		reason  map[int]string
 	}{
-		"all pass":         {verdict: "passed", status: map[int]string{1: "passed", 12: "passed"}},
-		"one skipped":      {odd: runs{7: skips}, verdict: "degraded", status: map[int]string{7: "skipped", 10: "passed"}},
-		"one degraded":     {odd: runs{9: degrade}, verdict: "degraded", status: map[int]string{9: "degraded", 5: "passed"}},
-		"nothing checked":  {odd: runs{4: nothing}, verdict: "failed", reason: map[int]string{4: "no check ran"}},
-		"a failed need":    {odd: runs{6: fails}, verdict: "failed", status: map[int]string{3: "skipped", 12: "passed"}, reason: map[int]string{3: "needs phase 6", 4: "needs phase"}},
-		"too slow":         {odd: runs{8: late}, verdict: "failed", reason: map[int]string{8: "not done within"}},
-		"left out":         {opts: Options{Skip: []int{7, 2}}, verdict: "degraded", status: map[int]string{7: "skipped", 2: "passed"}, reason: map[int]string{7: "--skip"}},
+		"all pass":        {verdict: "passed", status: map[int]string{1: "passed", 12: "passed"}},
+		"one skipped":     {odd: runs{7: skips}, verdict: "degraded", status: map[int]string{7: "skipped", 10: "passed"}},
+		"one degraded":    {odd: runs{9: degrade}, verdict: "degraded", status: map[int]string{9: "degraded", 5: "passed"}},
+		"nothing checked": {odd: runs{4: nothing}, verdict: "failed", reason: map[int]string{4: "no check ran"}},
+		"a failed need": {odd: runs{6: fails}, verdict: "failed", status: map[int]string{3: "skipped", 12: "passed"},
+			reason: map[int]string{3: "needs phase 6", 4: "needs phase"}},
+		"too slow": {odd: runs{8: late}, verdict: "failed", reason: map[int]string{8: "not done within"}},
+		"left out": {opts: Options{Skip: []int{7, 2}}, verdict: "degraded", status: map[int]string{7: "skipped", 2: "passed"},
+			reason: map[int]string{7: "--skip"}},
 		"only, with needs": {opts: Options{Only: []int{4}}, verdict: "degraded", status: map[int]string{3: "passed", 4: "passed", 7: "skipped", 11: "passed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
