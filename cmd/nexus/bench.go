@@ -155,7 +155,7 @@ func (a *app) benchNode(ctx context.Context) (*benchNode, error) {
 	}
 	b.salt = salt.String()
 	for i := range loadUnits + 1 {
-		r, err := b.act(ctx, state.KindIMVUCreate, nexus.ID{}, state.UnitCreate{Name: fmt.Sprintf("Bench %d", i), OwnerName: state.PlatformName, Dormant: true})
+		r, err := b.act(ctx, state.KindIMVUCreate, nexus.ID{}, state.UnitCreate{Name: fmt.Sprintf("Bench %d", i), OwnerName: state.PlatformName})
 		var made state.UnitCreated
 		if err == nil {
 			err = nexus.Decode(r.Result, &made)
