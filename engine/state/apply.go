@@ -53,7 +53,8 @@ type step struct {
 	admitted bool // the evidence is an admitted node's, over this action
 
 	index  uint64
-	now    int64
+	now    int64 // log time: only ever rises
+	clock  int64 // the admitting node's clock, by which expiry is judged: a clock that once ran ahead holds up nothing later
 	facts  gates.Facts
 	look   Lookup
 	drafts []ledger.Draft // beside the decision
@@ -75,7 +76,10 @@ func (s *State) newStep(cmd *Command, index uint64, digest nexus.Hash, look Look
 	st := &step{s: s, cmd: cmd, index: index, look: look, now: s.TimeMs + 1}
 	st.admitted = known && node.Admitted && e.Digest == digest && e.Node.Verify(e.SigningBytes(), e.Signature)
 	if (st.admitted || s.Cluster.IsZero()) && e.NowMs <= maxTimeMs {
-		st.now = max(st.now, e.NowMs)
+		st.now, st.clock = max(st.now, e.NowMs), e.NowMs
+	}
+	if st.clock == 0 {
+		st.clock = st.now
 	}
 	return st
 }
@@ -176,7 +180,7 @@ func (st *step) prepare() (bool, error) {
 	if a.Kind == KindGenesis {
 		return true, st.genesis()
 	}
-	st.facts.Identity = s.identityFacts(a, st.now)
+	st.facts.Identity = s.identityFacts(a, st.clock)
 	role := st.facts.Identity.Role
 	acts := role == gates.RoleOperator || role == gates.RoleNode || role == gates.RolePlatform
 	st.facts.Platform = gates.PlatformFacts{Acts: acts || !st.admitted, Signed: st.facts.Identity.SignatureValid && st.admitted, Logged: true}
