@@ -123,7 +123,8 @@ func (e *Engine) GateRows() []wire.GateRow {
 	rows := make([]wire.GateRow, 0, gates.Count)
 	for i, g := range e.chain.Gates() {
 		c := e.state.Gates[i]
-		row := wire.GateRow{Gate: g.Number, Name: g.Name, Rule: g.Rule, Allowed: c.Allowed, Denied: c.Denied, Decides: true,
+		row := wire.GateRow{Gate: g.Number, Name: g.Name, Rule: g.Rule, Allowed: c.Allowed, Denied: c.Denied,
+			Decides:  c.Allowed+c.Denied == e.state.Counters.Decisions, // it gave a verdict on every one
 			Enforced: g.Enforcer != "", EnforcedBy: g.Enforcer, LastReason: c.LastReason}
 		if g.Enforcer == "" {
 			row.EnforcedBy = g.Later

@@ -39,7 +39,7 @@ func compliance(ctx context.Context, env Env, rec *Recorder) error {
 			decided++
 		}
 	}
-	rec.Count("gates that decide", decided, 17, "gates", "each decided on every action so far", "this binary is not whole")
+	rec.Count("gates that decide", decided, 17, "gates", "each gave a verdict on every decision of the ledger", "run nexus audit")
 	return nil
 }
 
