@@ -10,11 +10,17 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
 )
 
-// pictureVersion grows when picture's form changes. 2: accounts say where their newest entry stands.
-const pictureVersion = 2
+// pictureVersion grows when picture's form changes. 2: accounts say where their newest entry stands. 3: sections.
+const pictureVersion = 3
 
-// picture is the canonical form of a State: every list sorted, nothing derived.
+// picture is the canonical form of a State: every list sorted, nothing derived. Version 2 is a core alone.
 type picture struct {
+	Core     core
+	Sections []section
+}
+
+// core is what every version holds. It never changes any more: what is new gets a section of its own.
+type core struct {
 	Version      uint8
 	Cluster      nexus.ID
 	Profile      string
@@ -41,7 +47,7 @@ type picture struct {
 
 // Snapshot gives the canonical bytes of the whole state. Restore of them continues exactly where this state stands.
 func (s *State) Snapshot() []byte {
-	p := picture{Version: pictureVersion, Cluster: s.Cluster, Profile: s.Profile, BaseDomain: s.BaseDomain, Constitution: s.Constitution,
+	p := core{Version: pictureVersion, Cluster: s.Cluster, Profile: s.Profile, BaseDomain: s.BaseDomain, Constitution: s.Constitution,
 		GateSet: s.GateSet, Platform: s.Platform, Index: s.Index, TimeMs: s.TimeMs, Counters: s.Counters,
 		Chain: s.Chain.Snapshot(), Gates: s.Gates[:], Reports: s.Reports, Notices: s.Notices}
 	for _, k := range sortedPublic(s.Identities) {
@@ -72,7 +78,7 @@ func (s *State) Snapshot() []byte {
 	for _, k := range sortedPublic(s.Nodes) {
 		p.Nodes = append(p.Nodes, *s.Nodes[k])
 	}
-	return nexus.Encode(p)
+	return nexus.Encode(picture{Core: p, Sections: s.saveSections()})
 }
 
 // Hash is the SHA-256 of Snapshot: equal on all replicas at one index.
@@ -80,14 +86,11 @@ func (s *State) Hash() nexus.Hash { return sha256.Sum256(s.Snapshot()) }
 
 // Restore rebuilds a state from Snapshot's bytes.
 func Restore(chain *gates.Chain, b []byte) (*State, error) {
-	var p picture
-	if err := nexus.Decode(b, &p); err != nil {
-		return nil, nexus.Errf("restore state", nexus.CodeCorrupt, "snapshot", "run nexus ledger verify --offline", "%v", err)
+	pic, err := decodePicture(b)
+	if err != nil {
+		return nil, err
 	}
-	if p.Version != pictureVersion || len(p.Gates) != gates.Count {
-		return nil, nexus.Errf("restore state", nexus.CodeUnfit, "snapshot", "start the version that wrote this data",
-			"version %d with %d gates", p.Version, len(p.Gates))
-	}
+	p := pic.Core
 	c, err := ledger.RestoreChain(p.Chain)
 	if err != nil {
 		return nil, err
@@ -121,7 +124,29 @@ func Restore(chain *gates.Chain, b []byte) (*State, error) {
 	for i := range p.Nodes {
 		s.Nodes[p.Nodes[i].Key] = &p.Nodes[i]
 	}
+	if err := s.loadSections(pic.Sections); err != nil {
+		return nil, err
+	}
 	return s, nil
+}
+
+// decodePicture reads every version that was ever written.
+func decodePicture(b []byte) (picture, error) {
+	var pic picture
+	var err error
+	if len(b) > 0 && b[0] == 2 {
+		err = nexus.Decode(b, &pic.Core)
+	} else {
+		err = nexus.Decode(b, &pic)
+	}
+	if err != nil {
+		return pic, nexus.Errf("restore state", nexus.CodeCorrupt, "snapshot", "run nexus ledger verify --offline", "%v", err)
+	}
+	if v := pic.Core.Version; v < 2 || v > pictureVersion || len(pic.Core.Gates) != gates.Count {
+		return pic, nexus.Errf("restore state", nexus.CodeUnfit, "snapshot", "start the version that wrote this data",
+			"version %d with %d gates", v, len(pic.Core.Gates))
+	}
+	return pic, nil
 }
 
 func (s *State) putIdentity(id *Identity) {

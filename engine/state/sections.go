@@ -1,0 +1,52 @@
+package state
+
+import nexus "github.com/BobbyBlanco400/nexus-cos"
+
+// section is one part of a snapshot beside the core: a name and that part's canonical bytes. A part that holds nothing
+// writes no section, so data without it keeps its hash.
+type section struct {
+	Name string
+	Data []byte
+}
+
+// part is one area of the state that saves and restores itself. Names are stored: never change one.
+type part struct {
+	name string
+	save func(*State) []byte // nil when there is nothing to save
+	load func(*State, []byte) error
+}
+
+// parts lists every area beside the core, in the order they are written.
+func parts() []part {
+	return nil
+}
+
+func (s *State) saveSections() []section {
+	var out []section
+	for _, p := range parts() {
+		if data := p.save(s); data != nil {
+			out = append(out, section{p.name, data})
+		}
+	}
+	return out
+}
+
+// loadSections restores the parts. A section that this version does not know is state it would lose: it refuses to start.
+func (s *State) loadSections(list []section) error {
+	known := map[string]part{}
+	for _, p := range parts() {
+		known[p.name] = p
+	}
+	for _, sec := range list {
+		p, ok := known[sec.Name]
+		if !ok {
+			return nexus.Errf("restore state", nexus.CodeUnfit, "snapshot section "+sec.Name, "start the version that wrote this data",
+				"not known to this version")
+		}
+		delete(known, sec.Name) // a second one of the same name is refused too
+		if err := p.load(s, sec.Data); err != nil {
+			return nexus.Errf("restore state", nexus.CodeCorrupt, "snapshot section "+sec.Name, "run nexus ledger verify --offline", "%v", err)
+		}
+	}
+	return nil
+}
