@@ -109,6 +109,7 @@ func Open(cfg Config) (*Engine, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	e.stopRun = cancel
 	e.running.Go(func() { e.rollupLoop(ctx) })
+	e.running.Go(func() { e.sweepLoop(ctx) })
 	return e, nil
 }
 
@@ -162,8 +163,10 @@ func (e *Engine) found() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	_, err := e.propose(ctx, e.cfg.Genesis.Action)
-	return err
+	if _, err := e.propose(ctx, e.cfg.Genesis.Action); err != nil {
+		return err
+	}
+	return e.raiseRules(ctx)
 }
 
 // Failed is closed when the log store or the machine has stopped for good.

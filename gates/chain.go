@@ -144,7 +144,7 @@ func (c *Chain) Replay(d Decision) (Decision, bool) {
 	in := DecisionInput{Action: d.Action, Digest: d.Digest, Kind: d.Kind, Actor: d.Actor, Unit: d.Unit, Index: d.Index,
 		TimeMs: d.TimeMs}
 	var f Facts
-	if err := nexus.Decode(d.Facts, &f); err != nil {
+	if err := DecodeFacts(d.Facts, &f); err != nil {
 		return Decision{Action: d.Action, Digest: d.Digest, Kind: d.Kind, Actor: d.Actor, Unit: d.Unit, Index: d.Index,
 			TimeMs: d.TimeMs, GateSet: c.hash, FactsDigest: sha256.Sum256(d.Facts), Facts: d.Facts}, false
 	}

@@ -1,6 +1,7 @@
 package gates_test
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"strings"
@@ -140,7 +141,7 @@ func TestDecideIsDeterministicAndComplete(t *testing.T) {
 func TestReplayFindsAlteredDecisions(t *testing.T) {
 	t.Parallel()
 	c := ruleChain(t)
-	otherFacts := nexus.Encode(rules.All()[0].Good())
+	otherFacts := encoded(rules.All()[0].Good())
 	for name, change := range map[string]func(*gates.Decision){
 		"answer":     func(d *gates.Decision) { d.Allow = !d.Allow },
 		"verdict":    func(d *gates.Decision) { d.Verdicts[5].Allow, d.Allow = true, true },
@@ -181,14 +182,15 @@ func TestNamesAreTheConstitutions(t *testing.T) {
 // FuzzFacts: whatever decodes as facts is judged by all 17 without a fault, the same way twice.
 func FuzzFacts(f *testing.F) {
 	for _, g := range rules.All() {
-		f.Add(nexus.Encode(g.Good()))
-		f.Add(nexus.Encode(g.Bad()))
+		f.Add(encoded(g.Good()))
+		f.Add(encoded(g.Bad()))
 	}
-	f.Add(nexus.Encode(gates.Facts{}))
+	f.Add(encoded(gates.Facts{}))
+	f.Add(encoded(gates.Facts{Approval: []gates.ApprovalFacts{{Parties: 2}}}))
 	c := ruleChain(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var facts gates.Facts
-		if nexus.Decode(b, &facts) != nil {
+		if gates.DecodeFacts(b, &facts) != nil {
 			return
 		}
 		d := decideSample(c, facts, 1)
@@ -227,4 +229,35 @@ func FuzzDecision(f *testing.F) {
 			t.Fatalf("permit %+v for %+v", p, d)
 		}
 	})
+}
+
+func encoded(f gates.Facts) []byte { return gates.EncodeFacts(&f) }
+
+// Facts that were stored before a part existed read as facts without it, and write the same bytes again: an old log
+// replays byte for byte.
+func TestEarlierFactsKeepTheirBytes(t *testing.T) {
+	t.Parallel()
+	with := rules.All()[0].Good()
+	with.Approval = []gates.ApprovalFacts{{Parties: 2, Granted: 1}}
+	without := with
+	without.Approval = nil
+	long, short := encoded(with), encoded(without)
+	if full := nexus.Encode(without); !bytes.Equal(full, append(append([]byte(nil), short...), 0)) {
+		t.Fatal("facts without the later part are not the earlier form")
+	}
+	for _, want := range [][]byte{long, short} {
+		var f gates.Facts
+		if err := gates.DecodeFacts(want, &f); err != nil || !bytes.Equal(encoded(f), want) {
+			t.Errorf("%d bytes read as %+v, %v", len(want), f.Approval, err)
+		}
+		for cut := range len(want) {
+			if err := gates.DecodeFacts(want[:cut], &f); err == nil && !bytes.Equal(want[:cut], short) {
+				t.Errorf("the first %d of %d bytes read as whole facts", cut, len(want))
+			}
+		}
+	}
+	var f gates.Facts
+	if err := gates.DecodeFacts(nexus.Encode(without), &f); err == nil {
+		t.Error("a second encoding of the same facts is taken")
+	}
 }

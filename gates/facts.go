@@ -41,7 +41,14 @@ type Facts struct {
 	Snapshot []SnapshotFacts
 	Exit     ExitFacts
 	Platform PlatformFacts
+
+	// The parts from here on came later. Empty ones at the end are not written (EncodeFacts), so what was decided before
+	// they existed keeps its bytes. A new part is added below the last one and to tails.
+	Approval []ApprovalFacts
 }
+
+// tails gives the lengths of the parts that came later, in order.
+func (f *Facts) tails() [1]int { return [...]int{len(f.Approval)} }
 
 // IdentityFacts: gate 1. Checked on every replica, not only at admission.
 type IdentityFacts struct {
@@ -234,4 +241,19 @@ type PlatformFacts struct {
 	Signed bool // by a key the state binds to the platform, node or operator
 	Logged bool // a public entry is part of the same transaction
 	Denies bool // would remove or replace an earlier platform act
+}
+
+// ApprovalFacts: gate 1, and what gates 8, 14 and 15 call the owner's approval comes from the same proposal. All of it is
+// read from the replicated proposal, nothing from the action but whose signature it bears.
+type ApprovalFacts struct {
+	Proposal nexus.ID
+	Change   nexus.Hash // digest of the exact change that the parties sign
+	Kind     string     // of the change: "route.set"
+	Needed   bool       // the change takes effect by a proposal only, whoever asks (a transfer)
+	Parties  uint32     // signatures that the change needs
+	Granted  uint32     // those there are, this one included
+	Decides  bool       // the action grants or refuses the proposal
+	ByParty  bool       // the actor is a party to it whose word is still out
+	Ends     bool       // the action ends a proposal that nobody decided
+	Due      bool       // its time is up by the log's time, or what it would change has changed since
 }

@@ -2,6 +2,7 @@ package gates
 
 import (
 	"crypto/sha256"
+	"fmt"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 )
@@ -81,8 +82,35 @@ func (d *Decision) Refusing() []int {
 // factsBytesTypical is a little more than the facts of a creation take, so that encoding them allocates once.
 const factsBytesTypical = 640
 
-// DigestFacts is the SHA-256 of the canonical facts.
+// DigestFacts is the SHA-256 of the encoded facts.
 func DigestFacts(f *Facts) (nexus.Hash, []byte) {
-	b := nexus.AppendCanonical(make([]byte, 0, factsBytesTypical), *f)
+	b := EncodeFacts(f)
 	return sha256.Sum256(b), b
+}
+
+// EncodeFacts gives the canonical bytes of the facts, without the empty parts at the end that came later.
+func EncodeFacts(f *Facts) []byte {
+	b := nexus.AppendCanonical(make([]byte, 0, factsBytesTypical), *f)
+	tails := f.tails()
+	for i := len(tails) - 1; i >= 0 && tails[i] == 0; i-- {
+		b = b[:len(b)-1] // an empty slice is one zero byte
+	}
+	return b
+}
+
+// DecodeFacts reads what EncodeFacts wrote in this version or an earlier one, and nothing else.
+func DecodeFacts(b []byte, f *Facts) error {
+	full := append([]byte(nil), b...)
+	var err error
+	for range len(f.tails()) + 1 { // one byte more for each part that is not there; at most one length fits
+		*f = Facts{}
+		if err = nexus.Decode(full, f); err == nil {
+			break
+		}
+		full = append(full, 0)
+	}
+	if err == nil && len(EncodeFacts(f)) != len(b) { // an empty part that was written all the same
+		err = nexus.Errf("decode facts", nexus.CodeMalformed, fmt.Sprintf("%d bytes", len(b)), "", "not the one encoding")
+	}
+	return err
 }

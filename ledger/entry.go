@@ -30,10 +30,20 @@ const (
 	KindSlice         EntryKind = 14 // a slice allocated or changed
 	KindRoute         EntryKind = 15 // a route changed
 	KindNotice        EntryKind = 16 // a must-deliver notice
+	KindRules         EntryKind = 17 // the level of the machine's rules was raised
+	KindProposal      EntryKind = 18 // a proposal opened, granted, refused, applied or ended
+	KindOwnership     EntryKind = 19 // a unit came to another key, with the balances at that moment
+	KindPolicy        EntryKind = 20 // a unit's own policy, as its owner signed it
+	KindConsent       EntryKind = 21 // a person's consent given, withdrawn, used or erased
+	KindBinding       EntryKind = 22 // a key or name bound to an identity, or an attestation about one
 )
 
+// lastKind is the newest kind this version knows.
+const lastKind = KindBinding
+
 var entryKindNames = [...]string{"", "genesis", "decision", "revenue", "refund", "unit", "identity", "source", "report",
-	"refusal-rollup", "node", "probe", "usage", "audit", "slice", "route", "notice"}
+	"refusal-rollup", "node", "probe", "usage", "audit", "slice", "route", "notice", "rules", "proposal", "ownership", "policy",
+	"consent", "binding"}
 
 // String gives the word used in CLI and JSON.
 func (k EntryKind) String() string {
@@ -137,7 +147,7 @@ func ParseEntry(b []byte) (Entry, error) {
 		return Entry{}, nexus.Errf("parse entry", nexus.CodeMalformed, subject,
 			"check the store with `nexus ledger verify`", format, args...)
 	}
-	if e.Kind < KindGenesis || e.Kind > KindNotice {
+	if e.Kind < KindGenesis || e.Kind > lastKind {
 		return bad(fmt.Sprintf("entry %d", e.Seq), "unknown kind %d", uint16(e.Kind))
 	}
 	if e.UnitSeq == 0 {
@@ -191,7 +201,7 @@ func CheckDrafts(drafts []Draft) error {
 		d := &drafts[i]
 		why, hint := "", "use a kind of package ledger"
 		switch {
-		case d.Kind < KindGenesis || d.Kind > KindNotice:
+		case d.Kind < KindGenesis || d.Kind > lastKind:
 			why = "unknown kind"
 		case len(d.Body) > nexus.MaxCanonicalLen:
 			why, hint = fmt.Sprintf("body of %d bytes", len(d.Body)), "split it"

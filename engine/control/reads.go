@@ -338,7 +338,7 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request, who caller) (an
 		return nil, err
 	}
 	var f gates.Facts
-	if err := nexus.Decode(again.Facts, &f); err != nil {
+	if err := gates.DecodeFacts(again.Facts, &f); err != nil {
 		return nil, err
 	}
 	facts, err := json.Marshal(f)

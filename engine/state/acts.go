@@ -32,8 +32,8 @@ func (st *step) unitScale() error {
 	}
 	want := Envelope(b)
 	f := envelopeFacts(u.Envelope, want, &st.cmd.Evidence)
-	// The owner's own signature is the approval; nobody else's is.
-	f.OwnerApproved, f.NoticeQueued, f.ByUnit = st.facts.Unit.ActorOwns, true, u.ID
+	// The owner's own signature is the approval, on the action or on the very proposal; nobody else's is.
+	f.OwnerApproved, f.NoticeQueued, f.ByUnit = st.ownerApproves(u), true, u.ID
 	st.facts.Envelope = []gates.EnvelopeFacts{f}
 	st.reach(u, "compute", st.administers(u))
 	st.facts.Exit.Hinders = want.CPUMilli < u.Envelope.CPUMilli || want.MemoryBytes < u.Envelope.MemoryBytes ||
@@ -113,10 +113,10 @@ func (st *step) sliceSet() error {
 		st.fail(nexus.CodeMalformed, "slice of "+u.Label, "a budget up to 60 s, rates up to 2^50 bit/s", "more than a gateway can keep")
 	}
 	f := st.s.sliceFacts(u, u.Slice, want, st.cmd.Evidence.CapacityBps, st.facts.Unit.ActorOwns)
-	f.OwnerApproved, f.NoticeQueued = st.facts.Unit.ActorOwns, true
+	f.OwnerApproved, f.NoticeQueued = st.ownerApproves(u), true
 	st.facts.Slice = []gates.SliceFacts{f}
 	st.reach(u, "network", st.administers(u))
-	st.facts.Exit.Hinders = !st.facts.Unit.ActorOwns
+	st.facts.Exit.Hinders = !st.ownerApproves(u)
 	st.effect = func() {
 		u.Slice = want
 		st.draft(u.ID, ledger.KindSlice, want)
@@ -189,7 +189,7 @@ func (st *step) routeSet() error {
 		st.fail(nexus.CodeMalformed, fmt.Sprintf("backend %q", b.Backend), "http://127.0.0.1:PORT or dir:/absolute/folder", "not a backend")
 	}
 	f := gates.RouteFacts{Host: host, HostUnit: st.s.Domains[host], Unit: u.ID, Exists: exists, PublicEntry: true,
-		Changes: exists && (drop || old.Backend != b.Backend), OwnerApproved: st.facts.Unit.ActorOwns,
+		Changes: exists && (drop || old.Backend != b.Backend), OwnerApproved: st.ownerApproves(u),
 		LoopbackOnly: drop || dir != "" || loopback(addr)}
 	for _, h := range sortedKeys(st.s.Routes) {
 		if r := st.s.Routes[h]; !drop && r.Unit != u.ID && sameBackend(r.Backend, b.Backend) {
@@ -201,7 +201,7 @@ func (st *step) routeSet() error {
 	if f.ForeignBackend {
 		st.reach(st.s.Units[f.BackendUnit], "network", false)
 	}
-	st.facts.Exit.Hinders = !st.facts.Unit.ActorOwns
+	st.facts.Exit.Hinders = !st.ownerApproves(u)
 	st.effect = func() {
 		r := Route{Host: host, Unit: u.ID, Backend: b.Backend, Index: st.index}
 		if drop {

@@ -61,6 +61,8 @@ type step struct {
 	puts   []ledger.KV
 	events []nexus.Event
 	result []byte
+	// approval is the proposal whose last signature this command bears: the change at hand is the one it holds.
+	approval *Proposal
 	// effect applies the change and adds drafts; set by prepare, run only when all gates allow. It cannot fail: whatever
 	// can go wrong is found by prepare and stands in invalid.
 	effect  func()
@@ -225,6 +227,27 @@ var preparers = map[string]func(*step) error{
 	KindRefusalRollup:    (*step).refusalRollup,
 	KindNodeStop:         (*step).nodeStop,
 	KindLedgerEdit:       (*step).ledgerEdit,
+	KindClusterRules:     (*step).rulesRaise,
+	KindProposalOpen:     (*step).proposalOpen,
+	KindProposalGrant:    (*step).proposalGrant,
+	KindProposalRefuse:   (*step).proposalRefuse,
+	KindProposalWithdraw: (*step).proposalWithdraw,
+	KindProposalExpire:   (*step).proposalExpire,
+	KindUnitTransfer:     (*step).unitTransfer,
+}
+
+// changes are the kinds of preparers that a proposal may hold. Apart, because granting one prepares another.
+func changes() map[string]func(*step) error {
+	return map[string]func(*step) error{
+		KindRouteSet:     (*step).routeSet,
+		KindRouteDrop:    (*step).routeSet,
+		KindSliceSet:     (*step).sliceSet,
+		KindUnitScale:    (*step).unitScale,
+		KindUnitSuspend:  (*step).unitSuspend,
+		KindUnitResume:   (*step).unitSuspend,
+		KindDomainClaim:  (*step).domainClaim,
+		KindUnitTransfer: (*step).unitTransfer,
+	}
 }
 
 // Known reports whether an action kind is known to this version.
@@ -333,17 +356,6 @@ func (s *State) count(d *gates.Decision) {
 // draft adds an entry to the unit's chain.
 func (st *step) draft(unit nexus.ID, kind ledger.EntryKind, body any, postings ...ledger.Posting) {
 	st.drafts = append(st.drafts, ledger.Draft{Unit: unit, Kind: kind, Body: nexus.Encode(body), Postings: postings})
-}
-
-// notice records a must-deliver message to a unit's owner.
-func (st *step) notice(u *Unit, format string, args ...any) {
-	n := Notice{Index: st.index, TimeMs: st.now, Unit: u.ID, To: u.Owner, Text: clip(fmt.Sprintf(format, args...))}
-	st.s.Notices = append(st.s.Notices, n)
-	if over := len(st.s.Notices) - maxNotices; over > 0 {
-		st.s.Notices = append([]Notice(nil), st.s.Notices[over:]...)
-	}
-	st.draft(u.ID, ledger.KindNotice, n)
-	st.events = append(st.events, nexus.Event{Type: "notice.sent", Index: st.index, Unit: u.ID, MustDeliver: true})
 }
 
 // fail records why the state cannot take the action; the first reason stands.

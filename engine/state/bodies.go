@@ -34,6 +34,13 @@ const (
 	KindRefusalRollup    = "audit.rollup"
 	KindNodeStop         = "node.stop"
 	KindLedgerEdit       = "ledger.edit"
+	KindClusterRules     = "cluster.rules"
+	KindProposalOpen     = "proposal.open"
+	KindProposalGrant    = "proposal.grant"
+	KindProposalRefuse   = "proposal.refuse"
+	KindProposalWithdraw = "proposal.withdraw"
+	KindProposalExpire   = "proposal.expire"
+	KindUnitTransfer     = "unit.transfer"
 )
 
 // Kinds lists every kind, in the order of docs/reference/actions.md.
@@ -42,7 +49,8 @@ func Kinds() []string {
 		KindIdentityRecover, KindIdentityComplete, KindIdentityCancel, KindIMVUCreate, KindPlatformCreate,
 		KindChannelCreate, KindProbeCreate, KindProbeRetire, KindUnitScale, KindUnitSuspend, KindUnitResume, KindSliceSet,
 		KindRouteSet, KindRouteDrop, KindDomainClaim, KindSourceRegister, KindSourceClose, KindRevenuePost, KindReportPost,
-		KindAuditFinding, KindRefusalRollup, KindNodeStop, KindLedgerEdit}
+		KindAuditFinding, KindRefusalRollup, KindNodeStop, KindLedgerEdit, KindClusterRules, KindProposalOpen, KindProposalGrant,
+		KindProposalRefuse, KindProposalWithdraw, KindProposalExpire, KindUnitTransfer}
 }
 
 // Command is what is replicated: the action as its actor signed it, and what the admitting node saw.

@@ -53,6 +53,12 @@ func DescribeBody(kind ledger.EntryKind, body []byte) any {
 		return read(&Route{})
 	case ledger.KindNotice:
 		return read(&Notice{})
+	case ledger.KindRules:
+		return read(&RulesRaise{})
+	case ledger.KindProposal:
+		return read(&ProposalEntry{})
+	case ledger.KindOwnership:
+		return read(&OwnershipEntry{})
 	}
 	return nil
 }

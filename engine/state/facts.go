@@ -48,7 +48,7 @@ func (st *step) reach(u *Unit, resource string, granted bool) {
 // administers reports whether the actor owns the unit or is an operator, for acts that operators may ask for at all
 // (other gates may still refuse them).
 func (st *step) administers(u *Unit) bool {
-	return u.Owner == st.cmd.Action.Actor || st.facts.Identity.Role == gates.RoleOperator
+	return u.Owner == st.cmd.Action.Actor || st.facts.Identity.Role == gates.RoleOperator || st.approval != nil && st.ownerApproves(u)
 }
 
 func (s *State) nodeJurisdictions() []string {
@@ -87,3 +87,5 @@ func (s *State) Decide(f *gates.Facts, in gates.DecisionInput) gates.Decision {
 }
 
 func upper(s string) string { return strings.ToUpper(s) }
+
+func lower(s string) string { return strings.ToLower(s) }

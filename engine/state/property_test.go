@@ -75,7 +75,8 @@ func (g *generator) percent() uint8           { return pick(g, []uint8{55, 80, 5
 func (g *generator) step() {
 	kind := pick(g, append(state.Kinds(), state.KindRevenuePost, state.KindRevenuePost, state.KindRevenuePost,
 		state.KindRevenuePost, state.KindProbeCreate, state.KindProbeCreate, state.KindProbeRetire, state.KindProbeRetire,
-		state.KindIMVUCreate, state.KindSourceRegister, state.KindIdentityIssue), "kind")
+		state.KindIMVUCreate, state.KindSourceRegister, state.KindIdentityIssue, state.KindProposalOpen, state.KindProposalGrant,
+		state.KindProposalGrant), "kind")
 	unit := nexus.ID{}
 	if !g.chance(3) || kind == state.KindProbeRetire {
 		unit = g.unit()
@@ -113,6 +114,17 @@ func (g *generator) fitting(kind string, unit nexus.ID, body any) nexus.Signer {
 	case state.RevenuePost:
 		if src := g.w.a.Sources[b.Source]; src != nil {
 			want = src.Key
+		}
+	case state.ProposalOpen:
+		return g.w.operator
+	case state.ProposalDecide:
+		if p, ok := g.w.a.FindProposal(b.Proposal.String()); ok && kind != state.KindProposalExpire {
+			want = p.Proposer
+			for _, party := range p.Parties {
+				if kind != state.KindProposalWithdraw && party.GrantedBy.IsZero() && !party.Key.IsZero() {
+					want = party.Key
+				}
+			}
 		}
 	case state.IdentityChange:
 		switch id := g.w.a.Identities[b.Old]; {
@@ -191,9 +203,35 @@ func (g *generator) body(kind string, unit nexus.ID) (any, nexus.ID) {
 		return state.AuditFinding{Unit: unit, Code: "c"}, nexus.ID{}
 	case state.KindRefusalRollup:
 		return state.RefusalRollup{Reason: "unsigned", Count: 3}, nexus.ID{}
+	case state.KindClusterRules:
+		return state.RulesRaise{Level: g.w.a.Rules + 1}, nexus.ID{}
+	case state.KindProposalOpen:
+		inner := g.word(state.KindRouteSet, state.KindRouteDrop, state.KindSliceSet, state.KindUnitScale, state.KindUnitTransfer, state.KindDomainClaim)
+		if unit.IsZero() {
+			unit = g.unit()
+		}
+		change, _ := g.body(inner, unit)
+		return state.ProposalOpen{Kind: inner, Body: nexus.Encode(change), LifeMs: g.amount(2) * state.ProposalLifeMinMs}, unit
+	case state.KindProposalGrant, state.KindProposalRefuse, state.KindProposalWithdraw, state.KindProposalExpire:
+		return g.decide(kind, unit)
+	case state.KindUnitTransfer:
+		return state.UnitTransfer{To: g.public()}, unit
 	default:
 		return state.UnitReason{Reason: g.name()}, unit
 	}
+}
+
+// decide draws a word on one of the newest proposals.
+func (g *generator) decide(kind string, unit nexus.ID) (any, nexus.ID) {
+	all := g.w.a.Proposals()
+	if len(all) == 0 {
+		return state.ProposalDecide{}, unit
+	}
+	p := all[len(all)-1-rapid.IntRange(0, min(2, len(all)-1)).Draw(g.t, "newest")]
+	if kind == state.KindProposalExpire && g.chance(2) {
+		g.w.now += state.ProposalLifeMs
+	}
+	return state.ProposalDecide{Proposal: p.ID, Change: p.Change, Reason: g.name()}, p.Unit
 }
 
 func (g *generator) create(kind string) state.UnitCreate {

@@ -18,7 +18,7 @@ type part struct {
 
 // parts lists every area beside the core, in the order they are written.
 func parts() []part {
-	return nil
+	return []part{rulesPart(), proposalsPart(), ownersPart()}
 }
 
 func (s *State) saveSections() []section {

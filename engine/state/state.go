@@ -169,6 +169,11 @@ type State struct {
 	Nodes      map[nexus.PublicKey]*Node
 	Reports    []ReportEntry
 	Notices    []Notice
+	Rules      uint32 // level of the machine's rules (rules.go)
+
+	proposals     map[nexus.ID]*Proposal
+	proposalOrder []*Proposal // as they were opened
+	owners        map[nexus.ID][]OwnerPeriod
 
 	chain    *gates.Chain
 	order    []*Unit                 // Units as they were created; never written in place beyond its end

@@ -22,10 +22,12 @@ func (st *step) text(what string, texts ...string) {
 }
 
 // clip cuts an answer to the bound, at a character.
-func clip(s string) string {
-	if len(s) <= MaxTextBytes {
+func clip(s string) string { return clipTo(s, MaxTextBytes) }
+
+func clipTo(s string, most int) string {
+	if len(s) <= most {
 		return s
 	}
 	const more = "..."
-	return strings.ToValidUTF8(s[:MaxTextBytes-len(more)], "") + more
+	return strings.ToValidUTF8(s[:most-len(more)], "") + more
 }

@@ -71,7 +71,7 @@ func (w *splits) ownUnit(ctx context.Context) error {
 		return err
 	}
 	var f gates.Facts
-	if err := nexus.Decode(body.Decision.Facts, &f); err != nil {
+	if err := gates.DecodeFacts(body.Decision.Facts, &f); err != nil {
 		return err
 	}
 	chain, err := gates.NewChain(rules.All())

@@ -203,7 +203,54 @@ func publicCompute() gates.Facts {
 }
 
 func flips() []flip {
-	return stdslices.Concat(identityAndNameFlips(), moneyAndSizeFlips(), networkAndTagFlips(), recordFlips(), reductionFlips())
+	return stdslices.Concat(identityAndNameFlips(), moneyAndSizeFlips(), networkAndTagFlips(), recordFlips(), reductionFlips(),
+		approvalFlips())
+}
+
+// deciding is Ada granting a change, the last of two signatures.
+func deciding() gates.Facts {
+	f := good(11)()
+	f.Approval = []gates.ApprovalFacts{{Kind: "imvu.transfer", Needed: true, Parties: 2, Granted: 2, Decides: true, ByParty: true}}
+	return f
+}
+
+// strangerLooks is an action by nobody's party that decides nothing.
+func strangerLooks() gates.Facts {
+	f := deciding()
+	f.Approval[0].Decides, f.Approval[0].ByParty = false, false
+	return f
+}
+
+// ending ends a proposal whose time is up; notEnding leaves one alone that has time.
+func ending() gates.Facts {
+	f := strangerLooks()
+	f.Approval[0].Ends, f.Approval[0].Due = true, true
+	return f
+}
+
+func notEnding() gates.Facts {
+	f := ending()
+	f.Approval[0].Ends, f.Approval[0].Due = false, false
+	return f
+}
+
+// halfGranted has one of two signatures for a change that the actor could make alone.
+func halfGranted() gates.Facts {
+	f := deciding()
+	f.Approval[0].Granted, f.Approval[0].Needed = 1, false
+	return f
+}
+
+func approvalFlips() []flip {
+	return []flip{
+		{1, "Approval.ByParty", nil, "not_a_party", deciding},
+		{1, "Approval.Decides", nil, "not_a_party", strangerLooks},
+		{1, "Approval.Due", nil, "not_due", ending},
+		{1, "Approval.Ends", nil, "not_due", notEnding},
+		{1, "Approval.Granted", uint32(1), "unapproved_change", deciding},
+		{1, "Approval.Parties", uint32(3), "unapproved_change", deciding},
+		{1, "Approval.Needed", nil, "unapproved_change", halfGranted},
+	}
 }
 
 func identityAndNameFlips() []flip {
@@ -416,6 +463,9 @@ func contextOnly() map[string]string {
 		"Envelope.LargestMemory":   "a ceiling above the largest node is a warning, not a refusal (SPEC section 3)",
 		"Route.Host":               "named in texts; HostUnit decides",
 		"Consent.Given":            "giving and withdrawing are judged alike",
+		"Approval.Proposal":        "named in texts; ByParty decides",
+		"Approval.Change":          "says what was signed; another digest is refused before the gates",
+		"Approval.Kind":            "named in texts; the change's own facts decide",
 	}
 }
 

@@ -49,6 +49,9 @@ func checkIdentityBinding(f *gates.Facts) gates.Verdict {
 			"the identity itself, its recovery key, or the role that this kind of action belongs to",
 			"let the identity concerned or an operator sign it")
 	}
+	if v := checkApprovals(f); !v.Allow {
+		return v
+	}
 	return checkNewOwner(f)
 }
 

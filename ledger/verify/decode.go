@@ -91,7 +91,7 @@ const (
 	kindRefund   = 4
 	kindUnit     = 5
 	kindRollup   = 9
-	kindMax      = 16
+	kindMax      = 22
 
 	accountSource   = 1
 	accountCreator  = 2

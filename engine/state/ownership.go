@@ -1,0 +1,190 @@
+package state
+
+import (
+	"fmt"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/gates"
+	"github.com/BobbyBlanco400/nexus-cos/ledger"
+)
+
+// Who owns a unit, and since when. A transfer is signed by the present and the new owner and approved by the platform (SPEC
+// section 3); what the unit earned until then stays payable to the earlier owner, so each period of ownership keeps the
+// balances it began and ended with.
+
+// Balance is the state of one currency of a unit at the end of a period of ownership. Minor units.
+type Balance struct {
+	Currency string
+	Gross    int64
+	Creator  int64
+	Platform int64
+	Events   uint64
+}
+
+// OwnerPeriod is one closed period of ownership. The creator's part earned in it is Creator of its balances less Creator of
+// the balances of the period before.
+type OwnerPeriod struct {
+	Owner     nexus.PublicKey
+	UntilMs   int64
+	Index     uint64 // decision that ended it
+	Proposal  nexus.ID
+	Balances  []Balance // at its end, by currency
+	NextOwner nexus.PublicKey
+}
+
+// maxTransfers bounds how often a unit changes hands; each transfer is remembered for ever.
+const maxTransfers = 1000
+
+// UnitTransfer is the body of unit.transfer, which takes effect by a proposal of its parties only.
+type UnitTransfer struct{ To nexus.PublicKey }
+
+// OwnershipEntry is the body of an ownership entry, in the unit's chain: from here on the unit is To's, and the balances
+// named stay payable to From. Rotations carry no balances: it is the same owner under another key.
+type OwnershipEntry struct {
+	Verb     string // "transferred", "rotated", "recovered"
+	Unit     nexus.ID
+	From     nexus.PublicKey
+	To       nexus.PublicKey
+	Proposal nexus.ID
+	Balances []Balance
+}
+
+func (st *step) unitTransfer() error {
+	var b UnitTransfer
+	u := st.existing()
+	if !st.body(&b) || u == nil {
+		return nil
+	}
+	st.reach(u, "ledger", st.administers(u))
+	st.facts.Exit.Hinders = true
+	f := gates.ApprovalFacts{Kind: KindUnitTransfer, Needed: true, Parties: uint32(len(st.s.partiesOf(u, KindUnitTransfer, st.cmd.Action.Body)))}
+	if p := st.approval; p != nil {
+		f.Proposal, f.Change, f.Granted = p.ID, p.Change, uint32(len(p.Parties)-p.missing())
+	}
+	st.facts.Approval = append(st.facts.Approval, f)
+	to := st.s.Identities[b.To]
+	switch {
+	case to == nil || to.Revoked || to.Role != gates.RoleCreator && to.Role != gates.RoleOperator:
+		st.fail(nexus.CodeNotFound, "new owner "+b.To.Short(), "name an identity that stands (nexus identity list)",
+			"no creator's or operator's identity in good order")
+	case u.Owner == b.To:
+		st.fail(nexus.CodeConflict, "unit "+u.Label, "", "belongs to %s already", to.Name)
+	case u.Owner == st.s.Platform:
+		st.fail(nexus.CodeConflict, "unit "+u.Label, "create a mini-platform of your own", "belongs to the platform itself")
+	case len(st.s.owners[u.ID]) >= maxTransfers:
+		st.fail(nexus.CodeConflict, "unit "+u.Label, "", "changed hands %d times", maxTransfers)
+	}
+	st.effect = func() { st.transfer(u, b.To) }
+	return nil
+}
+
+// transfer closes the period of the present owner with the balances as they are, and begins the next.
+func (st *step) transfer(u *Unit, to nexus.PublicKey) {
+	p := OwnerPeriod{Owner: u.Owner, UntilMs: st.now, Index: st.index, Balances: st.s.balances(u.ID), NextOwner: to}
+	if st.approval != nil {
+		p.Proposal = st.approval.ID
+	}
+	st.s.putPeriod(u.ID, p)
+	from := u.Owner
+	u.Owner = to
+	st.unitEntry(u, "transferred")
+	st.draft(u.ID, ledger.KindOwnership, OwnershipEntry{Verb: "transferred", Unit: u.ID, From: from, To: to, Proposal: p.Proposal, Balances: p.Balances})
+	text := fmt.Sprintf("%s belongs to %s now, before to %s; what it earned until now stays payable to %s", u.Label, st.s.nameOf(to),
+		st.s.nameOf(from), st.s.nameOf(from))
+	st.noticeTo(from, u.ID, "%s", text)
+	st.noticeTo(to, u.ID, "%s", text)
+	st.events = append(st.events, nexus.Event{Type: "unit.transferred", Index: st.index, Unit: u.ID, MustDeliver: true})
+}
+
+// balances gives a unit's accounts as they stand.
+func (s *State) balances(unit nexus.ID) []Balance {
+	var out []Balance
+	for _, a := range s.accounts[unit] {
+		out = append(out, Balance{Currency: a.Currency, Gross: a.Gross, Creator: a.Creator, Platform: a.Platform, Events: a.Events})
+	}
+	return out
+}
+
+func (s *State) putPeriod(unit nexus.ID, p OwnerPeriod) {
+	if s.owners == nil {
+		s.owners = map[nexus.ID][]OwnerPeriod{}
+	}
+	s.owners[unit] = append(s.owners[unit], p)
+}
+
+// OwnerPeriods lists the closed periods of a unit's ownership, oldest first. Empty: it never changed hands.
+func (s *State) OwnerPeriods(unit nexus.ID) []OwnerPeriod {
+	return append([]OwnerPeriod(nil), s.owners[unit]...)
+}
+
+// Earned is the creator's part of one currency earned in one period of ownership.
+type Earned struct {
+	Owner    nexus.PublicKey
+	Currency string
+	Minor    int64 // less than zero when more was refunded than earned in the period
+	Open     bool  // the present owner's, still growing
+}
+
+// EarnedBy splits the creator's part of a unit by who owned it when it was posted: the parts of all periods add up to the
+// account. A refund lowers the part of the period it is posted in.
+func (s *State) EarnedBy(unit nexus.ID) []Earned {
+	u := s.Units[unit]
+	if u == nil {
+		return nil
+	}
+	var out []Earned
+	before := map[string]int64{}
+	period := func(owner nexus.PublicKey, balances []Balance, open bool) {
+		for _, b := range balances {
+			if part := b.Creator - before[b.Currency]; part != 0 || open {
+				out = append(out, Earned{Owner: owner, Currency: b.Currency, Minor: part, Open: open})
+			}
+			before[b.Currency] = b.Creator
+		}
+	}
+	for _, p := range s.owners[unit] {
+		period(p.Owner, p.Balances, false)
+	}
+	period(u.Owner, s.balances(unit), true)
+	return out
+}
+
+// ownersPart saves the closed periods by unit in order of creation.
+func ownersPart() part {
+	type unitPeriods struct {
+		Unit    nexus.ID
+		Periods []OwnerPeriod
+	}
+	type picture struct{ Units []unitPeriods }
+	return part{name: "owners", save: func(s *State) []byte {
+		if len(s.owners) == 0 {
+			return nil
+		}
+		var p picture
+		for _, u := range s.order {
+			if list := s.owners[u.ID]; len(list) > 0 {
+				p.Units = append(p.Units, unitPeriods{u.ID, list})
+			}
+		}
+		return nexus.Encode(p)
+	}, load: func(s *State, b []byte) error {
+		var p picture
+		if err := nexus.Decode(b, &p); err != nil {
+			return err
+		}
+		for _, u := range p.Units {
+			for _, period := range u.Periods {
+				s.putPeriod(u.Unit, period)
+			}
+		}
+		return nil
+	}}
+}
+
+// nameOf names an identity for people: its name, or the short hash of its key.
+func (s *State) nameOf(key nexus.PublicKey) string {
+	if id := s.Identities[key]; id != nil && id.Name != "" {
+		return id.Name
+	}
+	return "key " + key.Short()
+}

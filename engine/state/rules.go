@@ -1,0 +1,58 @@
+package state
+
+import (
+	"fmt"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/gates"
+	"github.com/BobbyBlanco400/nexus-cos/ledger"
+)
+
+// The level of the machine's rules. An old log must replay to the same bytes, so a rule that changes for kinds of action
+// that logs already hold changes from a replicated command on, and not before (docs/decisions/0010-rule-levels.md).
+const (
+	// RulesOwnership: a rotation writes an entry into the chain of every unit that moves; a key that somebody else revoked
+	// can still be recovered, its name is never issued again, and its holder can still leave; owners are told of refused
+	// attempts on their units and of full inboxes.
+	RulesOwnership = 1
+
+	// RulesMax is the level that this version raises a ledger to when it opens it.
+	RulesMax = RulesOwnership
+)
+
+// RulesRaise is the body of cluster.rules: the level from here on. Levels rise one by one.
+type RulesRaise struct{ Level uint32 }
+
+func rulesPart() part {
+	return part{name: "rules", save: func(s *State) []byte {
+		if s.Rules == 0 {
+			return nil
+		}
+		return nexus.Encode(RulesRaise{s.Rules})
+	}, load: func(s *State, b []byte) error {
+		var r RulesRaise
+		err := nexus.Decode(b, &r)
+		if err == nil && r.Level > RulesMax {
+			err = fmt.Errorf("rules of level %d, this version knows %d", r.Level, RulesMax)
+		}
+		s.Rules = r.Level
+		return err
+	}}
+}
+
+func (st *step) rulesRaise() error {
+	var b RulesRaise
+	if !st.body(&b) {
+		return nil
+	}
+	role := st.facts.Identity.Role
+	st.facts.Identity.MayIssue = role == gates.RoleNode || role == gates.RolePlatform || role == gates.RoleOperator
+	if b.Level != st.s.Rules+1 || b.Level > RulesMax {
+		st.fail(nexus.CodeConflict, fmt.Sprintf("rules of level %d", b.Level), "raise them one by one", "the level is %d of %d", st.s.Rules, RulesMax)
+	}
+	st.effect = func() {
+		st.s.Rules = b.Level
+		st.draft(nexus.ID{}, ledger.KindRules, b)
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+)
+
+// What comes due by itself is made an entry by the node's own signed action; the state refuses what is not due.
+const (
+	sweepEvery = 5 * time.Second
+	sweepMost  = 64 // acts of one kind in one round; the rest follows in the next
+)
+
+func (e *Engine) sweepLoop(ctx context.Context) {
+	t := time.NewTicker(sweepEvery)
+	defer t.Stop()
+	for {
+		if err := e.Sweep(ctx); err != nil && ctx.Err() == nil {
+			e.cfg.Logger.Warn("due entries not posted; tried again soon", "component", "engine", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// Sweep posts what is due now: the level of the rules of this version, and the end of proposals that nobody decided.
+func (e *Engine) Sweep(ctx context.Context) error {
+	if err := e.raiseRules(ctx); err != nil {
+		return err
+	}
+	var due []state.Proposal
+	e.View(func(s *state.State) {
+		for _, p := range s.DueProposals(e.clock().UnixMilli(), sweepMost) {
+			due = append(due, *p)
+		}
+	})
+	for i := range due {
+		p := &due[i]
+		_, err := e.Act(ctx, state.KindProposalExpire, p.Unit, state.ProposalDecide{Proposal: p.ID, Change: p.Change})
+		// A party may have decided between the look and the act: then there is nothing to end.
+		if err != nil && nexus.CodeOf(err) != nexus.CodeConflict && nexus.CodeOf(err) != nexus.CodeRefused {
+			return err
+		}
+	}
+	return nil
+}
+
+// raiseRules brings the ledger to the rules of this version, one level an entry. From there on they hold; what stands before
+// is replayed as it was decided.
+func (e *Engine) raiseRules(ctx context.Context) error {
+	for {
+		var level uint32
+		e.View(func(s *state.State) { level = s.Rules })
+		if level >= state.RulesMax {
+			return nil
+		}
+		if _, err := e.Act(ctx, state.KindClusterRules, nexus.ID{}, state.RulesRaise{Level: level + 1}); err != nil {
+			return err
+		}
+	}
+}
