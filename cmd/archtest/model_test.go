@@ -130,7 +130,8 @@ var libraries = []library{
 	{"github.com/hashicorp/go-hclog", []string{"cluster/consensus"}},
 
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{"slices/meter"}},
-	{"github.com/coder/websocket", []string{"slices/edge", "tests"}},
+	{"github.com/coder/websocket", []string{"slices/edge", "slices/session", "tests"}},
+	{"aidanwoods.dev/go-paseto", []string{"slices/session"}},
 
 	{"golang.org/x/crypto/ssh", []string{"engine/identity", "tests"}},
 	{"filippo.io/age", []string{"engine/identity"}},
