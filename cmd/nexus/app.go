@@ -33,6 +33,7 @@ type app struct {
 	getenv func(string) string
 	now    func() time.Time
 	conf   *config
+	args   []string // as typed
 }
 
 // failed is the error of a command that has said all there is to say: only the exit code is left.
@@ -43,6 +44,7 @@ func (f failed) Error() string { return fmt.Sprintf("exit %d", f.code) }
 // run executes one command line and gives its exit code.
 func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
+	a.args = args
 	root.SetArgs(args)
 	root.SetIn(a.in)
 	root.SetOut(a.out)
@@ -108,6 +110,20 @@ func clean(s string) string {
 // usage makes an error of the command line.
 func usage(subject, hint, format string, args ...any) error {
 	return nexus.Errf("", nexus.CodeUsage, subject, hint, format, args...)
+}
+
+// typed is the command line again, quoted so that a shell reads it as it was.
+func (a *app) typed() string {
+	words := []string{"nexus"}
+	for _, w := range a.args {
+		if w == "" || strings.ContainsFunc(w, func(r rune) bool {
+			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,@%+", r))
+		}) {
+			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+		words = append(words, w)
+	}
+	return strings.Join(words, " ")
 }
 
 // say writes a line for people to stderr.

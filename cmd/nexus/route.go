@@ -31,13 +31,15 @@ func (a *app) routeCommand() *cobra.Command {
 		Args: nArgs(3), ValidArgsFunction: a.completeUnits,
 		Example: `  nexus route set IMVU-001 shop.imvu-001.nexus.localhost http://127.0.0.1:8080
   nexus route set IMVU-001 shop.imvu-001.nexus.localhost dir:/srv/shop`}
-	setCmd.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, args []string) error {
-		return n.routeAct(ctx, state.KindRouteSet, args[0], state.RouteSet{Host: args[1], Backend: args[2]})
+	proposeFlags(setCmd)
+	setCmd.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, args []string) error {
+		return n.routeAct(ctx, cmd, state.KindRouteSet, args[0], state.RouteSet{Host: args[1], Backend: args[2]})
 	})
 	drop := &cobra.Command{Use: "drop UNIT HOST", Short: "Remove a route", Args: nArgs(2), ValidArgsFunction: a.completeUnits,
 		Example: "  nexus route drop IMVU-001 shop.imvu-001.nexus.localhost"}
-	drop.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, args []string) error {
-		return n.routeAct(ctx, state.KindRouteDrop, args[0], state.RouteSet{Host: args[1]})
+	proposeFlags(drop)
+	drop.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, args []string) error {
+		return n.routeAct(ctx, cmd, state.KindRouteDrop, args[0], state.RouteSet{Host: args[1]})
 	})
 	prove := &cobra.Command{Use: "prove HOST", Short: "Prove the public entry that set a route", Args: oneArg("HOST"),
 		Example: "  nexus route prove shop.imvu-001.nexus.localhost"}
@@ -57,12 +59,12 @@ func nArgs(count int) cobra.PositionalArgs {
 	}
 }
 
-func (n *node) routeAct(ctx context.Context, kind, word string, body state.RouteSet) error {
+func (n *node) routeAct(ctx context.Context, cmd *cobra.Command, kind, word string, body state.RouteSet) error {
 	_, id, err := n.unit(ctx, word)
 	if err != nil {
 		return err
 	}
-	return n.actAndShow(ctx, kind, id, body, word)
+	return n.change(ctx, cmd, kind, id, body, word)
 }
 
 // proveRoute finds the route's decision and proves the entry of its effect: the route entry stands right after the decision.

@@ -52,6 +52,12 @@ func bodyOf(kind string) any {
 		return &state.AuditFinding{}
 	case state.KindNodeStop:
 		return &struct{}{}
+	case state.KindUnitTransfer:
+		return &state.UnitTransfer{}
+	case state.KindProposalOpen:
+		return &state.ProposalOpen{}
+	case state.KindProposalGrant, state.KindProposalRefuse, state.KindProposalWithdraw, state.KindProposalExpire:
+		return &state.ProposalDecide{}
 	}
 	return nil
 }

@@ -18,13 +18,14 @@ func (a *app) imvuCommand() *cobra.Command {
 	cmd := noun("imvu", "Units of creators, split 55/45")
 	cmd.AddCommand(a.createCommand(nexus.KindIMVU), a.listCommand(nexus.KindIMVU), a.showCommand("imvu"), a.scaleCommand(),
 		a.standingCommand("suspend", state.KindUnitSuspend, "Suspend a unit (gate 13 refuses it once an exit is announced)"),
-		a.standingCommand("resume", state.KindUnitResume, "End a suspension"))
+		a.standingCommand("resume", state.KindUnitResume, "End a suspension"), a.transferCommand("imvu"))
 	return cmd
 }
 
 func (a *app) platformCommand() *cobra.Command {
 	cmd := noun("platform", "Mini-platforms, split 80/20")
-	cmd.AddCommand(a.createCommand(nexus.KindPlatform), a.listCommand(nexus.KindPlatform), a.showCommand("platform"))
+	cmd.AddCommand(a.createCommand(nexus.KindPlatform), a.listCommand(nexus.KindPlatform), a.showCommand("platform"),
+		a.transferCommand("platform"), a.ownershipCommand())
 	return cmd
 }
 
@@ -59,7 +60,7 @@ func (a *app) frontCommand(slug, short string) *cobra.Command {
 		return n.showUnit(ctx, append(args, slug)[0])
 	})
 	channel := noun("channel", "Creators' channels on "+slug)
-	channel.AddCommand(a.channelCommand(slug))
+	channel.AddCommand(a.channelCommand(slug), a.transferCommand(slug+" channel"))
 	cmd.AddCommand(list, show, channel)
 	return cmd
 }
@@ -263,8 +264,12 @@ func unitTable(units []wire.UnitRow) *table {
 
 func (a *app) showCommand(word string) *cobra.Command {
 	cmd := &cobra.Command{Use: "show UNIT", Short: "Show one by id, label or slug", Args: oneArg("UNIT"), ValidArgsFunction: a.completeUnits,
-		Example: "  nexus " + word + " show IMVU-001"}
-	cmd.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, args []string) error {
+		Example: "  nexus " + word + " show IMVU-001\n  nexus " + word + " show IMVU-001 --proof -o json"}
+	cmd.Flags().Bool("proof", false, "prove who owns it (nexus platform prove --check checks that offline)")
+	cmd.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, args []string) error {
+		if proof, _ := cmd.Flags().GetBool("proof"); proof {
+			return n.proveOwnership(ctx, args[0], "")
+		}
 		return n.showUnit(ctx, args[0])
 	})
 	return cmd
@@ -304,6 +309,7 @@ func (a *app) scaleCommand() *cobra.Command {
 	f.String("memory", "", "GB, or with a unit: 512MiB")
 	f.String("storage", "", "GB, or with a unit")
 	f.Uint64("processes", 0, "most processes at once")
+	proposeFlags(cmd)
 	cmd.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, args []string) error {
 		sizes, err := envelopeFlags(cmd)
 		if err != nil {
@@ -327,7 +333,7 @@ func (a *app) scaleCommand() *cobra.Command {
 		if processes > 0 {
 			b.Processes = int64(processes)
 		}
-		return n.actAndShow(ctx, state.KindUnitScale, id, b, args[0])
+		return n.change(ctx, cmd, state.KindUnitScale, id, b, args[0])
 	})
 	return cmd
 }
@@ -337,23 +343,14 @@ func (a *app) standingCommand(verb, kind, short string) *cobra.Command {
 	cmd := &cobra.Command{Use: verb + " UNIT", Short: short, Args: oneArg("UNIT"), ValidArgsFunction: a.completeUnits,
 		Example: "  nexus imvu " + verb + " IMVU-001 --reason 'at the owner's wish'"}
 	cmd.Flags().String("reason", "", "why; it stands in the owner's notice")
+	proposeFlags(cmd)
 	cmd.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, args []string) error {
 		_, id, err := n.unit(ctx, args[0])
 		if err != nil {
 			return err
 		}
 		reason, _ := cmd.Flags().GetString("reason")
-		return n.actAndShow(ctx, kind, id, state.UnitReason{Reason: reason}, args[0])
+		return n.change(ctx, cmd, kind, id, state.UnitReason{Reason: reason}, args[0])
 	})
 	return cmd
-}
-
-// actAndShow does an action on a unit and shows the unit as it is then.
-func (n *node) actAndShow(ctx context.Context, kind string, id nexus.ID, body any, word string) error {
-	r, err := n.act(ctx, kind, id, body)
-	if err != nil {
-		return err
-	}
-	n.app.say("decision %d", r.Index)
-	return n.showUnit(ctx, word)
 }

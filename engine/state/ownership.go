@@ -32,6 +32,12 @@ type OwnerPeriod struct {
 	NextOwner nexus.PublicKey
 }
 
+// holding is what is remembered of a unit that came to another key at least once.
+type holding struct {
+	Since   uint64 // decision by which it came to the present key
+	Periods []OwnerPeriod
+}
+
 // maxTransfers bounds how often a unit changes hands; each transfer is remembered for ever.
 const maxTransfers = 1000
 
@@ -71,7 +77,7 @@ func (st *step) unitTransfer() error {
 		st.fail(nexus.CodeConflict, "unit "+u.Label, "", "belongs to %s already", to.Name)
 	case u.Owner == st.s.Platform:
 		st.fail(nexus.CodeConflict, "unit "+u.Label, "create a mini-platform of your own", "belongs to the platform itself")
-	case len(st.s.owners[u.ID]) >= maxTransfers:
+	case len(st.s.OwnerPeriods(u.ID)) >= maxTransfers:
 		st.fail(nexus.CodeConflict, "unit "+u.Label, "", "changed hands %d times", maxTransfers)
 	}
 	st.effect = func() { st.transfer(u, b.To) }
@@ -84,7 +90,8 @@ func (st *step) transfer(u *Unit, to nexus.PublicKey) {
 	if st.approval != nil {
 		p.Proposal = st.approval.ID
 	}
-	st.s.putPeriod(u.ID, p)
+	h := st.s.holdingOf(u.ID)
+	h.Since, h.Periods = st.index, append(h.Periods, p)
 	from := u.Owner
 	u.Owner = to
 	st.unitEntry(u, "transferred")
@@ -105,16 +112,32 @@ func (s *State) balances(unit nexus.ID) []Balance {
 	return out
 }
 
-func (s *State) putPeriod(unit nexus.ID, p OwnerPeriod) {
+// holdingOf gives what is remembered of a unit, to be changed.
+func (s *State) holdingOf(unit nexus.ID) *holding {
 	if s.owners == nil {
-		s.owners = map[nexus.ID][]OwnerPeriod{}
+		s.owners = map[nexus.ID]*holding{}
 	}
-	s.owners[unit] = append(s.owners[unit], p)
+	if s.owners[unit] == nil {
+		s.owners[unit] = &holding{}
+	}
+	return s.owners[unit]
 }
 
 // OwnerPeriods lists the closed periods of a unit's ownership, oldest first. Empty: it never changed hands.
 func (s *State) OwnerPeriods(unit nexus.ID) []OwnerPeriod {
-	return append([]OwnerPeriod(nil), s.owners[unit]...)
+	if h := s.owners[unit]; h != nil {
+		return append([]OwnerPeriod(nil), h.Periods...)
+	}
+	return nil
+}
+
+// OwnedSince gives the decisions whose entries may show the present owner of a unit, best first: that by which it came to the
+// present key, the newest change of the unit, its creation.
+func (s *State) OwnedSince(u *Unit) []uint64 {
+	if h := s.owners[u.ID]; h != nil {
+		return []uint64{h.Since}
+	}
+	return []uint64{u.CreatedIndex, u.UpdatedIndex}
 }
 
 // Earned is the creator's part of one currency earned in one period of ownership.
@@ -142,28 +165,28 @@ func (s *State) EarnedBy(unit nexus.ID) []Earned {
 			before[b.Currency] = b.Creator
 		}
 	}
-	for _, p := range s.owners[unit] {
+	for _, p := range s.OwnerPeriods(unit) {
 		period(p.Owner, p.Balances, false)
 	}
 	period(u.Owner, s.balances(unit), true)
 	return out
 }
 
-// ownersPart saves the closed periods by unit in order of creation.
+// ownersPart saves what is remembered of units that changed hands, in order of creation.
 func ownersPart() part {
-	type unitPeriods struct {
-		Unit    nexus.ID
-		Periods []OwnerPeriod
+	type held struct {
+		Unit nexus.ID
+		Held holding
 	}
-	type picture struct{ Units []unitPeriods }
+	type picture struct{ Units []held }
 	return part{name: "owners", save: func(s *State) []byte {
 		if len(s.owners) == 0 {
 			return nil
 		}
 		var p picture
 		for _, u := range s.order {
-			if list := s.owners[u.ID]; len(list) > 0 {
-				p.Units = append(p.Units, unitPeriods{u.ID, list})
+			if h := s.owners[u.ID]; h != nil {
+				p.Units = append(p.Units, held{u.ID, *h})
 			}
 		}
 		return nexus.Encode(p)
@@ -172,13 +195,28 @@ func ownersPart() part {
 		if err := nexus.Decode(b, &p); err != nil {
 			return err
 		}
-		for _, u := range p.Units {
-			for _, period := range u.Periods {
-				s.putPeriod(u.Unit, period)
-			}
+		for i := range p.Units {
+			*s.holdingOf(p.Units[i].Unit) = p.Units[i].Held
 		}
 		return nil
 	}}
+}
+
+// OwnerNamed reads which unit an entry gives to which key; zero when it says nothing of the kind.
+func OwnerNamed(e ledger.Entry) (unit nexus.ID, owner nexus.PublicKey) {
+	switch e.Kind {
+	case ledger.KindUnit:
+		var b ledger.UnitBody
+		if nexus.Decode(e.Body, &b) == nil {
+			return b.Unit, b.Owner
+		}
+	case ledger.KindOwnership:
+		var b OwnershipEntry
+		if nexus.Decode(e.Body, &b) == nil {
+			return b.Unit, b.To
+		}
+	}
+	return nexus.ID{}, nexus.PublicKey{}
 }
 
 // nameOf names an identity for people: its name, or the short hash of its key.

@@ -142,15 +142,23 @@ func (s *State) partyIs(party *Party, key nexus.PublicKey) bool {
 	return party.Key == key
 }
 
-// sign puts a key's name under every party that it speaks for, and says how many that were.
-func (s *State) sign(p *Proposal, key nexus.PublicKey, nowMs int64, index uint64) (signed int) {
+// Awaits reports whether a proposal lacks the word of a key.
+func (s *State) Awaits(p *Proposal, key nexus.PublicKey) bool {
+	for i := range p.Parties {
+		if p.Parties[i].GrantedBy.IsZero() && s.partyIs(&p.Parties[i], key) {
+			return true
+		}
+	}
+	return false
+}
+
+// sign puts a key's name under every party that it speaks for.
+func (s *State) sign(p *Proposal, key nexus.PublicKey, nowMs int64, index uint64) {
 	for i := range p.Parties {
 		if party := &p.Parties[i]; party.GrantedBy.IsZero() && s.partyIs(party, key) {
 			party.GrantedBy, party.GrantedMs, party.Index = key, nowMs, index
-			signed++
 		}
 	}
-	return signed
 }
 
 // base is the digest of everything that a change to a unit starts from: its record, its policy and its routes' newest word.
@@ -163,8 +171,9 @@ func (s *State) base(u *Unit, kind string, body []byte) nexus.Hash {
 	return sha256.Sum256(b)
 }
 
-// digest is what the parties sign: the cluster, the proposal, the change, what it starts from, who must sign and until when.
-func (p *Proposal) digest(cluster nexus.ID) nexus.Hash {
+// Digest is what the parties sign: the cluster, the proposal, the change, what it starts from, who must sign and until when. A
+// party computes it itself from what it was shown, so that it signs nothing else.
+func (p *Proposal) Digest(cluster nexus.ID) nexus.Hash {
 	var roles []Party
 	for _, party := range p.Parties {
 		roles = append(roles, Party{Role: party.Role, Key: party.Key})
@@ -222,7 +231,7 @@ func (st *step) proposalOpen() error {
 	p := &Proposal{ID: nexus.DeriveID("proposal", st.s.Cluster[:], digest[:]), Kind: b.Kind, Unit: u.ID, Body: b.Body,
 		Base: st.s.base(u, b.Kind, b.Body), Proposer: st.cmd.Action.Actor, Parties: st.s.partiesOf(u, b.Kind, b.Body), Reason: b.Reason,
 		OpenedMs: st.now, ExpiresMs: st.now + life, OpenedIndex: st.index, Status: ProposalPending}
-	p.Change = p.digest(st.s.Cluster)
+	p.Change = p.Digest(st.s.Cluster)
 	st.s.sign(p, p.Proposer, st.now, st.index)
 	st.approvalFacts(p)
 	if p.missing() == 0 {
@@ -358,7 +367,8 @@ func (st *step) proposalGrant() error {
 	st.inTime(p)
 	signed := *p
 	signed.Parties = append([]Party(nil), p.Parties...)
-	byParty := st.s.sign(&signed, st.cmd.Action.Actor, st.now, st.index) > 0
+	byParty := st.s.Awaits(p, st.cmd.Action.Actor)
+	st.s.sign(&signed, st.cmd.Action.Actor, st.now, st.index)
 	f := st.approvalFacts(&signed)
 	f.Decides, f.ByParty = true, byParty
 	last := signed.missing() == 0

@@ -173,7 +173,7 @@ type State struct {
 
 	proposals     map[nexus.ID]*Proposal
 	proposalOrder []*Proposal // as they were opened
-	owners        map[nexus.ID][]OwnerPeriod
+	owners        map[nexus.ID]*holding
 
 	chain    *gates.Chain
 	order    []*Unit                 // Units as they were created; never written in place beyond its end

@@ -1,0 +1,159 @@
+package control
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+)
+
+// approvalRoutes are the reads of approvals, policies, consent and notices.
+func (s *Server) approvalRoutes() {
+	s.handle("GET /v1/proposals", publicRead, s.proposals)
+	s.handle("GET /v1/proposals/{word}", publicRead, s.proposal)
+	s.handle("GET /v1/units/{word}/ownership", publicRead, s.ownership)
+}
+
+// seesProposal reports whether the caller may see a proposal: its parties, its proposer, the unit's owner, the platform.
+func (s *Server) seesProposal(who caller, st *state.State, p *state.Proposal) bool {
+	if id := st.Identities[who.query.Actor]; id == nil {
+		return false
+	}
+	if u := st.Units[p.Unit]; u != nil && s.sees(who, st, u) || p.Proposer == who.query.Actor {
+		return true
+	}
+	for i := range p.Parties {
+		if p.Parties[i].Key == who.query.Actor {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Server) proposals(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
+	status, word := r.URL.Query().Get("status"), r.URL.Query().Get("unit")
+	out := wire.Proposals{Proposals: []wire.ProposalRow{}}
+	var err error
+	s.engine().View(func(st *state.State) {
+		var unit *state.Unit
+		if word != "" {
+			u, ok := st.FindUnit(word)
+			if !ok {
+				err = noUnit(word)
+				return
+			}
+			unit = u
+		}
+		all := st.Proposals()
+		for i := len(all) - 1; i >= 0 && len(out.Proposals) < maxPage; i-- {
+			p := all[i]
+			if (status == "" || p.Status == status) && (unit == nil || p.Unit == unit.ID) && s.seesProposal(who, st, p) {
+				out.Proposals = append(out.Proposals, proposalRow(st, p, who.query.Actor))
+			}
+		}
+	})
+	return out, err
+}
+
+func (s *Server) proposal(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
+	word := r.PathValue("word")
+	var row wire.ProposalRow
+	var found bool
+	s.engine().View(func(st *state.State) {
+		p, ok := st.FindProposal(word)
+		if found = ok && s.seesProposal(who, st, p); found {
+			row = proposalRow(st, p, who.query.Actor)
+			row.Proposal = nexus.Encode(*p)
+		}
+	})
+	if !found {
+		return nil, nexus.Errf("find proposal", nexus.CodeNotFound, strconv.Quote(word), "list them with nexus approvals list",
+			"none of yours begins so, or several do")
+	}
+	return row, nil
+}
+
+func nameIn(st *state.State, key nexus.PublicKey) string {
+	if id := st.Identities[key]; id != nil {
+		return id.Name
+	}
+	return ""
+}
+
+func proposalRow(st *state.State, p *state.Proposal, reader nexus.PublicKey) wire.ProposalRow {
+	row := wire.ProposalRow{ID: p.ID.String(), Status: p.Status, Kind: p.Kind, Change: state.DescribeChange(p), Digest: p.Change.String(),
+		UnitID: p.Unit.String(), Proposer: nameIn(st, p.Proposer), Reason: p.Reason, Opened: utc(p.OpenedMs), Expires: utc(p.ExpiresMs),
+		Index: p.OpenedIndex, Decided: p.DecidedIndex, Why: p.Why, Parties: []wire.PartyRow{},
+		Yours: p.Status == state.ProposalPending && st.Awaits(p, reader)}
+	if u := st.Units[p.Unit]; u != nil {
+		row.Unit = u.Label
+	}
+	for i := range p.Parties {
+		x := &p.Parties[i]
+		party := wire.PartyRow{Role: x.Role, Granted: !x.GrantedBy.IsZero(), Index: x.Index}
+		if !x.Key.IsZero() {
+			party.Name, party.Key = nameIn(st, x.Key), x.Key.String()
+		}
+		if party.Granted {
+			party.By, party.Time = nameIn(st, x.GrantedBy), utc(x.GrantedMs)
+		}
+		row.Parties = append(row.Parties, party)
+	}
+	return row
+}
+
+func utc(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+// ownership proves a unit's present owner by the entry that names it.
+func (s *Server) ownership(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
+	id, err := s.findFor(who, r.PathValue("word"))
+	if err != nil {
+		return nil, err
+	}
+	var out wire.OwnershipProof
+	var owner nexus.PublicKey
+	var indexes []uint64
+	s.engine().View(func(st *state.State) {
+		u := st.Units[id]
+		owner, indexes = u.Owner, st.OwnedSince(u)
+		out = wire.OwnershipProof{Unit: u.Label, UnitID: id.String(), Owner: owner.String(), OwnerName: nameIn(st, owner), Node: s.engine().NodeKey().String()}
+	})
+	for _, index := range indexes {
+		seq, found, err := s.ownerEntry(index, id, owner)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			continue
+		}
+		proof, err := s.proveEntry(who, seq)
+		if err != nil {
+			return nil, err
+		}
+		out.Entry = proof.(wire.EntryProof)
+		return out, nil
+	}
+	return nil, nexus.Errf("prove ownership", nexus.CodeUnavailable, "unit "+out.Unit, "change the unit once (nexus imvu scale), then ask again",
+		"no entry of its chain names the present key: it was rotated before rotations wrote one")
+}
+
+// ownerEntry finds the entry of a decision that names a unit's owner.
+func (s *Server) ownerEntry(index uint64, unit nexus.ID, owner nexus.PublicKey) (seq uint64, found bool, err error) {
+	rec, err := s.engine().Store().Record(index)
+	if err != nil {
+		return 0, false, err
+	}
+	for seq = rec.FirstSeq; seq < rec.Next(); seq++ {
+		e, err := rec.Entry(seq)
+		if err != nil {
+			return 0, false, err
+		}
+		if named, key := state.OwnerNamed(e); e.Unit == unit && named == unit && key == owner {
+			return seq, true, nil
+		}
+	}
+	return 0, false, nil
+}
