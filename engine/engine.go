@@ -84,6 +84,8 @@ type signedHead struct {
 	cp   ledger.Checkpoint
 	text string
 	at   time.Time
+
+	units *ledger.UnitMap // what cp.Units is the root of
 }
 
 // Open opens or founds the ledger in cfg.DataDir and starts consensus. It returns when the state stands at the last

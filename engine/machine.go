@@ -149,12 +149,13 @@ func (p *pendingBatch) finish() error {
 // newHead signs a checkpoint over the chain as it stands in memory.
 func (e *Engine) newHead() (*signedHead, error) {
 	st := e.state
-	cp := ledger.Checkpoint{Cluster: st.Cluster, Size: st.Chain.Size(), Root: st.Chain.Root(), Index: st.Index}
+	units := st.Chain.Units()
+	cp := ledger.Checkpoint{Cluster: st.Cluster, Size: st.Chain.Size(), Root: st.Chain.Root(), Index: st.Index, Units: units.Root()}
 	text, err := ledger.SignCheckpoint(e.cfg.Node, cp.Origin(), cp)
 	if err != nil {
 		return nil, err
 	}
-	return &signedHead{cp: cp, text: text, at: e.clock()}, nil
+	return &signedHead{cp: cp, text: text, at: e.clock(), units: units}, nil
 }
 
 // signHead signs the head again after a restart, so that a checkpoint exists before the first new command.
@@ -270,7 +271,11 @@ func (e *Engine) readSnapshot() (*state.State, error) {
 	if sha256.Sum256(data) != meta.SHA256 {
 		return nil, corrupt("digest differs")
 	}
-	return state.Restore(e.chain, data)
+	st, err := state.Restore(e.chain, data)
+	if err == nil && !st.Complete() {
+		return state.New(e.chain), nil // of an older version: the whole log is applied again
+	}
+	return st, err
 }
 
 // checkHead compares what was last acknowledged with what stands: a cut or swapped tail is found here.

@@ -32,24 +32,31 @@ type Chain struct {
 	units      map[nexus.ID]*unitPoint // pointers: a head moves with every entry, and the map need not be written again
 	lastIndex  uint64
 	lastTimeMs int64
+
+	sorted *merkle.Sorted[*UnitCommitment] // brought up to date by Units
+	dirty  []nexus.ID                      // units with entries since then
 }
 
 type unitPoint struct {
-	seq  uint64
-	head nexus.Hash
+	seq      uint64
+	head     nexus.Hash
+	balances []Balance
+	dirty    bool
 }
 
 // NewChain is the chain before genesis.
-func NewChain() *Chain { return &Chain{units: make(map[nexus.ID]*unitPoint)} }
+func NewChain() *Chain {
+	return &Chain{units: make(map[nexus.ID]*unitPoint), sorted: &merkle.Sorted[*UnitCommitment]{}}
+}
 
-// RestoreChain rebuilds a chain from a snapshot. Error: nexus.CodeMalformed.
+// RestoreChain rebuilds a chain from a snapshot, without balances: see RestoreBalances. Error: nexus.CodeMalformed.
 func RestoreChain(s ChainState) (*Chain, error) {
 	tree, err := merkle.NewRange(s.Size, s.Range)
 	if err != nil {
 		return nil, err
 	}
-	c := &Chain{tree: tree, units: make(map[nexus.ID]*unitPoint, len(s.Units)), lastIndex: s.LastIndex,
-		lastTimeMs: s.LastTimeMs}
+	c := NewChain()
+	c.tree, c.lastIndex, c.lastTimeMs = tree, s.LastIndex, s.LastTimeMs
 	var total uint64
 	for i, u := range s.Units {
 		if u.Seq == 0 || i > 0 && bytes.Compare(s.Units[i-1].Unit[:], u.Unit[:]) >= 0 {
@@ -57,7 +64,9 @@ func RestoreChain(s ChainState) (*Chain, error) {
 				"restore from a snapshot that verifies", "heads not sorted or without entries")
 		}
 		total += u.Seq
-		c.units[u.Unit] = &unitPoint{seq: u.Seq, head: u.Head}
+		p := &unitPoint{seq: u.Seq, head: u.Head}
+		c.units[u.Unit] = p
+		c.touch(u.Unit, p)
 	}
 	if total != s.Size {
 		return nil, nexus.Errf("restore chain", nexus.CodeMalformed, fmt.Sprintf("size %d", s.Size),
@@ -134,6 +143,8 @@ func (c *Chain) Append(index uint64, timeMs int64, salt [16]byte, drafts []Draft
 		entries[i] = arena[start:len(arena):len(arena)]
 		p.seq++
 		p.head = Commitment(EntrySalt(salt, uint32(i)), entries[i])
+		p.add(d.Postings)
+		c.touch(d.Unit, p)
 		leaves[i] = merkle.LeafHash(p.head)
 		c.tree.Append(leaves[i])
 	}

@@ -12,22 +12,30 @@ import (
 )
 
 // Checkpoint is what a node signs about its log: size and root of the tree and the command index it stands at. As text it
-// is a C2SP checkpoint (c2sp.org/tlog-checkpoint) with one extension line.
+// is a C2SP checkpoint (c2sp.org/tlog-checkpoint) with extension lines.
 type Checkpoint struct {
 	Cluster nexus.ID
 	Size    uint64
 	Root    nexus.Hash
 	Index   uint64
+	Units   nexus.Hash // root of the map of units (UnitMap); zero in checkpoints from before there was one
 }
 
-const originPrefix = "nexus/"
+const (
+	originPrefix = "nexus/"
+	unitsPrefix  = "units "
+)
 
 // Origin is the checkpoint's first line: which log it speaks of.
 func (cp Checkpoint) Origin() string { return originPrefix + cp.Cluster.String() }
 
 // Text is the checkpoint's body, the bytes that are signed.
 func (cp Checkpoint) Text() string {
-	return fmt.Sprintf("%s\n%d\n%s\nindex %d\n", cp.Origin(), cp.Size, base64.StdEncoding.EncodeToString(cp.Root[:]), cp.Index)
+	text := fmt.Sprintf("%s\n%d\n%s\nindex %d\n", cp.Origin(), cp.Size, base64.StdEncoding.EncodeToString(cp.Root[:]), cp.Index)
+	if !cp.Units.IsZero() {
+		text += unitsPrefix + base64.StdEncoding.EncodeToString(cp.Units[:]) + "\n"
+	}
+	return text
 }
 
 // ParseCheckpoint reads a body as Text writes it and refuses every other spelling. Error: nexus.CodeMalformed.
@@ -36,10 +44,10 @@ func ParseCheckpoint(text string) (Checkpoint, error) {
 	bad := func() (Checkpoint, error) {
 		return Checkpoint{}, nexus.Errf("parse checkpoint", nexus.CodeMalformed,
 			fmt.Sprintf("checkpoint of %d bytes", len(text)),
-			"origin, size, root and index, one line each", "not a checkpoint of this program")
+			"origin, size, root, index and units, one line each", "not a checkpoint of this program")
 	}
 	lines := strings.Split(text, "\n")
-	if len(lines) != 5 || len(text) > 1024 {
+	if len(lines) != 5 && len(lines) != 6 || len(text) > 1024 {
 		return bad()
 	}
 	cluster, ok := strings.CutPrefix(lines[0], originPrefix)
@@ -58,6 +66,13 @@ func ParseCheckpoint(text string) (Checkpoint, error) {
 		return bad()
 	}
 	cp.Size, cp.Index, cp.Root = size, index, nexus.Hash(root)
+	if len(lines) == 6 {
+		units, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(lines[4], unitsPrefix))
+		if err != nil || len(units) != 32 {
+			return bad()
+		}
+		cp.Units = nexus.Hash(units)
+	}
 	// One text per checkpoint: leading zeros, capitals and padding tricks all differ from what Text writes.
 	if cp.Text() != text {
 		return bad()

@@ -1,6 +1,9 @@
 package state
 
-import nexus "github.com/BobbyBlanco400/nexus-cos"
+import (
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/ledger"
+)
 
 // section is one part of a snapshot beside the core: a name and that part's canonical bytes. A part that holds nothing
 // writes no section, so data without it keeps its hash.
@@ -18,8 +21,27 @@ type part struct {
 
 // parts lists every area beside the core, in the order they are written.
 func parts() []part {
-	return []part{rulesPart(), proposalsPart(), ownersPart()}
+	return []part{
+		{"unit-balances", saveBalances, loadBalances},
+	}
 }
+
+// saveBalances is never nil: a snapshot without this section is one of a version that kept no balances, and its chain cannot
+// say what a checkpoint commits to (Complete).
+func saveBalances(s *State) []byte { return nexus.Encode(s.Chain.Balances()) }
+
+func loadBalances(s *State, data []byte) error {
+	var list []ledger.UnitBalances
+	if err := nexus.Decode(data, &list); err != nil {
+		return err
+	}
+	s.incomplete = false
+	return s.Chain.RestoreBalances(list)
+}
+
+// Complete reports whether the state holds everything that this version keeps. A state restored from an older version's
+// snapshot may not: then the log is applied again from its first record, which gives the same history and the rest.
+func (s *State) Complete() bool { return !s.incomplete }
 
 func (s *State) saveSections() []section {
 	var out []section
@@ -33,6 +55,7 @@ func (s *State) saveSections() []section {
 
 // loadSections restores the parts. A section that this version does not know is state it would lose: it refuses to start.
 func (s *State) loadSections(list []section) error {
+	s.incomplete = true
 	known := map[string]part{}
 	for _, p := range parts() {
 		known[p.name] = p

@@ -175,9 +175,11 @@ type State struct {
 	proposalOrder []*Proposal // as they were opened
 	owners        map[nexus.ID]*holding
 
-	chain    *gates.Chain
-	order    []*Unit                 // Units as they were created; never written in place beyond its end
-	accounts map[nexus.ID][]*Account // Accounts of a unit by currency
+	chain *gates.Chain
+	// incomplete: restored from a snapshot of a version that kept less; see Complete.
+	incomplete bool
+	order      []*Unit                 // Units as they were created; never written in place beyond its end
+	accounts   map[nexus.ID][]*Account // Accounts of a unit by currency
 }
 
 // Counters number labels and count what happened.

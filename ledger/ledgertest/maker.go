@@ -138,7 +138,7 @@ func (m *Maker) Command(kind string, drafts []ledger.Draft) ledger.Batch {
 
 // Sign signs a checkpoint of the chain as it stands, under the log's origin as name.
 func (m *Maker) Sign() string {
-	cp := ledger.Checkpoint{Cluster: m.Cluster, Size: m.Chain.Size(), Root: m.Chain.Root(), Index: m.index}
+	cp := ledger.Checkpoint{Cluster: m.Cluster, Size: m.Chain.Size(), Root: m.Chain.Root(), Index: m.index, Units: m.Chain.Units().Root()}
 	text, err := ledger.SignCheckpoint(m.Signer, cp.Origin(), cp)
 	if err != nil {
 		panic(err) // a key in memory signs always
