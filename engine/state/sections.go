@@ -21,10 +21,10 @@ type part struct {
 
 // parts lists every area beside the core, in the order they are written.
 func parts() []part {
-	return []part{
-		{"unit-balances", saveBalances, loadBalances},
-	}
+	return []part{rulesPart(), proposalsPart(), ownersPart(), balancesPart()}
 }
+
+func balancesPart() part { return part{"unit-balances", saveBalances, loadBalances} }
 
 // saveBalances is never nil: a snapshot without this section is one of a version that kept no balances, and its chain cannot
 // say what a checkpoint commits to (Complete).
