@@ -69,7 +69,8 @@ func openCheckpoint(text string, o Options) (Pin, error) {
 	if err != nil || len(root) != 32 {
 		return Pin{}, fmt.Errorf("root %q", lines[2])
 	}
-	return Pin{Size: size, Root: nexus.Hash(root)}, nil
+	units, err := unitsLine(lines[3:])
+	return Pin{Size: size, Root: nexus.Hash(root), Units: units}, err
 }
 
 // ActionSignature is a CommandCheck: the command begins with a canonical Action whose signature is its actor's.

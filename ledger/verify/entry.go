@@ -48,6 +48,8 @@ func (c *run) place(e *entry, hash [32]byte) {
 func (c *run) content(i int, e *entry) {
 	if !balanced(e.postings) {
 		c.foundEntry("postings do not sum to zero in each currency")
+	} else if !c.units[e.unit].book(e.postings) {
+		c.foundEntry("a balance of unit %s passes 64 bits", nexus.ID(e.unit))
 	}
 	switch e.kind {
 	case kindGenesis:

@@ -18,8 +18,9 @@ type Source interface {
 
 // Pin is a size and root seen before, kept outside the data directory.
 type Pin struct {
-	Size uint64
-	Root nexus.Hash
+	Size  uint64
+	Root  nexus.Hash
+	Units nexus.Hash // of the map of units at that size; zero: not known, not compared
 }
 
 // Options of a run. The zero value checks all that needs no key.
@@ -85,6 +86,7 @@ type Report struct {
 	LastIndex         uint64
 	Keys              uint64 // stored keys whose seal was checked
 	CheckpointChecked bool   // signature, size and root
+	UnitsChecked      bool   // the checkpoint's map of units was recomputed
 	CheckpointSize    uint64
 	Findings          []Finding
 	FindingsTotal     uint64

@@ -65,6 +65,7 @@ type unit struct {
 	percent  uint64
 	parent   [16]byte
 	accounts []account
+	balances []balance
 }
 
 type account struct {
@@ -275,7 +276,20 @@ func (c *run) passPins() {
 			c.found(Finding{What: fmt.Sprintf("at %d entries a checkpoint has the root %s, recomputed %s: history was changed",
 				c.pins[0].Size, c.pins[0].Root, root)})
 		}
+		c.checkUnits(c.pins[0])
 		c.pins = c.pins[1:]
+	}
+}
+
+// checkUnits compares the map of units at the present size with what a checkpoint says of it.
+func (c *run) checkUnits(pin Pin) {
+	if pin.Units.IsZero() {
+		return
+	}
+	c.report.UnitsChecked = true
+	if root := nexus.Hash(c.unitsRoot()); root != pin.Units {
+		c.found(Finding{What: fmt.Sprintf("at %d entries a checkpoint commits to units %s, recomputed %s: a unit's sequence, head or balance differs",
+			pin.Size, pin.Units, root)})
 	}
 }
 
