@@ -53,15 +53,17 @@ func TestStateAheadOfTheStoreIsNotSaved(t *testing.T) {
 func TestBigStateIsSaved(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	reason := state.UnitReason{Reason: strings.Repeat("r", state.MaxTextBytes)}
-	owner := testKey(1)
-	unit := r.create("TestProject", "owner", owner.Public())
-	for i := range 1700 { // each notice keeps its reason
-		kind := state.KindUnitSuspend
-		if i%2 == 1 {
-			kind = state.KindUnitResume
+	unit := r.create("TestProject", "owner", testKey(1).Public())
+	route := nexus.Encode(state.RouteSet{Host: "testproject.imvu-001.nexus.localhost", Backend: "dir:/" + strings.Repeat("r", 4000)})
+	for range 900 { // each proposal keeps its change and its reason, also when it was withdrawn
+		rec, err := r.do(r.operator(), state.KindProposalOpen, unit, state.ProposalOpen{Kind: state.KindRouteSet, Body: route,
+			Reason: strings.Repeat("r", state.MaxTextBytes)})
+		var made state.ProposalOpened
+		if err != nil || nexus.Decode(rec.Result, &made) != nil {
+			t.Fatalf("%+v, %v", rec, err)
 		}
-		if _, err := r.do(owner, kind, unit, reason); err != nil {
+		word := state.ProposalDecide{Proposal: made.ID, Change: made.Change}
+		if _, err := r.do(r.operator(), state.KindProposalWithdraw, unit, word); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -29,13 +29,16 @@ func (e *Engine) sweepLoop(ctx context.Context) {
 	}
 }
 
-// Sweep posts what is due now: the level of the rules of this version, and the end of proposals that nobody decided.
+// Sweep posts what is due now: the level of the rules of this version, the end of proposals that nobody decided, and the
+// ownership entries that a rotation left for later.
 func (e *Engine) Sweep(ctx context.Context) error {
 	if err := e.raiseRules(ctx); err != nil {
 		return err
 	}
 	var due []state.Proposal
+	moves := 0
 	e.View(func(s *state.State) {
+		moves = s.UnsettledMoves()
 		for _, p := range s.DueProposals(e.clock().UnixMilli(), sweepMost) {
 			due = append(due, *p)
 		}
@@ -48,7 +51,11 @@ func (e *Engine) Sweep(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	if moves == 0 {
+		return nil
+	}
+	_, err := e.Act(ctx, state.KindOwnershipSettle, nexus.ID{}, struct{}{})
+	return err
 }
 
 // raiseRules brings the ledger to the rules of this version, one level an entry. From there on they hold; what stands before

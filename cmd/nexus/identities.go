@@ -19,6 +19,7 @@ import (
 func (a *app) identityCommand() *cobra.Command {
 	cmd := noun("identity", "Identities: Ed25519 keys with a name")
 	cmd.AddCommand(a.identityNew(), a.identityImport(), a.identityList(), a.identityShow(), a.identityRotate(), a.identityRevoke(), a.identityBackup())
+	cmd.AddCommand(a.recoveryCommands()...)
 	return cmd
 }
 
@@ -284,6 +285,30 @@ Names, roles and units go to the new key; money never moves.`,
 		return n.changeIdentity(ctx, cmd, kind, args[0])
 	})
 	return cmd
+}
+
+// recoveryCommands are the steps of a recovery, each signed by another key.
+func (a *app) recoveryCommands() []*cobra.Command {
+	var out []*cobra.Command
+	for _, v := range []struct{ verb, kind, short, example string }{
+		{"recover", state.KindIdentityRecover, "Ask with the recovery key to replace a lost or revoked key; a public wait of 72 hours begins",
+			"  nexus identity recover eva --new eva-2.pub --identity paper.key"},
+		{"complete", state.KindIdentityComplete, "Complete a recovery after its wait, with the recovery key or the new one",
+			"  nexus identity complete eva --identity eva-2"},
+		{"cancel", state.KindIdentityCancel, "Cancel a recovery during its wait, with the key that it would replace",
+			"  nexus identity cancel eva --identity eva"},
+	} {
+		cmd := &cobra.Command{Use: v.verb + " NAME", Short: v.short, Args: oneArg("NAME"), Example: v.example}
+		if v.kind != state.KindIdentityCancel {
+			cmd.Flags().String("new", "", "public key that follows: a .pub file, an ssh-ed25519 line or base64")
+		}
+		cmd.Flags().String("reason", "", "why")
+		cmd.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, args []string) error {
+			return n.changeIdentity(ctx, cmd, v.kind, args[0])
+		})
+		out = append(out, cmd)
+	}
+	return out
 }
 
 func (a *app) identityRevoke() *cobra.Command {

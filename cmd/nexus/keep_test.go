@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -18,4 +19,19 @@ func cmdKeep(ts *testscript.TestScript, _ bool, args []string) {
 	got, err := lookUp(doc, strings.Split(args[0], "."))
 	ts.Check(err)
 	ts.Setenv(args[1], fmt.Sprint(got))
+}
+
+// cmdWaitUnread waits until an owner's inbox holds so many unread notices: waitunread eva 0
+func cmdWaitUnread(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		ts.Check(ts.Exec("nexus", "notices", "list", "--unread", "--identity", args[0], "-o", "json"))
+		var doc struct{ Unread uint64 }
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &doc))
+		if fmt.Sprint(doc.Unread) == args[1] {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%d are unread", doc.Unread)
+		}
+	}
 }

@@ -212,19 +212,3 @@ func (n *node) audit(ctx context.Context, cmd *cobra.Command) error {
 	}
 	return err
 }
-
-func (a *app) noticesCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "notices", Short: "Must-deliver notices to the owner who signs", Args: noArgs, Example: "  nexus notices --identity eva"}
-	cmd.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, _ []string) error {
-		r, err := get[wire.Notices](ctx, n, "/v1/notices")
-		if err != nil {
-			return err
-		}
-		t := &table{head: []string{">INDEX", "TIME", "UNIT", "NOTICE"}, none: "no notices"}
-		for _, x := range r.Notices {
-			t.add(fmt.Sprint(x.Index), when(x.Time), x.Unit, x.Text)
-		}
-		return a.print(r, t.print)
-	})
-	return cmd
-}

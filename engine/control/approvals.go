@@ -14,6 +14,8 @@ import (
 func (s *Server) approvalRoutes() {
 	s.handle("GET /v1/proposals", publicRead, s.proposals)
 	s.handle("GET /v1/proposals/{word}", publicRead, s.proposal)
+	s.handle("GET /v1/notices", publicRead, s.notices)
+	s.handle("GET /v1/notices/stream", publicRead, s.noticeStream)
 	s.handle("GET /v1/units/{word}/ownership", publicRead, s.ownership)
 }
 

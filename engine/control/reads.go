@@ -422,18 +422,3 @@ func (s *Server) reports(http.ResponseWriter, *http.Request, caller) (any, error
 	})
 	return out, nil
 }
-
-func (s *Server) notices(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
-	out := wire.Notices{Notices: []wire.NoticeRow{}}
-	s.engine().View(func(st *state.State) {
-		for i := len(st.Notices) - 1; i >= 0 && len(out.Notices) < maxPage; i-- {
-			n := st.Notices[i]
-			u := st.Units[n.Unit]
-			if u == nil || n.To != who.query.Actor && !s.sees(who, st, u) {
-				continue
-			}
-			out.Notices = append(out.Notices, wire.NoticeRow{Index: n.Index, Time: time.UnixMilli(n.TimeMs).UTC(), Unit: u.Label, Text: n.Text})
-		}
-	})
-	return out, nil
-}

@@ -50,7 +50,6 @@ func (s *Server) routes() {
 	s.handle("GET /v1/sources", publicRead, s.sources)
 	s.handle("GET /v1/reports", publicRead, s.reports)
 	s.handle("GET /v1/routes", publicRead, s.routeList)
-	s.handle("GET /v1/notices", publicRead, s.notices)
 	s.approvalRoutes()
 	s.handle("POST /v1/actions", publicRead, s.actions)
 	s.handle("POST /v1/verify", platformRead, func(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {

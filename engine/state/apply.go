@@ -194,7 +194,11 @@ func (st *step) prepare() (bool, error) {
 	if !ok {
 		return false, nil
 	}
-	return true, prepare(st)
+	err := prepare(st)
+	if st.facts.Identity.Revoked && st.standsFor() {
+		st.facts.Identity.Revoked = false
+	}
+	return true, err
 }
 
 // preparers gather the facts and the effect of each kind. Same order as Kinds.
@@ -234,6 +238,8 @@ var preparers = map[string]func(*step) error{
 	KindProposalWithdraw: (*step).proposalWithdraw,
 	KindProposalExpire:   (*step).proposalExpire,
 	KindUnitTransfer:     (*step).unitTransfer,
+	KindOwnershipSettle:  (*step).ownershipSettle,
+	KindNoticeMark:       (*step).noticeMark,
 }
 
 // changes are the kinds of preparers that a proposal may hold. Apart, because granting one prepares another.
@@ -294,6 +300,9 @@ func (st *step) decide(term uint64, data []byte, digest nexus.Hash) *Outcome {
 		st.effect()
 	} else {
 		st.drafts, st.puts, st.events = nil, nil, nil
+		if !d.Allow && s.Rules >= RulesOwnership {
+			st.tellOfAttempt(&d)
+		}
 	}
 	s.count(&d)
 	// The decision stands in the chain of the unit it is about, when that unit exists now.

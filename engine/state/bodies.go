@@ -41,6 +41,8 @@ const (
 	KindProposalWithdraw = "proposal.withdraw"
 	KindProposalExpire   = "proposal.expire"
 	KindUnitTransfer     = "unit.transfer"
+	KindOwnershipSettle  = "ownership.settle"
+	KindNoticeMark       = "notice.mark"
 )
 
 // Kinds lists every kind, in the order of docs/reference/actions.md.
@@ -50,7 +52,7 @@ func Kinds() []string {
 		KindChannelCreate, KindProbeCreate, KindProbeRetire, KindUnitScale, KindUnitSuspend, KindUnitResume, KindSliceSet,
 		KindRouteSet, KindRouteDrop, KindDomainClaim, KindSourceRegister, KindSourceClose, KindRevenuePost, KindReportPost,
 		KindAuditFinding, KindRefusalRollup, KindNodeStop, KindLedgerEdit, KindClusterRules, KindProposalOpen, KindProposalGrant,
-		KindProposalRefuse, KindProposalWithdraw, KindProposalExpire, KindUnitTransfer}
+		KindProposalRefuse, KindProposalWithdraw, KindProposalExpire, KindUnitTransfer, KindOwnershipSettle, KindNoticeMark}
 }
 
 // Command is what is replicated: the action as its actor signed it, and what the admitting node saw.

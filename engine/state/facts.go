@@ -78,6 +78,11 @@ func (s *State) ReadFacts(q *nexus.Query, now int64, unit nexus.ID, resource str
 		granted = granted || u.Owner == q.Actor
 	}
 	f.Reach = []gates.ReachFacts{{Unit: unit, Resource: resource, Granted: granted, Public: public}}
+	if f.Identity.Revoked && s.readsRevoked(q.Actor, &f, public) {
+		f.Identity.Revoked = false
+	}
+	// A recovery key, and the key it leads to, are no identities yet; they read what is public, or they could not ask.
+	f.Identity.Known = f.Identity.Known || public && s.recovers(q.Actor)
 	return f
 }
 
@@ -89,3 +94,13 @@ func (s *State) Decide(f *gates.Facts, in gates.DecisionInput) gates.Decision {
 func upper(s string) string { return strings.ToUpper(s) }
 
 func lower(s string) string { return strings.ToLower(s) }
+
+// recovers reports whether a key is registered to recover an identity, or waits to follow one.
+func (s *State) recovers(key nexus.PublicKey) bool {
+	for _, id := range s.Identities { // any order: a yes is a yes
+		if !key.IsZero() && (id.Recovery == key || id.PendingKey == key) {
+			return true
+		}
+	}
+	return false
+}

@@ -65,6 +65,9 @@ func (st *step) checkIssue(name string, key nexus.PublicKey) {
 	if _, taken := st.s.Names[name]; taken {
 		st.fail(nexus.CodeConflict, fmt.Sprintf("identity name %q", name), "choose another name", "taken")
 	}
+	if st.s.nameGone(name) {
+		st.fail(nexus.CodeConflict, fmt.Sprintf("identity name %q", name), "choose another name", "belonged to a key that was revoked")
+	}
 	if key.IsZero() {
 		st.fail(nexus.CodeMalformed, "identity key", "an Ed25519 public key", "missing")
 	}
@@ -108,10 +111,25 @@ func (st *step) change() (IdentityChange, *Identity) {
 	id := st.s.Identities[b.Old]
 	if id == nil {
 		st.fail(nexus.CodeNotFound, "identity "+b.Old.Short(), "list identities with nexus identity list", "not registered")
-	} else if id.Revoked {
+	} else if id.Revoked && !st.mendable(id) {
 		st.fail(nexus.CodeConflict, fmt.Sprintf("identity %q", id.Name), "", "already revoked")
 	}
 	return b, id
+}
+
+// mendable reports whether something can still be done about a revoked key: it has no successor, and the action leads to one, says
+// no to one, or is the holder's own revocation after another's.
+func (st *step) mendable(id *Identity) bool {
+	if st.s.Rules < RulesOwnership || !id.Successor.IsZero() {
+		return false
+	}
+	switch st.cmd.Action.Kind {
+	case KindIdentityRecover, KindIdentityComplete:
+		return true
+	case KindIdentityCancel, KindIdentityRevoke:
+		return st.cmd.Action.Actor == id.Key && st.s.revokedByOther(id.Key)
+	}
+	return false
 }
 
 func (st *step) identityRevoke() error {
@@ -126,9 +144,13 @@ func (st *step) identityRevoke() error {
 		st.fail(nexus.CodeConflict, fmt.Sprintf("identity %q", id.Name), "issue another operator first", "the last operator is not revoked")
 	}
 	st.effect = func() {
+		if !id.Revoked {
+			st.s.gone[id.Name]++
+			delete(st.s.Names, id.Name)
+		}
 		id.Revoked, id.RevokedMs = true, st.now
-		delete(st.s.Names, id.Name)
 		st.draft(nexus.ID{}, ledger.KindIdentity, IdentityEntry{Verb: "revoked", Key: id.Key, Name: id.Name, Reason: b.Reason})
+		st.noteRevocation(id)
 		st.events = append(st.events, nexus.Event{Type: "identity.revoked", Index: st.index, MustDeliver: true})
 	}
 	return nil
@@ -173,20 +195,32 @@ func (st *step) checkSuccessor(key nexus.PublicKey) {
 func (st *step) succeed(id *Identity, key nexus.PublicKey, verb string) {
 	s := st.s
 	next := &Identity{Key: key, Name: id.Name, Role: id.Role, Recovery: id.Recovery, IssuedMs: st.now, Index: st.index}
+	was := id.Revoked
 	id.Revoked, id.RevokedMs, id.Successor, id.PendingKey, id.PendingMs = true, st.now, key, nexus.PublicKey{}, 0
-	s.putIdentity(next)
-	for _, u := range s.SortedUnits() {
-		if u.Owner == id.Key {
-			u.Owner = key
-		}
+	if was { // a revoked key that its recovery key mended: the name is its own again
+		s.gone[id.Name]--
+		next.Name = s.freeName(id.Name)
 	}
+	s.putIdentity(next)
 	for _, name := range sortedKeys(s.Sources) {
 		if src := s.Sources[name]; src.Key == id.Key {
 			src.Key = key
 		}
 	}
 	st.draft(nexus.ID{}, ledger.KindIdentity, IdentityEntry{Verb: verb, Key: id.Key, Name: id.Name, Other: key})
+	st.moveUnits(id.Key, key, verb)
 	st.events = append(st.events, nexus.Event{Type: "identity." + verb, Index: st.index, MustDeliver: true})
+}
+
+// freeName gives a name, or the first numbered form of it that nobody holds: an old log may have given it to another.
+func (s *State) freeName(name string) string {
+	free := name
+	for n := 2; ; n++ {
+		if _, taken := s.Names[free]; !taken {
+			return free
+		}
+		free = fmt.Sprintf("%s-%d", name[:min(len(name), 56)], n)
+	}
 }
 
 func (st *step) identityRecover() error {
@@ -201,6 +235,10 @@ func (st *step) identityRecover() error {
 		id.PendingKey, id.PendingMs = b.New, st.now+RecoveryWaitMs
 		st.draft(nexus.ID{}, ledger.KindIdentity, IdentityEntry{Verb: "recovery-asked", Key: id.Key, Name: id.Name, Other: b.New, DueMs: id.PendingMs})
 		st.events = append(st.events, nexus.Event{Type: "identity.recovery-asked", Index: st.index, MustDeliver: true})
+		if st.s.Rules >= RulesOwnership {
+			st.noticeTo(id.Key, nexus.ID{}, "your recovery key asks to replace your key by %s from %d on (Unix milliseconds); the key itself can cancel that "+
+				"(nexus identity cancel %s)", b.New.Short(), id.PendingMs, id.Name)
+		}
 	}
 	return nil
 }

@@ -42,14 +42,14 @@ type core struct {
 	Gates        []GateCount
 	Nodes        []Node
 	Reports      []ReportEntry
-	Notices      []Notice
+	Notices      []Notice // of versions before inboxes; empty since
 }
 
 // Snapshot gives the canonical bytes of the whole state. Restore of them continues exactly where this state stands.
 func (s *State) Snapshot() []byte {
 	p := core{Version: pictureVersion, Cluster: s.Cluster, Profile: s.Profile, BaseDomain: s.BaseDomain, Constitution: s.Constitution,
 		GateSet: s.GateSet, Platform: s.Platform, Index: s.Index, TimeMs: s.TimeMs, Counters: s.Counters,
-		Chain: s.Chain.Snapshot(), Gates: s.Gates[:], Reports: s.Reports, Notices: s.Notices}
+		Chain: s.Chain.Snapshot(), Gates: s.Gates[:], Reports: s.Reports}
 	for _, k := range sortedPublic(s.Identities) {
 		p.Identities = append(p.Identities, *s.Identities[k])
 	}
@@ -99,7 +99,7 @@ func Restore(chain *gates.Chain, b []byte) (*State, error) {
 	s.Cluster, s.Profile, s.BaseDomain, s.Constitution = p.Cluster, p.Profile, p.BaseDomain, p.Constitution
 	s.GateSet, s.Platform, s.Index, s.TimeMs, s.Counters, s.Chain = p.GateSet, p.Platform, p.Index, p.TimeMs, p.Counters, c
 	copy(s.Gates[:], p.Gates)
-	s.Reports, s.Notices = p.Reports, p.Notices
+	s.Reports = p.Reports
 	for i := range p.Identities {
 		s.putIdentity(&p.Identities[i])
 	}
@@ -127,6 +127,7 @@ func Restore(chain *gates.Chain, b []byte) (*State, error) {
 	if err := s.loadSections(pic.Sections); err != nil {
 		return nil, err
 	}
+	s.adoptNotices(p.Notices)
 	return s, nil
 }
 
@@ -153,6 +154,9 @@ func (s *State) putIdentity(id *Identity) {
 	s.Identities[id.Key] = id
 	if id.Name != "" && !id.Revoked {
 		s.Names[id.Name] = id.Key
+	}
+	if id.Revoked && id.Successor.IsZero() {
+		s.gone[id.Name]++
 	}
 }
 

@@ -137,10 +137,7 @@ type Notice struct {
 }
 
 // Limits of the machine's own memory. What is cut off is still in the ledger.
-const (
-	maxNotices = 10_000
-	maxReports = 100
-)
+const maxReports = 100
 
 // State is the replicated state at one index. Maps are for look-up; whatever is encoded or listed is sorted first.
 type State struct {
@@ -168,12 +165,14 @@ type State struct {
 	Gates      [gates.Count]GateCount
 	Nodes      map[nexus.PublicKey]*Node
 	Reports    []ReportEntry
-	Notices    []Notice
 	Rules      uint32 // level of the machine's rules (rules.go)
 
 	proposals     map[nexus.ID]*Proposal
 	proposalOrder []*Proposal // as they were opened
 	owners        map[nexus.ID]*holding
+	inboxes       map[nexus.PublicKey]*Inbox
+	keys          keysState
+	gone          map[string]int // how many keys of a name were revoked without a successor; from Identities
 
 	chain *gates.Chain
 	// incomplete: restored from a snapshot of a version that kept less; see Complete.
@@ -221,7 +220,7 @@ func New(chain *gates.Chain) *State {
 		Units: map[nexus.ID]*Unit{}, Labels: map[string]nexus.ID{}, Slugs: map[string]nexus.ID{},
 		Domains: map[string]nexus.ID{}, Routes: map[string]Route{}, Sources: map[string]*Source{},
 		Accounts: map[AccountKey]*Account{}, Clearing: map[ClearingKey]int64{}, Nodes: map[nexus.PublicKey]*Node{},
-		accounts: map[nexus.ID][]*Account{},
+		accounts: map[nexus.ID][]*Account{}, gone: map[string]int{},
 	}
 }
 

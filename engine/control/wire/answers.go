@@ -204,19 +204,6 @@ type Invite struct {
 	Seeds   []string  `json:"seeds"`
 }
 
-// NoticeRow is one must-deliver message to an owner.
-type NoticeRow struct {
-	Index uint64    `json:"index"`
-	Time  time.Time `json:"time"`
-	Unit  string    `json:"unit"`
-	Text  string    `json:"text"`
-}
-
-// Notices is the answer of `nexus notices`.
-type Notices struct {
-	Notices []NoticeRow `json:"notices"`
-}
-
 // ReportRow is one deployment report that the ledger knows.
 type ReportRow struct {
 	Index   uint64    `json:"index"`
