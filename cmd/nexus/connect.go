@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -194,17 +192,4 @@ func (a *app) withNode(fn func(ctx context.Context, n *node, cmd *cobra.Command,
 		defer n.Close()
 		return fn(ctx, n, cmd, args)
 	})
-}
-
-// alive reports whether a process of that id runs. One that ended and was not collected by its parent is not alive.
-func alive(pid int) bool {
-	if err := syscall.Kill(pid, 0); err != nil && !errors.Is(err, syscall.EPERM) {
-		return false
-	}
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return true // no such file system: the signal has answered
-	}
-	_, rest, _ := strings.Cut(string(b), ") ")
-	return !strings.HasPrefix(rest, "Z")
 }

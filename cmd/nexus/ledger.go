@@ -333,7 +333,7 @@ func (a *app) verifyOnline(ctx context.Context) (rep wire.VerifyReport, err erro
 
 func (a *app) verifyOffline(ctx context.Context) (wire.VerifyReport, error) {
 	dir := a.conf.text("data_dir")
-	if file, err := control.ReadNodeFile(dir); err == nil && alive(file.PID) {
+	if file, err := control.ReadNodeFile(dir); err == nil && control.Alive(file.PID) {
 		return wire.VerifyReport{}, nexus.Errf("ledger verify", nexus.CodeConflict, "data directory "+dir, "leave out --offline, or stop the node first",
 			"node %s, pid %d, is using it", file.Name, file.PID)
 	}

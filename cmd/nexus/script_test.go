@@ -54,7 +54,7 @@ func endNodes(t *testing.T, work string) {
 	}
 	for _, f := range files {
 		n, err := control.ReadNodeFile(filepath.Dir(f))
-		if err != nil || !alive(n.PID) || n.PID <= 1 {
+		if err != nil || !control.Alive(n.PID) || n.PID <= 1 {
 			continue
 		}
 		_ = syscall.Kill(n.PID, syscall.SIGKILL)
@@ -169,7 +169,7 @@ func cmdKillNode(ts *testscript.TestScript, _ bool, args []string) {
 	n, err := control.ReadNodeFile(dir)
 	ts.Check(err)
 	ts.Check(syscall.Kill(n.PID, syscall.SIGKILL))
-	for deadline := time.Now().Add(10 * time.Second); alive(n.PID); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); control.Alive(n.PID); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("pid %d does not end", n.PID)
 		}

@@ -148,7 +148,7 @@ func (n *node) stop(ctx context.Context) error {
 func (n *node) gone(ctx context.Context) error {
 	t := time.NewTicker(50 * time.Millisecond)
 	defer t.Stop()
-	for alive(n.file.PID) {
+	for control.Alive(n.file.PID) {
 		select {
 		case <-ctx.Done():
 			return nexus.Errf("stop", nexus.CodeUnavailable, fmt.Sprintf("pid %d", n.file.PID), "wait longer with --timeout, or see nexus logs",
@@ -201,7 +201,7 @@ func (a *app) doctorOptions() doctor.Options {
 			o.Addresses = append(o.Addresses, doctor.Address{Name: s.key, Network: s.network, Addr: addr})
 		}
 	}
-	if file, err := control.ReadNodeFile(dir); err == nil && alive(file.PID) {
+	if file, err := control.ReadNodeFile(dir); err == nil && control.Alive(file.PID) {
 		o.NodePID = file.PID
 	}
 	if t, err := time.Parse(time.RFC3339, buildTime); err == nil {

@@ -3,9 +3,12 @@ package control
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 )
@@ -81,4 +84,18 @@ func SocketPath(dataDir, runtimeDir string) string {
 	}
 	id := nexus.DeriveID("socket", []byte(dataDir))
 	return filepath.Join(runtimeDir, "nexus-"+id.String()[:16]+".sock")
+}
+
+// Alive reports whether a process still runs. A zombie does not: it has ended, and only waits to be collected; its files may be
+// closed a moment later.
+func Alive(pid int) bool {
+	if err := syscall.Kill(pid, 0); err != nil && !errors.Is(err, syscall.EPERM) {
+		return false
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true // no such file system: the signal has answered
+	}
+	_, rest, _ := strings.Cut(string(b), ") ")
+	return !strings.HasPrefix(rest, "Z")
 }

@@ -197,7 +197,7 @@ func (n *Node) takeLock() error {
 	if err != nil {
 		return nexus.Errf("launch", nexus.CodeUnfit, path, "mend the data directory's permissions", "%v", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := flockPatiently(f, n.cfg.DataDir); err != nil {
 		_ = f.Close()
 		subject := "data directory " + n.cfg.DataDir
 		if other, rerr := control.ReadNodeFile(n.cfg.DataDir); rerr == nil {
@@ -208,6 +208,23 @@ func (n *Node) takeLock() error {
 	}
 	n.lock = f
 	return nil
+}
+
+// lockPatience is how long a start waits for the lock of a holder that has ended.
+const lockPatience = 5 * time.Second
+
+// flockPatiently takes the lock. A killed process counts as ended a moment before the kernel has closed its files, so the lock
+// of a holder that is gone is asked for again; one that runs holds it.
+func flockPatiently(f *os.File, dataDir string) error {
+	for deadline := time.Now().Add(lockPatience); ; time.Sleep(20 * time.Millisecond) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		if other, rerr := control.ReadNodeFile(dataDir); rerr == nil && control.Alive(other.PID) {
+			return err
+		}
+	}
 }
 
 // emit hands a launch line to the deployment log, the console's picture and the caller.
