@@ -10,8 +10,8 @@ import (
 // TestCurrency is ISO 4217's code for testing: the currency of probe units, left out of statements and payouts.
 const TestCurrency = "XTS"
 
-// ISO 4217 active codes by number of decimal digits of the minor unit (list one, 2024). Codes without a minor unit
-// (funds, metals) count whole units.
+// ISO 4217 codes by number of decimal digits of the minor unit (list one, 2025, with funds codes). Codes without a minor unit (metals,
+// drawing rights) count whole units. A code released here is never removed: ledgers hold it, its sales can still be refunded (ANG, BGN).
 var currenciesByExponent = map[int]string{
 	0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU " +
 		"XUA XXX",
@@ -19,7 +19,7 @@ var currenciesByExponent = map[int]string{
 		"CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF " +
 		"IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN " +
 		"MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS " +
-		"SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG XTS",
+		"SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XAD XCD XCG YER ZAR ZMW ZWG XTS",
 	3: "BHD IQD JOD KWD LYD OMR TND",
 	4: "CLF UYW",
 }
@@ -33,6 +33,15 @@ var currencyExponent = func() map[string]int {
 	}
 	return m
 }()
+
+// CurrencyHint says what to write instead of a code that is not known.
+func CurrencyHint(code string) string {
+	up := strings.ToUpper(strings.TrimSpace(code))
+	if _, ok := currencyExponent[up]; ok {
+		return fmt.Sprintf("write it %q", up)
+	}
+	return "an ISO 4217 code such as USD, not a withdrawn one such as HRK (now EUR)"
+}
 
 // CurrencyExponent gives the number of decimal digits of a currency's minor unit, and whether the code is known.
 func CurrencyExponent(code string) (int, bool) {
@@ -87,7 +96,7 @@ func ParseMinor(s, currency string) (Money, error) {
 	exp, ok := CurrencyExponent(currency)
 	if !ok {
 		return Money{}, Errf("amount", CodeMalformed, fmt.Sprintf("currency %q", currency),
-			"an ISO 4217 code such as USD", "unknown currency")
+			CurrencyHint(currency), "unknown currency")
 	}
 	if strings.ContainsAny(s, ".,eE") {
 		return fail(fmt.Sprintf("amounts are integers in the minor unit, as 1999 for USD 19.99; %s has %d decimals",

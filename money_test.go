@@ -80,6 +80,24 @@ func TestCurrencyExponents(t *testing.T) {
 	}
 }
 
+// What stands in list one is known; what was withdrawn before this program is not, and says so.
+func TestCurrencyHints(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]string{"usd": `"USD"`, " eur": `"EUR"`, "HRK": "EUR", "CUC": "ISO 4217", "ABC": "ISO 4217",
+		"": "ISO 4217"} {
+		if _, known := nexus.CurrencyExponent(code); known || !strings.Contains(nexus.CurrencyHint(code), want) {
+			t.Errorf("%q: known %t, hint %q, want %q", code, known, nexus.CurrencyHint(code), want)
+		}
+	}
+	// Additions and funds codes that are easily forgotten, with their exponents.
+	for code, want := range map[string]int{"XAD": 2, "XCG": 2, "ZWG": 2, "SLE": 2, "VED": 2, "BOV": 2, "CHE": 2, "CHW": 2, "COU": 2, "MXV": 2, "USN": 2,
+		"UYI": 0, "XSU": 0, "XUA": 0, "XXX": 0, "LYD": 3, "OMR": 3, "VUV": 0, "XPF": 0} {
+		if got, known := nexus.CurrencyExponent(code); got != want || !known {
+			t.Errorf("%s has %d decimals (known: %t), want %d", code, got, known, want)
+		}
+	}
+}
+
 func TestAddMinorSaysWhenItDoesNotFit(t *testing.T) {
 	t.Parallel()
 	edges := []int64{math.MinInt64, math.MinInt64 + 1, -2, -1, 0, 1, 2, math.MaxInt64 - 1, math.MaxInt64}

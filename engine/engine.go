@@ -75,6 +75,7 @@ type Engine struct {
 	version    atomic.Uint64 // grows with each applied batch
 	refusals   refusalCounter
 	recent     *recentDecisions
+	days       moneyDays
 	closed     atomic.Bool
 	stopRun    context.CancelFunc
 	running    sync.WaitGroup

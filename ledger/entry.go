@@ -36,14 +36,20 @@ const (
 	KindPolicy        EntryKind = 20 // a unit's own policy, as its owner signed it
 	KindConsent       EntryKind = 21 // a person's consent given, withdrawn, used or erased
 	KindBinding       EntryKind = 22 // a key or name bound to an identity, or an attestation about one
+	KindPending       EntryKind = 23 // an announced revenue event: opened, posted, voided or expired; moves nothing itself
+	KindTransfer      EntryKind = 24 // money between an owner and the platform for other reasons, with postings
+	KindHold          EntryKind = 25 // part of what an owner is owed set aside, released or captured, with postings
+	KindPayout        EntryKind = 26 // a payout on its way, paid or failed, with postings; or its terms
+	KindStatement     EntryKind = 27 // a month's statement issued, by its digest
+	KindDispute       EntryKind = 28 // a dispute opened, answered or closed
 )
 
 // lastKind is the newest kind this version knows.
-const lastKind = KindBinding
+const lastKind = KindDispute
 
 var entryKindNames = [...]string{"", "genesis", "decision", "revenue", "refund", "unit", "identity", "source", "report",
 	"refusal-rollup", "node", "probe", "usage", "audit", "slice", "route", "notice", "rules", "proposal", "ownership", "policy",
-	"consent", "binding"}
+	"consent", "binding", "pending", "transfer", "hold", "payout", "statement", "dispute"}
 
 // String gives the word used in CLI and JSON.
 func (k EntryKind) String() string {
@@ -58,12 +64,23 @@ type AccountKind uint8
 
 // The accounts.
 const (
-	AccountSource   AccountKind = 1 // clearing account of a revenue source
+	AccountSource   AccountKind = 1 // Ref: source; its clearing account
 	AccountCreator  AccountKind = 2 // the owner's share
 	AccountPlatform AccountKind = 3 // the platform's share
+
+	// The accounts below never stand between gross and split: no revenue event touches them, and nothing else touches the three
+	// above. What an owner is owed is what the creator's account earned in the owner's time plus the owner's account.
+	AccountOwner  AccountKind = 4 // Ref: number of the period of ownership; below zero: what was drawn from the share
+	AccountHeld   AccountKind = 5 // Ref: hold; set aside
+	AccountPayout AccountKind = 6 // Ref: payout; on its way
+	AccountPaid   AccountKind = 7 // Ref: payout; paid
+	AccountDues   AccountKind = 8 // the platform's, for other reasons than its share
 )
 
-var accountKindNames = [...]string{"", "source", "creator", "platform"}
+// lastAccount is the newest account this version knows.
+const lastAccount = AccountDues
+
+var accountKindNames = [...]string{"", "source", "creator", "platform", "owner", "held", "payout", "paid", "dues"}
 
 // String gives the word used in CLI and JSON.
 func (k AccountKind) String() string {
@@ -76,7 +93,7 @@ func (k AccountKind) String() string {
 // Posting is one line of a double entry. The postings of an entry sum to zero in each currency.
 type Posting struct {
 	Account  AccountKind
-	Ref      string // source name for AccountSource; else empty: the entry's unit
+	Ref      string // what the kind of account says; empty: the entry's unit alone
 	Currency string // ISO 4217
 	Minor    int64  // minor units, signed
 }
@@ -154,7 +171,7 @@ func ParseEntry(b []byte) (Entry, error) {
 		return bad(fmt.Sprintf("entry %d", e.Seq), "unit sequence 0; they count from 1")
 	}
 	for _, p := range e.Postings {
-		if p.Account < AccountSource || p.Account > AccountPlatform {
+		if p.Account < AccountSource || p.Account > lastAccount {
 			return bad(fmt.Sprintf("entry %d", e.Seq), "unknown account %d", uint8(p.Account))
 		}
 	}
@@ -218,7 +235,7 @@ func CheckDrafts(drafts []Draft) error {
 // unbalanced says why postings are not a double entry, "" when they are. The quadratic walk is over a handful.
 func unbalanced(ps []Posting) string {
 	for i := range ps {
-		if ps[i].Account < AccountSource || ps[i].Account > AccountPlatform {
+		if ps[i].Account < AccountSource || ps[i].Account > lastAccount {
 			return fmt.Sprintf("unknown account %d", uint8(ps[i].Account))
 		}
 		if seenBefore(ps, i) {

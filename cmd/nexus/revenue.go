@@ -19,7 +19,7 @@ import (
 
 func (a *app) revenueCommand() *cobra.Command {
 	cmd := noun("revenue", "Revenue events, their split and their sources")
-	cmd.AddCommand(a.recordCommand(), a.refundCommand(), a.importCommand(), a.tallyCommand(), a.sourcesCommand())
+	cmd.AddCommand(a.recordCommand(), a.refundCommand(), a.importCommand(), a.tallyCommand(), a.balanceCommand(), a.sourcesCommand())
 	return cmd
 }
 

@@ -91,11 +91,12 @@ const (
 	kindRefund   = 4
 	kindUnit     = 5
 	kindRollup   = 9
-	kindMax      = 22
+	kindMax      = 28
 
 	accountSource   = 1
 	accountCreator  = 2
 	accountPlatform = 3
+	accountMax      = 8
 )
 
 // Record is the stored form of one command, as a CommandCheck sees it. Its slices are valid during the call only.
@@ -163,7 +164,7 @@ func (e *entry) parse(b []byte) error {
 		if in.err != nil {
 			break
 		}
-		if p.account < accountSource || p.account > accountPlatform {
+		if p.account < accountSource || p.account > accountMax {
 			return fmt.Errorf("account %d is none", p.account)
 		}
 		e.postings = append(e.postings, p)

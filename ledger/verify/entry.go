@@ -179,7 +179,7 @@ func (c *run) checkPostings(e *entry, body *revenueBody, creator, platform int64
 		if p.account == accountSource {
 			want = string(body.source)
 		}
-		if string(p.currency) != string(body.currency) || string(p.ref) != want || seen[p.account] {
+		if p.account > accountPlatform || string(p.currency) != string(body.currency) || string(p.ref) != want || seen[p.account] {
 			c.foundEntry("posts twice to an account, or to one that is not its source's or its unit's")
 			return
 		}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+)
+
+func (a *app) balanceCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "balance", Short: "What units earned today, this month and in all, and what their owners are owed", Args: noArgs,
+		Long: `What units earned and what their owners are owed, one row per unit, currency and period of ownership. Days and months are UTC and go by
+the time of the event. Owners see their own, earlier owners the time they owned, operators everything.`,
+		Example: "  nexus revenue balance --identity eva\n  nexus revenue balance --unit IMVU-001 -o json"}
+	cmd.Flags().String("unit", "", "only this unit (and a mini-platform's channels)")
+	cmd.Flags().Bool("probes", false, "with the probe units of the suites")
+	cmd.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, _ []string) error {
+		word, _ := cmd.Flags().GetString("unit")
+		probes := ""
+		if yes, _ := cmd.Flags().GetBool("probes"); yes {
+			probes = "1"
+		}
+		m, err := get[wire.Money](ctx, n, "/v1/money", "unit", word, "probes", probes)
+		if err != nil {
+			return err
+		}
+		if m.Read < m.Entries {
+			a.say("today and month hold %d of %d entries so far; ask again soon", m.Read, m.Entries)
+		}
+		return a.print(m, func(w io.Writer) error { return printBalance(w, &m) })
+	})
+	return cmd
+}
+
+func printBalance(w io.Writer, m *wire.Money) error {
+	t := &table{head: []string{"UNIT", "OWNER", "CURRENCY", ">TODAY", ">MONTH", ">ALL", ">EARNED", ">PENDING", ">HELD", ">ON ITS WAY", ">PAID", ">PAYABLE",
+		"NEXT PAYOUT"}, none: "no revenue yet"}
+	for i := range m.Rows {
+		r := &m.Rows[i]
+		owner := r.Owner
+		if !r.Current {
+			owner = fmt.Sprintf("%s (before, period %d)", owner, r.Period)
+		}
+		next := "no destination set"
+		if p := r.Payout; p != nil {
+			next = p.Schedule + " " + when(p.Time)
+		}
+		cell := func(minor int64) string { return money(minor, r.Currency) }
+		t.add(r.Unit, owner, r.Currency, cell(r.Today.Creator), cell(r.Month.Creator), cell(r.All.Creator), cell(r.Earned), cell(r.Pending), cell(r.Held),
+			cell(r.OnItsWay), cell(r.Paid), cell(r.Payable), next)
+	}
+	return t.print(w)
+}

@@ -1,0 +1,75 @@
+package wire
+
+import "time"
+
+// Money is the answer of GET /v1/money: what units earned and what their owners are owed, at one moment of the ledger. Operators see
+// all units, owners their own, earlier owners the time they owned. Amounts are integer minor units.
+type Money struct {
+	Time    time.Time  `json:"time"`    // of the newest command it holds
+	Index   uint64     `json:"index"`   // of that command
+	Entries uint64     `json:"entries"` // in the ledger
+	Read    uint64     `json:"read"`    // entries that the day and month figures hold; below Entries they are still being read
+	Rows    []MoneyRow `json:"rows"`    // by unit as created, then currency, then period
+	Totals  []MoneySum `json:"totals"`  // over the rows shown, by currency
+}
+
+// MoneyPart is the split of some events: an event counts by its event time, in UTC days and months.
+type MoneyPart struct {
+	Gross    int64  `json:"gross"`
+	Creator  int64  `json:"creator"`
+	Platform int64  `json:"platform"`
+	Events   uint64 `json:"events"`
+}
+
+// MoneyRow is one unit in one currency in one period of ownership. Payable = Earned + Drawn; Held, OnItsWay and Paid are taken out of it
+// already. Today, Month and All are the unit's, whoever owned it then.
+type MoneyRow struct {
+	Unit      string      `json:"unit"` // label
+	UnitID    string      `json:"unit_id"`
+	Name      string      `json:"name"`
+	Kind      string      `json:"kind"`
+	Rule      string      `json:"rule"`
+	Currency  string      `json:"currency"`
+	Period    int         `json:"period"`  // 0: the first owner's
+	Current   bool        `json:"current"` // the present owner's, still growing
+	Owner     string      `json:"owner"`   // name
+	OwnerKey  string      `json:"owner_key"`
+	Today     MoneyPart   `json:"today"`
+	Month     MoneyPart   `json:"month"`
+	All       MoneyPart   `json:"all"`
+	Pending   int64       `json:"pending"` // announced, not posted: counts in no split
+	Pendings  uint64      `json:"pendings"`
+	Earned    int64       `json:"earned"`  // the creator's share posted in this period
+	Drawn     int64       `json:"drawn"`   // what transfers, holds and payouts took from or added to it; below zero: taken
+	Payable   int64       `json:"payable"` // what the owner is owed now
+	Held      int64       `json:"held"`
+	OnItsWay  int64       `json:"on_its_way"`
+	Paid      int64       `json:"paid"`
+	Payout    *NextPayout `json:"next_payout,omitempty"` // none: no terms are set for this period
+	Newest    time.Time   `json:"newest_event_time,omitzero"`
+	Posted    time.Time   `json:"posted_time,omitzero"`
+	Statement string      `json:"statement,omitempty"` // newest month whose statement is issued, YYYY-MM
+}
+
+// NextPayout says when the owner's schedule pays next, and what.
+type NextPayout struct {
+	Time        time.Time `json:"time,omitzero"` // zero: on request only
+	Schedule    string    `json:"schedule"`      // monthly, weekly, daily, manual
+	Threshold   int64     `json:"threshold"`
+	Destination string    `json:"destination"`
+	Minor       int64     `json:"minor"`         // what it would be if it were now
+	Why         string    `json:"why,omitempty"` // nothing would be paid, and why
+}
+
+// MoneySum adds rows up by currency. The unit figures count each unit once.
+type MoneySum struct {
+	Currency string    `json:"currency"`
+	Today    MoneyPart `json:"today"`
+	Month    MoneyPart `json:"month"`
+	All      MoneyPart `json:"all"`
+	Pending  int64     `json:"pending"`
+	Payable  int64     `json:"payable"`
+	Held     int64     `json:"held"`
+	OnItsWay int64     `json:"on_its_way"`
+	Paid     int64     `json:"paid"`
+}

@@ -1,0 +1,97 @@
+package engine
+
+import (
+	"sort"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+)
+
+// MoneyFilter says whose money is asked for.
+type MoneyFilter struct {
+	Unit   nexus.ID // zero: all
+	Probes bool     // with the probe units of the suites
+	// Sees reports whether the reader may see a unit's money in a period of ownership.
+	Sees func(s *state.State, u *state.Unit, p state.Period) bool
+}
+
+// Money gives what units earned today, this month and in all, and what their owners are owed (SPEC section 1). Days and months are
+// UTC and go by event time.
+func (e *Engine) Money(f MoneyFilter) (wire.Money, error) {
+	now := e.clock().UTC()
+	today := dayOf(now.UnixMilli())
+	first := dayOf(time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC).UnixMilli())
+	last := dayOf(time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()) - 1
+	out := wire.Money{Rows: []wire.MoneyRow{}, Totals: []wire.MoneySum{}, Entries: e.store.Size()}
+	err := e.figures(func(d *moneyDays) {
+		out.Read = min(d.read, out.Entries)
+		e.View(func(s *state.State) {
+			out.Index, out.Time = s.Index, ms(s.TimeMs)
+			for _, a := range moneyAccounts(s, f) {
+				u, k := s.Units[a.Unit], state.AccountKey{Unit: a.Unit, Currency: a.Currency}
+				day, month := d.between(k, today, today), d.between(k, first, last)
+				for _, p := range s.Periods(u.ID) {
+					if !f.Sees(s, u, p) {
+						continue
+					}
+					row := moneyRow(s, u, a, p)
+					row.Today, row.Month = day, month
+					out.Rows = append(out.Rows, row)
+				}
+			}
+		})
+	})
+	out.Totals = moneyTotals(out.Rows)
+	return out, err
+}
+
+// moneyAccounts lists the split accounts asked for. A currency that only something pending is in has an empty one.
+func moneyAccounts(s *state.State, f MoneyFilter) []*state.Account {
+	var out []*state.Account
+	for _, u := range s.SortedUnits() {
+		if u.Kind == nexus.KindProbe && !f.Probes || !f.Unit.IsZero() && u.ID != f.Unit && u.Parent != f.Unit {
+			continue
+		}
+		out = append(out, s.MoneyAccounts(u.ID)...)
+	}
+	return out
+}
+
+func moneyRow(s *state.State, u *state.Unit, a *state.Account, p state.Period) wire.MoneyRow {
+	b := s.OwedIn(u.ID, p.Number, a.Currency)
+	row := wire.MoneyRow{Unit: u.Label, UnitID: u.ID.String(), Name: u.Name, Kind: u.Kind.String(), Rule: RuleOf(u), Currency: a.Currency,
+		Period: p.Number, Current: p.Open, OwnerKey: p.Owner.String(), Earned: b.Earned, Drawn: b.Drawn, Payable: b.Payable(),
+		All:    wire.MoneyPart{Gross: a.Gross, Creator: a.Creator, Platform: a.Platform, Events: a.Events},
+		Newest: ms(a.NewestMs), Posted: ms(a.PostedMs)}
+	if id := s.Identities[p.Owner]; id != nil {
+		row.Owner = id.Name
+	}
+	return row
+}
+
+// moneyTotals adds rows up. A unit's own figures stand on each of its periods and count once.
+func moneyTotals(rows []wire.MoneyRow) []wire.MoneySum {
+	sums := map[string]*wire.MoneySum{}
+	counted := map[string]bool{}
+	for i := range rows {
+		r := &rows[i]
+		t := sums[r.Currency]
+		if t == nil {
+			t = &wire.MoneySum{Currency: r.Currency}
+			sums[r.Currency] = t
+		}
+		t.Payable, t.Held, t.OnItsWay, t.Paid = t.Payable+r.Payable, t.Held+r.Held, t.OnItsWay+r.OnItsWay, t.Paid+r.Paid
+		if key := r.UnitID + r.Currency; !counted[key] {
+			counted[key] = true
+			t.Today, t.Month, t.All, t.Pending = plus(t.Today, r.Today), plus(t.Month, r.Month), plus(t.All, r.All), t.Pending+r.Pending
+		}
+	}
+	out := make([]wire.MoneySum, 0, len(sums))
+	for _, t := range sums {
+		out = append(out, *t)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Currency < out[j].Currency })
+	return out
+}
