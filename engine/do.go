@@ -29,6 +29,12 @@ func (e *Engine) Do(ctx context.Context, a nexus.Action) (nexus.Receipt, error) 
 	if err := e.room(); err != nil {
 		return nexus.Receipt{}, err
 	}
+	if err := e.knownGateSet(&a); err != nil {
+		return nexus.Receipt{}, err
+	}
+	if err := e.refuseFlood(&a); err != nil {
+		return nexus.Receipt{}, err
+	}
 	return e.propose(ctx, a)
 }
 
@@ -100,6 +106,7 @@ func (e *Engine) propose(ctx context.Context, a nexus.Action) (nexus.Receipt, er
 		return nexus.Receipt{}, err
 	}
 	out := res.(applied).out
+	e.floods.note(&out.Decision, e.clock())
 	return out.Receipt, answer(a.Kind, out.Receipt, out.Err)
 }
 
@@ -133,7 +140,10 @@ func (e *Engine) lookUpAction(a *nexus.Action, digest nexus.Hash) (nexus.Receipt
 }
 
 // DryRun gives the decision that Do would take now, and what the state would say, without any effect or entry.
-func (e *Engine) DryRun(a nexus.Action) (gates.Decision, error) {
+func (e *Engine) DryRun(a nexus.Action) (gates.Decision, error) { return e.DryRunUnder(a, nil) }
+
+// DryRunUnder is DryRun as if a policy were in force in place of the unit's own; nil: the unit's own.
+func (e *Engine) DryRunUnder(a nexus.Action, p *state.UnitPolicy) (gates.Decision, error) {
 	ev := state.Evidence{Node: e.cfg.Node.Public(), NowMs: e.clock().UnixMilli(), Digest: a.Digest(),
 		LargestCPUMilli: e.cfg.Capacity.CPUMilli, LargestMemory: e.cfg.Capacity.MemoryBytes, CapacityBps: e.cfg.Capacity.NetworkBps}
 	sig, err := e.cfg.Node.Sign(ev.SigningBytes())
@@ -143,7 +153,7 @@ func (e *Engine) DryRun(a nexus.Action) (gates.Decision, error) {
 	ev.Signature = sig
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	return e.state.Try(&state.Command{Action: a, Evidence: ev}, e.lookup)
+	return e.state.TryUnder(&state.Command{Action: a, Evidence: ev}, e.lookup, p)
 }
 
 // Act signs an action with the node's own key and does it: measurements, reports, roll-ups.
@@ -203,6 +213,19 @@ func (c *refusalCounter) take() (map[string]uint64, time.Time) {
 	return out, since
 }
 
+// putBack counts on what could not be posted.
+func (c *refusalCounter) putBack(reason string, n uint64, since time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counts == nil {
+		c.counts = map[string]uint64{}
+	}
+	c.counts[reason] += n
+	if c.since.IsZero() || since.Before(c.since) {
+		c.since = since
+	}
+}
+
 // Refused counts a refusal made in front of Do (an unsigned request at the API) so that it is rolled up too.
 func (e *Engine) Refused(reason string) { e.refusals.add(reason) }
 
@@ -222,11 +245,6 @@ func (e *Engine) rollupLoop(ctx context.Context) {
 
 // RollUp posts the counted refusals now.
 func (e *Engine) RollUp(ctx context.Context) {
-	counts, since := e.refusals.take()
-	for reason, n := range counts {
-		body := state.RefusalRollup{Reason: reason, Source: "local", Count: n, SinceMs: since.UnixMilli()}
-		if _, err := e.Act(ctx, state.KindRefusalRollup, nexus.ID{}, body); err != nil {
-			e.cfg.Logger.Warn("refusal roll-up not posted", "component", "engine", "reason", reason, "count", n, "error", err)
-		}
-	}
+	e.postRefusals(ctx)
+	e.postFloods(ctx)
 }

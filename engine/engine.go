@@ -40,6 +40,7 @@ type Config struct {
 	Capacity    Capacity
 	ReserveDisk int64            // bytes kept free; 0: the store's default
 	Clock       func() time.Time // nil: time.Now
+	Gates       *gates.Sets      // nil: those of gates/rules
 }
 
 // GenesisAct is the signed first action.
@@ -55,7 +56,7 @@ type Capacity struct {
 // Engine is the door. Do and every read are safe for concurrent use.
 type Engine struct {
 	cfg   Config
-	chain *gates.Chain
+	sets  *gates.Sets
 	store ledger.Store
 	files *badgerstore.Store // the same, for what only files can tell
 	head  *consensus.HeadFile
@@ -74,6 +75,8 @@ type Engine struct {
 	checkpoint atomic.Pointer[signedHead]
 	version    atomic.Uint64 // grows with each applied batch
 	refusals   refusalCounter
+	floods     floodGuard
+	replaying  sync.Mutex // one replay of the log at a time
 	recent     *recentDecisions
 	days       moneyDays
 	closed     atomic.Bool
@@ -93,11 +96,14 @@ type signedHead struct {
 // acknowledged command. Errors: CodeCorrupt names the file or record; CodeConflict when another process holds the
 // directory; CodeUnfit when the data was written by a newer version.
 func Open(cfg Config) (*Engine, error) {
-	chain, err := gates.NewChain(rules.All())
-	if err != nil {
-		return nil, err
+	sets := cfg.Gates
+	if sets == nil {
+		var err error
+		if sets, err = rules.Sets(); err != nil {
+			return nil, err
+		}
 	}
-	e := &Engine{cfg: cfg, chain: chain, clock: cfg.Clock, recent: newRecentDecisions()}
+	e := &Engine{cfg: cfg, sets: sets, clock: cfg.Clock, recent: newRecentDecisions()}
 	if e.clock == nil {
 		e.clock = time.Now
 	}
@@ -169,7 +175,10 @@ func (e *Engine) found() error {
 	if _, err := e.propose(ctx, e.cfg.Genesis.Action); err != nil {
 		return err
 	}
-	return e.raiseRules(ctx)
+	if err := e.raiseRules(ctx); err != nil {
+		return err
+	}
+	return e.switchGates(ctx)
 }
 
 // Failed is closed when the log store or the machine has stopped for good.
@@ -189,6 +198,7 @@ func (e *Engine) Close() error {
 	}
 	var errs []error
 	if e.group != nil {
+		e.flushRefusals()
 		errs = append(errs, e.group.Close())
 		// A machine that hangs in a transaction still owns the state; then nothing is saved and the log tells it all again.
 		if e.mu.TryLock() {

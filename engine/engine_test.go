@@ -22,6 +22,8 @@ type rig struct {
 	keys identity.Keys
 	eng  *engine.Engine
 	bus  *bus.Bus
+
+	gates *gates.Sets // nil: the program's own
 }
 
 func newRig(t testing.TB) *rig {
@@ -42,17 +44,25 @@ func newRig(t testing.TB) *rig {
 
 func (r *rig) open() {
 	r.t.Helper()
-	act, err := engine.Found(r.gen, r.keys.Platform)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.bus = bus.New(bus.Limits{})
-	r.eng, err = engine.Open(engine.Config{DataDir: r.dir, NodeName: "test", Cluster: r.gen.Cluster, Node: r.keys.Node, Genesis: act,
-		Bus: r.bus, Logger: slog.New(slog.DiscardHandler), Capacity: engine.Capacity{CPUMilli: 2000, MemoryBytes: 8 << 30, NetworkBps: 1e9}})
-	if err != nil {
+	if err := r.tryOpen(); err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { r.close() })
+}
+
+func (r *rig) tryOpen() error {
+	act, err := engine.Found(r.gen, r.keys.Platform)
+	if err != nil {
+		return err
+	}
+	r.bus = bus.New(bus.Limits{})
+	eng, err := engine.Open(engine.Config{DataDir: r.dir, NodeName: "test", Cluster: r.gen.Cluster, Node: r.keys.Node, Genesis: act,
+		Bus: r.bus, Logger: slog.New(slog.DiscardHandler), Capacity: engine.Capacity{CPUMilli: 2000, MemoryBytes: 8 << 30, NetworkBps: 1e9},
+		Gates: r.gates})
+	if err == nil {
+		r.eng = eng
+	}
+	return err
 }
 
 func (r *rig) close() {

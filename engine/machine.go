@@ -248,7 +248,7 @@ func (e *Engine) loadState() error {
 func (e *Engine) readSnapshot() (*state.State, error) {
 	v, err := e.lookup([]byte(snapshotMetaKey))
 	if err != nil || v == nil {
-		return state.New(e.chain), err
+		return state.NewWith(e.sets), err
 	}
 	corrupt := func(format string, args ...any) error {
 		return nexus.Errf("open engine", nexus.CodeCorrupt, "state snapshot", "run nexus ledger verify --offline", format, args...)
@@ -271,9 +271,9 @@ func (e *Engine) readSnapshot() (*state.State, error) {
 	if sha256.Sum256(data) != meta.SHA256 {
 		return nil, corrupt("digest differs")
 	}
-	st, err := state.Restore(e.chain, data)
+	st, err := state.RestoreWith(e.sets, data)
 	if err == nil && !st.Complete() {
-		return state.New(e.chain), nil // of an older version: the whole log is applied again
+		return state.NewWith(e.sets), nil // of an older version: the whole log is applied again
 	}
 	return st, err
 }

@@ -121,9 +121,10 @@ func (e *Engine) GateRows() []wire.GateRow {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	rows := make([]wire.GateRow, 0, gates.Count)
-	for i, g := range e.chain.Gates() {
+	for i, g := range e.state.Gatekeepers().Gates() {
 		c := e.state.Gates[i]
-		row := wire.GateRow{Gate: g.Number, Name: g.Name, Rule: g.Rule, Allowed: c.Allowed, Denied: c.Denied,
+		rolled := e.state.Floods()[i]
+		row := wire.GateRow{Gate: g.Number, Name: g.Name, Rule: g.Rule, Allowed: c.Allowed, Denied: c.Denied + rolled, RolledUp: rolled,
 			Decides:  c.Allowed+c.Denied == e.state.Counters.Decisions, // it gave a verdict on every one
 			Enforced: g.Enforcer != "", EnforcedBy: g.Enforcer, LastReason: c.LastReason}
 		if g.Enforcer == "" {
@@ -172,7 +173,12 @@ func (e *Engine) Replay(index uint64) (again gates.Decision, same bool, err erro
 	if err != nil {
 		return again, false, err
 	}
-	again, same = e.chain.Replay(body.Decision)
+	chain, ok := e.sets.Find(body.Decision.GateSet)
+	if !ok {
+		return again, false, nexus.Errf("replay decision", nexus.CodeUnfit, fmt.Sprintf("decision %d", index),
+			"ask the version that decided it", "gate set %s is not known to this version", body.Decision.GateSet)
+	}
+	again, same = chain.Replay(body.Decision)
 	return again, same, nil
 }
 
@@ -216,7 +222,7 @@ func (e *Engine) wireDecision(b *state.DecisionBody) wire.Decision {
 func (e *Engine) WireVerdicts(d *gates.Decision) []wire.Verdict {
 	out := make([]wire.Verdict, 0, len(d.Verdicts))
 	for _, v := range d.Verdicts {
-		w := wire.Verdict{Gate: int(v.Gate), Name: e.chain.Name(int(v.Gate)), Verdict: wire.VerdictAllow, ReasonCode: v.ReasonCode,
+		w := wire.Verdict{Gate: int(v.Gate), Name: gates.Names()[v.Gate-1], Verdict: wire.VerdictAllow, ReasonCode: v.ReasonCode,
 			Observed: v.Observed, Required: v.Required, Fix: v.Fix}
 		if !v.Allow {
 			w.Verdict = wire.VerdictDeny
@@ -292,8 +298,8 @@ func ms(t int64) time.Time {
 	return time.UnixMilli(t).UTC()
 }
 
-// GateSet is the hash of the gates that this binary decides with.
-func (e *Engine) GateSet() nexus.Hash { return e.chain.Hash() }
+// GateSet is the hash of the newest gates of this binary, those that the ledger is brought to.
+func (e *Engine) GateSet() nexus.Hash { return e.sets.Newest().Hash() }
 
 // RootAt computes the tree root at an earlier size from the stored hashes.
 func (e *Engine) RootAt(size uint64) (nexus.Hash, error) { return e.rootAt(size) }

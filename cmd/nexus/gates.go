@@ -27,7 +27,7 @@ func (a *app) gatesCommand() *cobra.Command {
 		}
 		return a.print(g, t.print)
 	})
-	cmd.AddCommand(list, a.gatesLogCommand(), a.explainCommand(), a.tryCommand())
+	cmd.AddCommand(list, a.gatesLogCommand(), a.explainCommand(), a.tryCommand(), a.whatIfCommand(), a.gateSetsCommand())
 	return cmd
 }
 
@@ -179,9 +179,13 @@ func decisionCells(d wire.DecisionRow) []string {
 
 func (a *app) explainCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "explain ID", Short: "One decision with its evidence, replayed", Args: oneArg("ID"),
-		Long:    "ID is a decision's index, or the id of the action. The gates are run again over the facts that were stored.",
+		Long: `ID is a decision's index, or the id of the action. The gates are run again over the facts that were recorded. Whether those
+facts were true is shown by a second replay: every command up to this one is applied again from the first record, and facts,
+verdicts, effects and tree root must come out as they are stored. A long log is replayed only with --full.`,
 		Example: "  nexus gates explain 17\n  nexus gates explain 17 -o json"}
-	cmd.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, args []string) error {
+	cmd.Flags().Bool("full", false, "replay the log however long it is (operators)")
+	cmd.Flags().Bool("no-log", false, "do not replay the log")
+	cmd.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, args []string) error {
 		index := args[0]
 		if _, err := nexus.ParseID(index); err == nil {
 			p, err := get[wire.EntryProof](ctx, n, "/v1/proof", "action", index)
@@ -193,12 +197,16 @@ func (a *app) explainCommand() *cobra.Command {
 		if _, err := strconv.ParseUint(index, 10, 64); err != nil {
 			return usage(fmt.Sprintf("decision %q", index), "an index of nexus gates log, or an action's id", "not a number")
 		}
-		e, err := get[wire.Explanation](ctx, n, "/v1/decisions/"+index+"/explain")
+		e, err := get[wire.Explanation](ctx, n, "/v1/decisions/"+index+"/explain", "log", replayWord(cmd))
 		if err != nil {
 			return err
 		}
 		if err := a.print(e, func(w io.Writer) error { return printExplanation(w, e) }); err != nil {
 			return err
+		}
+		if e.FromLog.Done && !e.FromLog.Same {
+			return nexus.Errf("gates explain", nexus.CodeCorrupt, "decision "+index, "run nexus ledger verify", "the log applied again gives another: %s",
+				e.FromLog.Differs)
 		}
 		if !e.Same {
 			return nexus.Errf("gates explain", nexus.CodeCorrupt, "decision "+index, "run nexus ledger verify", "the gates say otherwise on the same facts")
@@ -211,7 +219,7 @@ func (a *app) explainCommand() *cobra.Command {
 func printExplanation(w io.Writer, e wire.Explanation) error {
 	err := pairs(w, "decision", strconv.FormatUint(e.Index, 10), "time", when(e.Time), "verdict", e.Verdict, "action", e.Action+" "+e.ActionID,
 		"actor", e.ActorName+" "+e.Actor, "unit", e.UnitLabel, "reason", e.Reason, "observed", e.Observed, "required", e.Required, "fix", e.Fix,
-		"gate set", e.GateSet, "replayed", fmt.Sprintf("%v, same verdicts: %v", e.Replayed, e.Same))
+		"gate set", e.GateSet, "replayed", fmt.Sprintf("from the recorded facts: %s", sameWord(e.Same)), "from the log", logReplayText(e.FromLog))
 	if err != nil {
 		return err
 	}

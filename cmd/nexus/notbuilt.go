@@ -14,15 +14,13 @@ type notBuilt struct{ path, why string }
 
 // What is missing, in words that stand alone.
 const (
-	needsCompute  = "the compute fabric is not built in this version"
-	needsExit     = "exit and import are not built in this version"
-	needsMedia    = "the media fabric is not built in this version"
-	needsMoney    = "statements, payouts and disputes are not built in this version"
-	needsNames    = "the DNS and mail fabrics are not built in this version"
-	needsCluster  = "a ledger on several nodes is not built in this version"
-	needsExport   = "export, backup and restore of the ledger are not built in this version; stop the node and copy the data directory"
-	needsPolicies = "units' own policies are not built in this version"
-	needsConsent  = "the consent log is not built in this version"
+	needsCompute = "the compute fabric is not built in this version"
+	needsExit    = "exit and import are not built in this version"
+	needsMedia   = "the media fabric is not built in this version"
+	needsMoney   = "statements, payouts and disputes are not built in this version"
+	needsNames   = "the DNS and mail fabrics are not built in this version"
+	needsCluster = "a ledger on several nodes is not built in this version"
+	needsExport  = "export, backup and restore of the ledger are not built in this version; stop the node and copy the data directory"
 )
 
 // notBuiltCommands lists every one, once.
@@ -36,9 +34,7 @@ func notBuiltCommands() []notBuilt {
 		{"revenue statement", needsMoney}, {"revenue payout", needsMoney}, {"revenue dispute open", needsMoney},
 		{"revenue dispute answer", needsMoney}, {"revenue dispute show", needsMoney},
 		{"ledger export", needsExport}, {"ledger backup", needsExport}, {"ledger restore", needsExport},
-		{"gates what-if", needsPolicies}, {"slices top", "the live view is in the console: nexus console"},
-		{"policy show", needsPolicies}, {"policy set", needsPolicies}, {"policy try", needsPolicies},
-		{"consent give", needsConsent}, {"consent withdraw", needsConsent}, {"consent log", needsConsent},
+		{"slices top", "the live view is in the console: nexus console"},
 		{"cluster join", "a node joins when it is launched: nexus launch --join-token FILE"}, {"cluster leave", needsCluster}, {"cluster rtt", needsCluster},
 		{"cluster keys", needsCluster}, {"cluster peers", needsCluster}, {"cluster promote", needsCluster}, {"cluster drain", needsCluster},
 		{"dns", needsNames}, {"mail", needsNames},

@@ -52,6 +52,14 @@ func bodyOf(kind string) any {
 		return &state.AuditFinding{}
 	case state.KindNodeStop:
 		return &struct{}{}
+	case state.KindPolicySet:
+		return &state.PolicySet{}
+	case state.KindConsentGive, state.KindConsentWithdraw:
+		return &state.ConsentStatement{}
+	case state.KindConsentUse:
+		return &state.ConsentUse{}
+	case state.KindGateSetSwitch:
+		return &state.GateSetSwitch{}
 	case state.KindUnitTransfer:
 		return &state.UnitTransfer{}
 	case state.KindProposalOpen:

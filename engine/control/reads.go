@@ -345,7 +345,9 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request, who caller) (an
 	if err != nil {
 		return nil, err
 	}
-	return wire.Explanation{Decision: d, Facts: string(facts), Replayed: true, Same: same}, nil
+	ex := wire.Explanation{Decision: d, Facts: string(facts), Replayed: true, Same: same}
+	ex.FromLog, err = s.fromLog(r, who, d.Index)
+	return ex, err
 }
 
 func (s *Server) decisions(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {

@@ -52,6 +52,7 @@ func (s *Server) routes() {
 	s.handle("GET /v1/routes", publicRead, s.routeList)
 	s.approvalRoutes()
 	s.moneyRoutes()
+	s.gateRoutes()
 	s.handle("POST /v1/actions", publicRead, s.actions)
 	s.handle("POST /v1/verify", platformRead, func(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {
 		return s.node.Verify(r.Context())

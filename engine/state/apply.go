@@ -61,6 +61,7 @@ type step struct {
 	puts   []ledger.KV
 	events []nexus.Event
 	result []byte
+	trial  *UnitPolicy // judged by in place of the unit's own: a dry run
 	// approval is the proposal whose last signature this command bears: the change at hand is the one it holds.
 	approval *Proposal
 	// effect applies the change and adds drafts; set by prepare, run only when all gates allow. It cannot fail: whatever
@@ -195,6 +196,7 @@ func (st *step) prepare() (bool, error) {
 		return false, nil
 	}
 	err := prepare(st)
+	st.judgePolicy()
 	if st.facts.Identity.Revoked && st.standsFor() {
 		st.facts.Identity.Revoked = false
 	}
@@ -240,6 +242,12 @@ var preparers = map[string]func(*step) error{
 	KindUnitTransfer:     (*step).unitTransfer,
 	KindOwnershipSettle:  (*step).ownershipSettle,
 	KindNoticeMark:       (*step).noticeMark,
+	KindGateSetSwitch:    (*step).gateSetSwitch,
+	KindRefusalFlood:     (*step).refusalFlood,
+	KindPolicySet:        (*step).policySet,
+	KindConsentGive:      (*step).consentRecord,
+	KindConsentWithdraw:  (*step).consentRecord,
+	KindConsentUse:       (*step).consentUse,
 }
 
 // changes are the kinds of preparers that a proposal may hold. Apart, because granting one prepares another.
@@ -253,6 +261,7 @@ func changes() map[string]func(*step) error {
 		KindUnitResume:   (*step).unitSuspend,
 		KindDomainClaim:  (*step).domainClaim,
 		KindUnitTransfer: (*step).unitTransfer,
+		KindPolicySet:    (*step).policySet,
 	}
 }
 
@@ -265,8 +274,14 @@ func Known(kind string) bool {
 // Try gives the decision that a command would get now. Nothing changes: the effect is prepared and thrown away. The error
 // says what the state itself could not take though all gates allow.
 func (s *State) Try(cmd *Command, look Lookup) (gates.Decision, error) {
+	return s.TryUnder(cmd, look, nil)
+}
+
+// TryUnder is Try as if a policy were in force in place of the unit's own; nil: the unit's own.
+func (s *State) TryUnder(cmd *Command, look Lookup, p *UnitPolicy) (gates.Decision, error) {
 	digest := cmd.Action.Digest()
 	st := s.newStep(cmd, s.Index+1, digest, look)
+	st.trial = p
 	known, err := st.prepare()
 	if err == nil && !known {
 		err = nexus.Errf("try", nexus.CodeMalformed, fmt.Sprintf("kind %q", cmd.Action.Kind), "see docs/reference/actions.md", "not known")

@@ -43,6 +43,12 @@ const (
 	KindUnitTransfer     = "unit.transfer"
 	KindOwnershipSettle  = "ownership.settle"
 	KindNoticeMark       = "notice.mark"
+	KindGateSetSwitch    = "cluster.gates"
+	KindRefusalFlood     = "audit.flood"
+	KindPolicySet        = "policy.set"
+	KindConsentGive      = "consent.give"
+	KindConsentWithdraw  = "consent.withdraw"
+	KindConsentUse       = "consent.use"
 )
 
 // Kinds lists every kind, in the order of docs/reference/actions.md.
@@ -52,7 +58,8 @@ func Kinds() []string {
 		KindChannelCreate, KindProbeCreate, KindProbeRetire, KindUnitScale, KindUnitSuspend, KindUnitResume, KindSliceSet,
 		KindRouteSet, KindRouteDrop, KindDomainClaim, KindSourceRegister, KindSourceClose, KindRevenuePost, KindReportPost,
 		KindAuditFinding, KindRefusalRollup, KindNodeStop, KindLedgerEdit, KindClusterRules, KindProposalOpen, KindProposalGrant,
-		KindProposalRefuse, KindProposalWithdraw, KindProposalExpire, KindUnitTransfer, KindOwnershipSettle, KindNoticeMark}
+		KindProposalRefuse, KindProposalWithdraw, KindProposalExpire, KindUnitTransfer, KindOwnershipSettle, KindNoticeMark,
+		KindGateSetSwitch, KindRefusalFlood, KindPolicySet, KindConsentGive, KindConsentWithdraw, KindConsentUse}
 }
 
 // Command is what is replicated: the action as its actor signed it, and what the admitting node saw.

@@ -44,7 +44,10 @@ func DescribeBody(kind ledger.EntryKind, body []byte) any {
 	case ledger.KindReport:
 		return read(&ReportEntry{})
 	case ledger.KindRefusalRollup:
-		return read(&RefusalRollup{})
+		if v := read(&RefusalRollup{}); v != nil {
+			return v
+		}
+		return read(&RefusalFlood{})
 	case ledger.KindAudit:
 		return read(&AuditFinding{})
 	case ledger.KindSlice:
@@ -54,9 +57,16 @@ func DescribeBody(kind ledger.EntryKind, body []byte) any {
 	case ledger.KindNotice:
 		return read(&Notice{})
 	case ledger.KindRules:
+		if len(body) == len(nexus.Encode(GateSetSwitch{})) {
+			return read(&GateSetSwitch{})
+		}
 		return read(&RulesRaise{})
 	case ledger.KindProposal:
 		return read(&ProposalEntry{})
+	case ledger.KindPolicy:
+		return read(&PolicyEntry{})
+	case ledger.KindConsent:
+		return read(&ConsentEntry{})
 	case ledger.KindOwnership:
 		return read(&OwnershipEntry{})
 	}

@@ -168,6 +168,9 @@ func (s *State) base(u *Unit, kind string, body []byte) nexus.Hash {
 	if (kind == KindRouteSet || kind == KindRouteDrop) && nexus.Decode(body, &r) == nil {
 		b = nexus.AppendCanonical(b, s.Routes[lower(r.Host)])
 	}
+	if p := s.policies[u.ID]; kind == KindPolicySet && p != nil {
+		b = nexus.AppendCanonical(b, p.Version)
+	}
 	return sha256.Sum256(b)
 }
 
@@ -228,8 +231,9 @@ func (st *step) proposalOpen() error {
 	}
 	st.roomForProposal(u)
 	digest := st.cmd.Action.Digest()
+	parties := append(st.s.partiesOf(u, b.Kind, b.Body), st.s.guardians(u, st.cmd.Action.Actor, st.now, b.Kind, b.Body)...)
 	p := &Proposal{ID: nexus.DeriveID("proposal", st.s.Cluster[:], digest[:]), Kind: b.Kind, Unit: u.ID, Body: b.Body,
-		Base: st.s.base(u, b.Kind, b.Body), Proposer: st.cmd.Action.Actor, Parties: st.s.partiesOf(u, b.Kind, b.Body), Reason: b.Reason,
+		Base: st.s.base(u, b.Kind, b.Body), Proposer: st.cmd.Action.Actor, Parties: parties, Reason: b.Reason,
 		OpenedMs: st.now, ExpiresMs: st.now + life, OpenedIndex: st.index, Status: ProposalPending}
 	p.Change = p.Digest(st.s.Cluster)
 	st.s.sign(p, p.Proposer, st.now, st.index)
@@ -295,6 +299,7 @@ func (st *step) prepareChange(p *Proposal) error {
 	change.Action.Kind, change.Action.Unit, change.Action.Body = p.Kind, p.Unit, p.Body
 	st.cmd, st.approval = &change, p
 	err := changes()[p.Kind](st)
+	st.judgePolicy()
 	st.cmd = own
 	return err
 }
@@ -588,6 +593,9 @@ func describeChange(p *Proposal) string {
 		var b UnitScale
 		return text(&b, "imvu.scale to %d milli-cores, %d bytes memory, %d bytes storage, %d processes",
 			func() []any { return []any{b.CPUMilli, b.MemoryBytes, b.StorageBytes, b.Processes} })
+	case KindPolicySet:
+		var b PolicySet
+		return text(&b, "policy.set in place of version %d: %d rules", func() []any { return []any{b.Base, len(b.Policy.Rules)} })
 	case KindUnitTransfer:
 		var b UnitTransfer
 		return text(&b, "unit.transfer to key %s", func() []any { return []any{b.To.Short()} })

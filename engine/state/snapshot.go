@@ -85,7 +85,9 @@ func (s *State) Snapshot() []byte {
 func (s *State) Hash() nexus.Hash { return sha256.Sum256(s.Snapshot()) }
 
 // Restore rebuilds a state from Snapshot's bytes.
-func Restore(chain *gates.Chain, b []byte) (*State, error) {
+func Restore(chain *gates.Chain, b []byte) (*State, error) { return restore(onlySet(chain), b) }
+
+func restore(sets *gates.Sets, b []byte) (*State, error) {
 	pic, err := decodePicture(b)
 	if err != nil {
 		return nil, err
@@ -95,9 +97,12 @@ func Restore(chain *gates.Chain, b []byte) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := New(chain)
+	s := NewWith(sets)
+	if err := s.useSet(p.GateSet); err != nil {
+		return nil, err
+	}
 	s.Cluster, s.Profile, s.BaseDomain, s.Constitution = p.Cluster, p.Profile, p.BaseDomain, p.Constitution
-	s.GateSet, s.Platform, s.Index, s.TimeMs, s.Counters, s.Chain = p.GateSet, p.Platform, p.Index, p.TimeMs, p.Counters, c
+	s.Platform, s.Index, s.TimeMs, s.Counters, s.Chain = p.Platform, p.Index, p.TimeMs, p.Counters, c
 	copy(s.Gates[:], p.Gates)
 	s.Reports = p.Reports
 	for i := range p.Identities {

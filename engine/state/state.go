@@ -174,7 +174,13 @@ type State struct {
 	keys          keysState
 	gone          map[string]int // how many keys of a name were revoked without a successor; from Identities
 
-	chain *gates.Chain
+	floods [gates.Count]uint64 // rolled-up refusals (flood.go)
+
+	policies map[nexus.ID]*PolicyState
+	consents map[nexus.PublicKey]*ConsentHistory
+
+	sets  *gates.Sets  // those that this program can decide with
+	chain *gates.Chain // the one in force, whose hash is GateSet
 	// incomplete: restored from a snapshot of a version that kept less; see Complete.
 	incomplete bool
 	order      []*Unit                 // Units as they were created; never written in place beyond its end
@@ -215,7 +221,7 @@ type ReportEntry struct {
 // New gives the empty state before genesis, deciding with the given chain of gates.
 func New(chain *gates.Chain) *State {
 	return &State{
-		Chain: ledger.NewChain(), chain: chain, GateSet: chain.Hash(),
+		Chain: ledger.NewChain(), sets: onlySet(chain), chain: chain, GateSet: chain.Hash(),
 		Identities: map[nexus.PublicKey]*Identity{}, Names: map[string]nexus.PublicKey{},
 		Units: map[nexus.ID]*Unit{}, Labels: map[string]nexus.ID{}, Slugs: map[string]nexus.ID{},
 		Domains: map[string]nexus.ID{}, Routes: map[string]Route{}, Sources: map[string]*Source{},

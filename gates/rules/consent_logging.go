@@ -9,8 +9,9 @@ import "github.com/BobbyBlanco400/nexus-cos/gates"
 func consentLogging() gates.Gate {
 	return gates.Gate{
 		Number: 10, Name: "consent-logging", Version: 1,
-		Rule:  "consent given and withdrawn is recorded immutably",
-		Later: "the consent records in the ledger, and the fabrics that process personal data, will enforce it",
+		Rule: "consent given and withdrawn is recorded immutably",
+		Enforcer: "the ledger: each statement is an entry, numbered and hashed to the person's statement before; what is processed " +
+			"is asked for by consent.use",
 		Check: checkConsentLogging,
 		Good: func() gates.Facts {
 			f := signedSample("consent.give", subject, gates.RoleCreator)

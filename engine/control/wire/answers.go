@@ -88,7 +88,20 @@ type Explanation struct {
 	Decision
 	Facts    string `json:"facts"` // JSON of the facts the gates saw
 	Replayed bool   `json:"replayed"`
-	Same     bool   `json:"same"` // the gates gave the same verdicts again
+	Same     bool   `json:"same"` // the gates gave the same verdicts again on the recorded facts
+	// FromLog is the true replay: every command up to this one applied again from the first record.
+	FromLog LogReplay `json:"from_log"`
+}
+
+// LogReplay says what applying the log again up to one decision gave.
+type LogReplay struct {
+	Done       bool   `json:"done"`
+	Same       bool   `json:"same"`          // facts, verdicts and tree root came out the same
+	Commands   uint64 `json:"commands"`      // applied again
+	Why        string `json:"why,omitempty"` // not done
+	StateHash  string `json:"state_hash"`    // of the whole state right after this decision
+	DurationMs int64  `json:"duration_ms"`
+	Differs    string `json:"differs,omitempty"` // what came out otherwise
 }
 
 // Entry is one ledger entry (`nexus ledger show`).

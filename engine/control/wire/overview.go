@@ -113,7 +113,8 @@ type GateRow struct {
 	Name           string     `json:"name"` // slug of SPEC section 1
 	Rule           string     `json:"rule"`
 	Allowed        uint64     `json:"allowed"`
-	Denied         uint64     `json:"denied"`
+	Denied         uint64     `json:"denied"`    // rolled-up ones included
+	RolledUp       uint64     `json:"rolled_up"` // of Denied: refused in floods, which have one entry together
 	Decides        bool       `json:"decides"`
 	Enforced       bool       `json:"enforced"`
 	EnforcedBy     string     `json:"enforced_by"` // what makes it so, or will once it is built
