@@ -41,7 +41,13 @@ var rooms = []roomRule{
 	{"slices/shape", []string{".", "slices"}},
 	{"slices/meter", []string{".", "slices"}},
 	{"slices/session", []string{".", "slices"}},
+	{"slices/session/host", []string{".", "slices/session"}},
+	{"slices/session/link", []string{".", "slices/session"}},
+	{"slices/session/roam", []string{".", "slices/session"}},
+	{"slices/session/proof", []string{".", "slices", "slices/edge", "slices/edge/satellite", "slices/session", "slices/session/host",
+		"slices/session/link", "slices/session/roam"}},
 	{"slices/edge", []string{".", "slices", "slices/meter", "slices/session", "slices/shape"}},
+	{"slices/edge/satellite", []string{".", "slices", "slices/edge", "slices/session", "slices/session/link"}},
 
 	{"cluster", []string{"."}},
 	{"cluster/gossip", []string{".", "cluster"}},
@@ -130,7 +136,7 @@ var libraries = []library{
 	{"github.com/hashicorp/go-hclog", []string{"cluster/consensus"}},
 
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{"slices/meter"}},
-	{"github.com/coder/websocket", []string{"slices/edge", "slices/session", "tests"}},
+	{"github.com/coder/websocket", []string{"slices/edge", "slices/session/...", "tests"}},
 	{"aidanwoods.dev/go-paseto", []string{"slices/session"}},
 
 	{"golang.org/x/crypto/ssh", []string{"engine/identity", "tests"}},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/slices/session"
 )
 
 // Config is what a gateway is built from. Zero values of limits mean the defaults written beside them.
@@ -18,6 +19,9 @@ type Config struct {
 	// Certificate gives the certificate of a host; called for hosts of the current table only, from many goroutines at
 	// once. Needed with TLSAddr. DevCA.Certificate is one.
 	Certificate func(host string) (*tls.Certificate, error)
+
+	Name     string           // this edge's name, told to the home of sessions; "" will do where there is one edge
+	Sessions session.Attacher // the home of sessions that move; nil: they are passed on like any other WebSocket
 
 	HeaderBytesMax int           // of one request, bytes; 0: 32 KiB
 	BodyBytesMax   int64         // of one request, bytes; 0: 1 GiB

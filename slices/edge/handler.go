@@ -185,6 +185,9 @@ func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, x *exchange) {
 	} else {
 		x.target.slice.counters.Requests.Add(1)
 	}
+	if g.config.Sessions != nil && (g.serveOwn(w, r) || g.serveSession(w, r, x)) {
+		return
+	}
 	limitBody(w, r, x, g.config)
 	switch b := x.target.route.Backend; {
 	case x.address != "":

@@ -107,6 +107,12 @@ func (b Backend) validate(subject string) error {
 	return nil
 }
 
+// Route gives the route of a host in the form of ParseHost.
+func (t *Table) Route(host string) (Route, bool) {
+	r, ok := t.routes[host]
+	return r, ok
+}
+
 // Routes lists the routes by host.
 func (t *Table) Routes() []Route {
 	out := make([]Route, 0, len(t.routes))

@@ -16,7 +16,8 @@ type Client struct {
 	id       nexus.ID
 	epoch    uint64
 	ticket   string
-	received uint64
+	received uint64 // last number received
+	taken    uint64 // last number that the program took: what is acknowledged
 	unacked  int
 	up       window
 	conns    []*clientConn // a few, oldest first
@@ -29,6 +30,7 @@ type clientConn struct {
 	epoch   uint64 // 0 until welcomed
 	heardAt time.Time
 	pingDue time.Time
+	suspect bool // silent for two heartbeats
 }
 
 // ClientResult is what a call to Client leads to. Messages first, then Outs.
@@ -37,6 +39,8 @@ type ClientResult struct {
 	Messages []Message
 	Drop     []Attachment // connections to close
 	Move     []string     // edges to connect to now, best first; empty: none
+	Suspect  bool         // the connection in use has fallen silent: connect elsewhere too, before it counts as dead
+	Edges    []string     // all edges, when the home has told them
 	Switched bool         // a new connection is in use
 	Ended    string       // the session has ended, and why
 }
@@ -106,7 +110,7 @@ func (c *Client) Receive(now time.Time, conn Attachment, f Frame) (ClientResult,
 	if k == nil || c.ended {
 		return r, nil
 	}
-	k.heardAt = now
+	k.heardAt, k.suspect = now, false
 	if k.epoch == 0 && f.Type != FrameWelcome && f.Type != FrameClose {
 		return r, malformed("%s before the welcome", f.Type)
 	}
@@ -123,12 +127,14 @@ func (c *Client) Receive(now time.Time, conn Attachment, f Frame) (ClientResult,
 		c.takeTicket(k, f.Ticket)
 	case FrameMove:
 		c.takeTicket(k, f.Ticket)
-		r.Move = strings.FieldsFunc(string(f.Payload), func(x rune) bool { return x == '\n' })
+		r.Move = lines(f.Payload)
 	case FrameGap:
 		if f.Seq > c.received {
 			r.Messages = append(r.Messages, Message{Session: c.id, Seq: f.Seq, Gap: true, MissedTo: f.Seq})
-			c.received = f.Seq
+			c.received, c.taken = f.Seq, f.Seq
 		}
+	case FrameEdges:
+		r.Edges = lines(f.Payload)
 	case FrameClose:
 		c.closed(conn, k, string(f.Payload), &r)
 	case FramePong:
@@ -136,6 +142,10 @@ func (c *Client) Receive(now time.Time, conn Attachment, f Frame) (ClientResult,
 		return r, malformed("%s from a home", f.Type)
 	}
 	return r, nil
+}
+
+func lines(b []byte) []string {
+	return strings.FieldsFunc(string(b), func(x rune) bool { return x == '\n' })
 }
 
 // takeTicket keeps the ticket of the newest connection; one of an older epoch may be spent already.
@@ -160,14 +170,19 @@ func (c *Client) welcome(conn Attachment, k *clientConn, f Frame) (ClientResult,
 		r.Drop = append(r.Drop, conn)
 		return r, nil
 	}
+	kind := MoveRecovered
+	if old := c.conn(c.active); old != nil && !old.suspect {
+		kind = MovePlanned
+	}
 	c.readSettings(f.Payload)
 	c.id, c.epoch, c.ticket, c.active = f.Session, f.Epoch, f.Ticket, conn
+	c.unacked++ // an acknowledgement may have gone down with the connection before: Tick says it again
 	seq := c.up.first
 	for _, payload := range c.up.kept {
 		r.Outs = append(r.Outs, Out{To: conn, Frame: Frame{Type: FrameData, Seq: seq, Payload: payload}})
 		seq++
 	}
-	r.Outs = append(r.Outs, Out{To: conn, Frame: Frame{Type: FrameConfirm, Epoch: f.Epoch}})
+	r.Outs = append(r.Outs, Out{To: conn, Frame: Frame{Type: FrameConfirm, Epoch: f.Epoch, Seq: uint64(kind)}})
 	for _, other := range c.conns {
 		if other != k && other.epoch == 0 { // racers that have not been welcomed
 			r.Drop = append(r.Drop, other.at)
@@ -198,11 +213,21 @@ func (c *Client) data(conn Attachment, f Frame) (ClientResult, error) {
 	case f.Seq > c.received:
 		return r, malformed("message %d after %d", f.Seq, c.received)
 	}
+	return r, nil
+}
+
+// Taken says that the program has taken every message up to seq, which is then acknowledged.
+func (c *Client) Taken(seq uint64) ClientResult {
+	var r ClientResult
+	if seq <= c.taken || seq > c.received {
+		return r
+	}
+	c.taken = seq
 	if c.unacked++; c.unacked >= ackEvery && c.active != 0 {
 		c.unacked = 0
-		r.Outs = append(r.Outs, Out{To: c.active, Frame: Frame{Type: FrameAck, Seq: c.received}})
+		r.Outs = append(r.Outs, Out{To: c.active, Frame: Frame{Type: FrameAck, Seq: c.taken}})
 	}
-	return r, nil
+	return r
 }
 
 // closed ends a connection; the session too, when the home says so on the newest one.
@@ -220,14 +245,29 @@ func (c *Client) closed(conn Attachment, k *clientConn, reason string, r *Client
 // edgeClosePrefix begins the reason of a close frame that an edge sends about itself: the session goes on elsewhere.
 const edgeClosePrefix = "edge: "
 
-// Tick sends pings and acknowledgements that are due and names the connections that have fallen silent: three heartbeats
-// without a frame. Call it every 10 ms or so.
+// A connection that is silent for suspectAfter heartbeats gets company: another edge is tried. Only after silentAfter is it given
+// up, and one that has not been welcomed yet after welcomeAfter: on a machine or a network that is merely slow, giving up early
+// would begin the same work again and again.
+const (
+	suspectAfter = 2
+	silentAfter  = 10
+	welcomeAfter = 20
+)
+
+// Tick sends pings and acknowledgements that are due and names the connections that have fallen silent. Call it every 10 ms or so.
 func (c *Client) Tick(now time.Time) ClientResult {
 	var r ClientResult
 	for _, k := range c.conns {
-		if now.Sub(k.heardAt) >= 3*c.limits.Heartbeat {
+		patience := silentAfter * c.limits.Heartbeat
+		if k.epoch == 0 {
+			patience = welcomeAfter * c.limits.Heartbeat
+		}
+		if now.Sub(k.heardAt) >= patience {
 			r.Drop = append(r.Drop, k.at)
 			continue
+		}
+		if k.at == c.active && !k.suspect && now.Sub(k.heardAt) >= suspectAfter*c.limits.Heartbeat {
+			k.suspect, r.Suspect = true, true
 		}
 		if k.epoch != 0 && !now.Before(k.pingDue) {
 			k.pingDue = now.Add(c.limits.Heartbeat)
@@ -236,7 +276,7 @@ func (c *Client) Tick(now time.Time) ClientResult {
 	}
 	if c.unacked > 0 && c.active != 0 {
 		c.unacked = 0
-		r.Outs = append(r.Outs, Out{To: c.active, Frame: Frame{Type: FrameAck, Seq: c.received}})
+		r.Outs = append(r.Outs, Out{To: c.active, Frame: Frame{Type: FrameAck, Seq: c.taken}})
 	}
 	return r
 }

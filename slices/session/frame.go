@@ -17,15 +17,16 @@ const (
 	FrameData    FrameType = 3  // both: Seq, Payload
 	FrameAck     FrameType = 4  // both: Seq: everything up to it was received
 	FramePing    FrameType = 5  // C: Seq: any number
-	FramePong    FrameType = 6  // H: Seq: the ping's; the edge itself answers
-	FrameConfirm FrameType = 7  // C: Epoch: this connection is in use now; older ones are fenced
+	FramePong    FrameType = 6  // H: Seq: the ping's; the home answers, so that a pong speaks for the whole way
+	FrameConfirm FrameType = 7  // C: Epoch: this connection is in use now, older ones are fenced; Seq: a MoveKind
 	FrameMove    FrameType = 8  // H: Ticket, Payload: addresses of edges, one per line: connect there, then confirm
 	FrameTicket  FrameType = 9  // H: Ticket: replaces the one before
 	FrameGap     FrameType = 10 // both: Seq: everything up to it that was not received never will be
 	FrameClose   FrameType = 11 // both: Payload: reason; the session has ended
+	FrameEdges   FrameType = 12 // H: Payload: addresses of all edges, one per line: where to go when this one dies
 )
 
-var frameNames = [...]string{"", "hello", "welcome", "data", "ack", "ping", "pong", "confirm", "move", "ticket", "gap", "close"}
+var frameNames = [...]string{"", "hello", "welcome", "data", "ack", "ping", "pong", "confirm", "move", "ticket", "gap", "close", "edges"}
 
 // String gives the word used in documentation and logs.
 func (t FrameType) String() string {
@@ -80,7 +81,7 @@ func ParseFrame(b []byte) (Frame, error) {
 		return Frame{}, malformed("frame of %d bytes", len(b))
 	}
 	f := Frame{Type: FrameType(b[0])}
-	if f.Type < FrameHello || f.Type > FrameClose {
+	if f.Type < FrameHello || f.Type > FrameEdges {
 		return Frame{}, malformed("unknown frame type %d", b[0])
 	}
 	b = b[1:]

@@ -60,6 +60,23 @@ type Result struct {
 	Ops      []Op
 	Opened   []nexus.ID // sessions that began
 	Ended    []nexus.ID // sessions that ended
+	Moved    []Moved    // sessions that go on over another connection
+}
+
+// MoveKind says how a session came to its present connection.
+type MoveKind uint64
+
+// The kinds. Values are spoken by browsers: never renumber.
+const (
+	MovePlanned   MoveKind = 1 // the old connection worked until the new one was in use
+	MoveRecovered MoveKind = 2 // the old connection had died or fallen silent
+)
+
+// Moved is one hand-off, told by the client when it confirms the new connection.
+type Moved struct {
+	Session nexus.ID
+	Slice   string
+	Kind    MoveKind
 }
 
 // Home holds the sessions whose log lives here. It is pure: no clock, no sockets, no goroutines; not safe for concurrent use.
@@ -97,7 +114,8 @@ type live struct {
 	confirmed uint64 // lower ones are fenced
 	down      window
 	received  uint64     // last number received from the client
-	unacked   int        // messages received since the last ack sent
+	taken     uint64     // last number that the program took: what is acknowledged
+	unacked   int        // messages taken since the last ack sent
 	listed    bool       // in Home.dirty
 	at        []attached // at most two, oldest first: in order, so that one seed is one run
 	lostAt    time.Time  // when the last connection went; zero while there is one
@@ -245,7 +263,7 @@ func (h *Home) Frame(now time.Time, at Attachment, f Frame) (Result, error) {
 	var err error
 	switch f.Type {
 	case FrameData:
-		err = h.data(s, at, f, &r)
+		err = h.data(s, f, &r)
 	case FrameAck:
 		if !s.down.ack(f.Seq) {
 			err = malformed("ack of %d, %d were sent", f.Seq, s.down.last())
@@ -253,12 +271,12 @@ func (h *Home) Frame(now time.Time, at Attachment, f Frame) (Result, error) {
 			r.Ops = append(r.Ops, Op{Kind: OpAcked, Session: s.id, Number: f.Seq})
 		}
 	case FrameConfirm:
-		err = h.confirm(s, at, &r)
+		err = h.confirm(s, at, MoveKind(f.Seq), &r)
 	case FramePing:
 		r.Outs = append(r.Outs, Out{To: at, Frame: Frame{Type: FramePong, Seq: f.Seq}})
 	case FrameGap:
 		if f.Seq > s.received {
-			s.received = f.Seq
+			s.received, s.taken = f.Seq, f.Seq
 			r.Ops = append(r.Ops, Op{Kind: OpReceive, Session: s.id, Number: f.Seq})
 			r.Messages = append(r.Messages, Message{Session: s.id, Seq: f.Seq, Gap: true, MissedTo: f.Seq})
 		}
@@ -277,17 +295,12 @@ func (h *Home) Frame(now time.Time, at Attachment, f Frame) (Result, error) {
 
 // data accepts the next message of the client, and acknowledges again what it had. A number further ahead cannot come over a
 // connection that keeps order: the client begins each with everything unacknowledged.
-func (h *Home) data(s *live, at Attachment, f Frame, r *Result) error {
+func (h *Home) data(s *live, f Frame, r *Result) error {
 	switch {
 	case f.Seq == s.received+1:
 		s.received++
-		h.note(s)
 		r.Ops = append(r.Ops, Op{Kind: OpReceive, Session: s.id, Number: s.received})
 		r.Messages = append(r.Messages, Message{Session: s.id, Seq: f.Seq, Payload: append([]byte(nil), f.Payload...)})
-		if s.unacked >= ackEvery {
-			s.unacked = 0
-			r.Outs = append(r.Outs, Out{To: at, Frame: Frame{Type: FrameAck, Seq: s.received}})
-		}
 	case f.Seq <= s.received:
 		h.note(s) // Tick says again what was received
 	default:
@@ -296,11 +309,69 @@ func (h *Home) data(s *live, at Attachment, f Frame, r *Result) error {
 	return nil
 }
 
+// Taken says that the session's program has taken every message up to seq: only now are they acknowledged, so that a slow program
+// slows its client and fills no memory here.
+func (h *Home) Taken(id nexus.ID, seq uint64) Result {
+	var r Result
+	s := h.all[id]
+	if s == nil || seq <= s.taken || seq > s.received {
+		return r
+	}
+	s.taken = seq
+	h.note(s)
+	if s.unacked >= ackEvery {
+		h.ack(s, &r)
+	}
+	return r
+}
+
+// ack says on every connection of a session what was taken.
+func (h *Home) ack(s *live, r *Result) {
+	s.unacked = 0
+	for _, a := range s.at {
+		r.Outs = append(r.Outs, Out{To: a.at, Frame: Frame{Type: FrameAck, Seq: s.taken}})
+	}
+}
+
+// Unacked is the number of messages that the client has not acknowledged; ok is false when the session is not held.
+func (h *Home) Unacked(id nexus.ID) (n int, ok bool) {
+	s := h.all[id]
+	if s == nil {
+		return 0, false
+	}
+	return len(s.down.kept), true
+}
+
+// Attached lists the connections of a session, oldest first.
+func (h *Home) Attached(id nexus.ID) []Attachment {
+	var out []Attachment
+	if s := h.all[id]; s != nil {
+		for _, a := range s.at {
+			out = append(out, a.at)
+		}
+	}
+	return out
+}
+
+// SessionOf gives the session that a connection belongs to.
+func (h *Home) SessionOf(at Attachment) (nexus.ID, bool) {
+	if s := h.by[at]; s != nil {
+		return s.id, true
+	}
+	return nexus.ID{}, false
+}
+
 // confirm fences every older connection: the client has the new one in use.
-func (h *Home) confirm(s *live, at Attachment, r *Result) error {
+func (h *Home) confirm(s *live, at Attachment, kind MoveKind, r *Result) error {
 	epoch := s.attached(at).epoch
 	if epoch < s.confirmed {
 		return malformed("confirmation of epoch %d after %d", epoch, s.confirmed)
+	}
+	if s.confirmed > 0 && epoch > s.confirmed {
+		if kind != MovePlanned {
+			kind = MoveRecovered
+		}
+		r.Moved = append(r.Moved, Moved{Session: s.id, Slice: s.slice, Kind: kind})
 	}
 	s.confirmed = epoch
 	r.Ops = append(r.Ops, Op{Kind: OpConfirm, Session: s.id, Number: epoch})
@@ -416,11 +487,9 @@ func (h *Home) Tick(now time.Time) Result {
 	var r Result
 	for _, s := range h.dirty {
 		if s.unacked > 0 {
-			for _, a := range s.at {
-				r.Outs = append(r.Outs, Out{To: a.at, Frame: Frame{Type: FrameAck, Seq: s.received}})
-			}
+			h.ack(s, &r)
 		}
-		s.unacked, s.listed = 0, false
+		s.listed = false
 	}
 	h.dirty = h.dirty[:0]
 	if now.Sub(h.swept) >= sweepEvery {

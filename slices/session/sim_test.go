@@ -5,6 +5,8 @@ import (
 	"crypto/ed25519"
 	"encoding/binary"
 	"fmt"
+	"hash"
+	"hash/fnv"
 	"math/rand/v2"
 	"os"
 	"testing"
@@ -59,6 +61,7 @@ type world struct {
 
 	downSent, downGot uint64 // messages home -> client
 	upSent, upGot     uint64
+	sent, got         [2]hash.Hash64 // of everything sent and delivered, down and up: a second, independent witness
 	gaps              int
 	moves             int
 	faults            []string
@@ -76,7 +79,8 @@ func newWorld(t testing.TB, seed uint64, want int) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, rnd: rand.New(rand.NewPCG(seed, 17)), links: map[Attachment]*link{}, want: want}
+	w := &world{t: t, rnd: rand.New(rand.NewPCG(seed, 17)), links: map[Attachment]*link{}, want: want,
+		sent: [2]hash.Hash64{fnv.New64a(), fnv.New64a()}, got: [2]hash.Hash64{fnv.New64a(), fnv.New64a()}}
 	id := byte(0)
 	w.home = NewHome(Limits{RetainBytes: 1 << 20, RetainFor: time.Minute}, tickets, func() nexus.ID { id++; return nexus.ID{id} })
 	w.client = NewClient(Limits{RetainBytes: 1 << 20})
@@ -156,6 +160,8 @@ func (w *world) homeSays(r Result) {
 	}
 	for _, m := range r.Messages {
 		w.upGets(m)
+		// The program takes its time; until then its client is not acknowledged.
+		w.after(time.Duration(w.rnd.IntN(2000))*time.Microsecond, func() { w.homeSays(w.home.Taken(m.Session, m.Seq)) })
 	}
 	for _, o := range r.Outs {
 		w.toClient(o)
@@ -171,6 +177,7 @@ func (w *world) upGets(m Message) {
 		w.fault("home got message %d, expected %d", n, w.upGot)
 	}
 	w.upGot++
+	w.got[1].Write(m.Payload)
 }
 
 func (w *world) toClient(o Out) {
@@ -218,6 +225,11 @@ func (w *world) clientSays(r ClientResult) {
 			w.fault("client got message %d, expected %d", n, w.downGot)
 		}
 		w.downGot++
+		w.got[0].Write(m.Payload)
+		w.after(time.Duration(w.rnd.IntN(2000))*time.Microsecond, func() { w.clientSays(w.client.Taken(m.Seq)) })
+	}
+	if r.Suspect {
+		w.connect()
 	}
 	for _, o := range r.Outs {
 		w.toHome(o)
@@ -258,12 +270,14 @@ func (w *world) step() {
 	for range w.rnd.IntN(4) {
 		if w.downSent < uint64(w.want) && w.session != (nexus.ID{}) {
 			if r, err := w.home.Send(w.session, number(w.downSent)); err == nil {
+				w.sent[0].Write(number(w.downSent))
 				w.downSent++
 				w.homeSays(r)
 			}
 		}
 		if w.upSent < uint64(w.want) {
 			if r, err := w.client.Send(number(w.upSent)); err == nil {
+				w.sent[1].Write(number(w.upSent))
 				w.upSent++
 				w.clientSays(r)
 			}
@@ -340,6 +354,11 @@ func TestNothingIsLostRepeatedOrReordered(t *testing.T) {
 		if w.upGot != uint64(each) || w.downGot != uint64(each) {
 			t.Fatalf("seed %d: up %d, down %d of %d", seed, w.upGot, w.downGot, each)
 		}
+		for way := range w.sent {
+			if s, g := w.sent[way].Sum64(), w.got[way].Sum64(); s != g {
+				t.Fatalf("seed %d: direction %d: hash of what was sent %x, of what came %x", seed, way, s, g)
+			}
+		}
 		messages, moves = messages+w.upGot+w.downGot, moves+w.moves-1
 	}
 	t.Logf("%d seeds: %d messages, %d moves, 0 lost, 0 repeated, 0 reordered", seeds, messages, moves)
@@ -357,7 +376,7 @@ func TestTheCheckerSeesWhatIsSwitchedOff(t *testing.T) {
 	} {
 		found := 0
 		for seed := range 10 {
-			if w := run(t, uint64(seed), 1000, off); len(w.faults)+w.gaps > 0 {
+			if w := run(t, uint64(seed), 3000, off); len(w.faults)+w.gaps > 0 {
 				found++
 			}
 		}

@@ -7,7 +7,7 @@ type Limits struct {
 	RetainBytes int           // payload bytes kept unacknowledged per direction; default 1 MiB
 	RetainFor   time.Duration // how long a session without a connection is kept; default 2 min
 	TicketFor   time.Duration // life of a ticket; default RetainFor
-	Heartbeat   time.Duration // between a client's pings; three without an answer and the edge counts as dead; default 100 ms
+	Heartbeat   time.Duration // between a client's pings; after two without an answer another edge is tried; default 100 ms
 	Sessions    int           // sessions one home holds; default 100,000
 }
 

@@ -1,0 +1,193 @@
+package link
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/slices/session"
+)
+
+// redialEvery is the pause between attempts to reach the home.
+const redialEvery = 100 * time.Millisecond
+
+// Client is an edge's end. It implements session.Attacher. Safe for concurrent use.
+type Client struct {
+	dial     func(context.Context) (net.Conn, error)
+	greeting Greeting
+	onTable  func([]byte)
+	log      *slog.Logger
+
+	mu    sync.Mutex
+	out   *sender // nil: no link
+	ports map[uint64]session.Port
+	next  uint64
+	count chan int // answers to drain
+}
+
+// NewClient makes an edge's end; Run links it. onTable gets what to serve each time the home sends it, from one goroutine; the
+// bytes are its own.
+func NewClient(dial func(context.Context) (net.Conn, error), g Greeting, onTable func([]byte), log *slog.Logger) *Client {
+	return &Client{dial: dial, greeting: g, onTable: onTable, log: log.With("component", "session-link"), ports: map[uint64]session.Port{},
+		count: make(chan int, 1)}
+}
+
+// Run keeps a link to the home until ctx ends. When it breaks, every client on it is sent away to another edge, and the home is
+// dialled again.
+func (c *Client) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		conn, err := c.dial(ctx)
+		if err == nil {
+			c.serve(ctx, conn)
+		} else {
+			c.log.Debug("home not reached", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(redialEvery):
+		}
+	}
+	return nil
+}
+
+func (c *Client) serve(ctx context.Context, conn net.Conn) {
+	out := newSender(conn)
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, out.close)
+	var writer sync.WaitGroup
+	writer.Go(func() { out.run(done) })
+	hello, err := json.Marshal(c.greeting)
+	if err == nil {
+		out.put(kindHello, 0, hello, false)
+		c.mu.Lock()
+		c.out = out
+		c.mu.Unlock()
+		err = c.read(newReceiver(conn))
+	}
+	stop()
+	close(done)
+	out.close()
+	writer.Wait()
+	c.mu.Lock()
+	c.out = nil
+	ports := c.ports
+	c.ports = map[uint64]session.Port{}
+	c.mu.Unlock()
+	for _, p := range ports {
+		p.Deliver(awayFrame("its home does not answer"), true)
+	}
+	if ctx.Err() == nil {
+		c.log.Warn("link to the home lost", "clients", len(ports), "cause", err)
+	}
+}
+
+// awayFrame tells a client that this edge cannot serve it: the session goes on elsewhere.
+func awayFrame(why string) []byte {
+	return session.Frame{Type: session.FrameClose, Payload: []byte("edge: " + why)}.Encode()
+}
+
+func (c *Client) read(in *receiver) error {
+	for {
+		m, err := in.next()
+		if err != nil {
+			return err
+		}
+		switch m.kind {
+		case kindFrame, kindLast:
+			c.deliver(m.at, append([]byte(nil), m.body...), m.kind == kindLast)
+		case kindRefuse:
+			c.deliver(m.at, awayFrame(string(m.body)), true)
+		case kindTable:
+			c.onTable(append([]byte(nil), m.body...))
+		case kindCount:
+			select {
+			case c.count <- int(m.at):
+			default:
+			}
+		}
+	}
+}
+
+func (c *Client) deliver(at uint64, frame []byte, last bool) {
+	c.mu.Lock()
+	p := c.ports[at]
+	if last {
+		delete(c.ports, at)
+	}
+	c.mu.Unlock()
+	if p != nil && !p.Deliver(frame, last) && !last {
+		c.lost(at)
+	}
+}
+
+// Attach implements session.Attacher.
+func (c *Client) Attach(v session.Visit, p session.Port) (session.Line, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	out := c.out
+	c.next++
+	at := c.next
+	if out != nil {
+		c.ports[at] = p
+	}
+	c.mu.Unlock()
+	if out == nil || !out.put(kindAttach, at, body, true) {
+		return nil, nexus.Errf("session attach", nexus.CodeUnavailable, "edge "+c.greeting.Name, "connect to another edge", "no link to the home")
+	}
+	return &nearLine{c, out, at}, nil
+}
+
+func (c *Client) lost(at uint64) {
+	c.mu.Lock()
+	_, there := c.ports[at]
+	delete(c.ports, at)
+	out := c.out
+	c.mu.Unlock()
+	if there && out != nil {
+		out.put(kindLost, at, nil, true)
+	}
+}
+
+// Drain asks the home to send this edge's clients elsewhere and gives how many were asked; it returns 0 when none is left or the
+// home does not answer in time.
+func (c *Client) Drain(ctx context.Context) int {
+	c.mu.Lock()
+	out := c.out
+	c.mu.Unlock()
+	if out == nil || !out.put(kindDrain, 0, nil, true) {
+		return 0
+	}
+	select {
+	case n := <-c.count:
+		return n
+	case <-ctx.Done():
+		return 0
+	}
+}
+
+// Clients is the number of connections on the link.
+func (c *Client) Clients() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.ports)
+}
+
+// nearLine is a client's connection on this edge.
+type nearLine struct {
+	client *Client
+	out    *sender
+	at     uint64
+}
+
+// Frame implements session.Line.
+func (l *nearLine) Frame(b []byte) { l.out.put(kindFrame, l.at, b, true) }
+
+// Lost implements session.Line.
+func (l *nearLine) Lost() { l.client.lost(l.at) }
