@@ -99,7 +99,11 @@ func (a *app) bench(ctx context.Context, name string, runs int, length time.Dura
 	if name == consoleName {
 		return a.benchConsole(ctx, dir, runs, length)
 	}
-	r, err := bench.Run(ctx, name, bench.Options{Dir: dir, Runs: runs, Duration: length, Progress: a.err})
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	r, err := bench.Run(ctx, name, bench.Options{Dir: dir, Binary: self, Runs: runs, Duration: length, Progress: a.err})
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,6 @@ func notBuiltCommands() []notBuilt {
 		{"revenue statement", needsMoney}, {"revenue payout", needsMoney}, {"revenue dispute open", needsMoney},
 		{"revenue dispute answer", needsMoney}, {"revenue dispute show", needsMoney},
 		{"ledger export", needsExport}, {"ledger backup", needsExport}, {"ledger restore", needsExport},
-		{"slices top", "the live view is in the console: nexus console"},
 		{"cluster join", "a node joins when it is launched: nexus launch --join-token FILE"}, {"cluster leave", needsCluster}, {"cluster rtt", needsCluster},
 		{"cluster keys", needsCluster}, {"cluster peers", needsCluster}, {"cluster promote", needsCluster}, {"cluster drain", needsCluster},
 		{"dns", needsNames}, {"mail", needsNames},

@@ -47,6 +47,7 @@ type Options struct {
 	Runs     int           // of each case; 0: 3
 	Duration time.Duration // of each run; 0: 3 s
 	Progress io.Writer     // a line a case; nil: none
+	Binary   string        // of nexus, for benches that start processes of it
 }
 
 func (o Options) withDefaults() Options {
@@ -70,6 +71,7 @@ var benches = []struct {
 }{
 	{"ledger", "durable revenue events a second, in signed batches and singly, beside the disk's sync rate", ledgerBench},
 	{"gates", "one decision of all 17 gates", gatesBench},
+	{"session", "the gap when a live session moves to another edge: asked to, its edge killed, its edge silent", sessionBench},
 }
 
 // Names lists the benches with what they measure.

@@ -73,6 +73,14 @@ func RemoveNodeFile(dataDir string) error {
 // maxSocketPath is the longest path a unix socket may have (sun_path less the ending zero).
 const maxSocketPath = 107
 
+// EdgeSocketName names the socket for edge processes beside the node's own, which has the given name. It is no longer than that.
+func EdgeSocketName(nodeSocket string) string {
+	if nodeSocket == "nexus.sock" {
+		return "edges.sock"
+	}
+	return strings.Replace(nodeSocket, "nexus-", "edges-", 1)
+}
+
 // SocketPath is where the socket lies: in the data directory, or in runtimeDir when that path would be too long.
 func SocketPath(dataDir, runtimeDir string) string {
 	p := filepath.Join(dataDir, "nexus.sock")

@@ -46,19 +46,28 @@ func (n *Node) openEdge() error {
 	if err != nil {
 		return err
 	}
-	g, err := edge.New(edge.Config{Addr: n.cfg.GatewayAddr, TLSAddr: n.cfg.GatewayTLSAddr, CapacityBps: n.cfg.CapacityBps,
-		Logger: n.log, Certificate: ca.Certificate})
+	s, err := n.newSessions()
 	if err != nil {
 		return err
 	}
-	if err := g.Start(); err != nil {
+	g, err := edge.New(edge.Config{Addr: n.cfg.GatewayAddr, TLSAddr: n.cfg.GatewayTLSAddr, CapacityBps: n.cfg.CapacityBps,
+		Logger: n.log, Certificate: ca.Certificate, Name: ownEdge, Sessions: s.host})
+	if err == nil {
+		s.gateway = g
+		err = g.Start()
+	}
+	if err == nil {
+		err = n.serveSessions(n.ctx, s)
+	}
+	if err != nil {
+		s.host.Close()
 		return err
 	}
 	p := edge.NewProber(g, edge.ProberConfig{})
 	n.mu.Lock()
-	n.gateway, n.prober = g, p
+	n.gateway, n.prober, n.sessions = g, p, s
 	if e := n.Engine(); e != nil {
-		n.fabric = slicing.New(e.Minter(), g)
+		n.fabric = slicing.New(e.Minter(), sharedTable{s})
 		n.auditor.Watch(n.fabric)
 	}
 	n.mu.Unlock()

@@ -119,6 +119,7 @@ type Node struct {
 	fabric    *slicing.Fabric
 	gateway   *edge.Gateway
 	prober    *edge.Prober
+	sessions  *sessions
 	agent     *gossip.Agent
 	gossipKey [32]byte
 	before    nexus.Hash
@@ -300,10 +301,13 @@ func (n *Node) Stop() error {
 func (n *Node) takeDown() error {
 	n.mu.Lock()
 	n.state = wire.NodeStopping
-	gateway, agent := n.gateway, n.agent
+	gateway, agent, sessions := n.gateway, n.agent, n.sessions
 	n.mu.Unlock()
 	n.view.touch()
 	var errs []error
+	if sessions != nil {
+		sessions.host.Close() // their home goes: clients are told, and hold up no draining
+	}
 	if gateway != nil {
 		errs = append(errs, gateway.Close(5*time.Second))
 	}
@@ -368,6 +372,7 @@ func (n *Node) Hello() wire.NodeInfo {
 	if n.gateway != nil {
 		h.Addresses["gateway"] = n.gateway.Addr()
 		h.Addresses["gateway_tls"] = n.gateway.TLSAddr()
+		h.Addresses["edges"] = n.sessions.socket
 	}
 	if n.agent != nil {
 		h.Addresses["gossip"] = n.agent.Addr()

@@ -83,11 +83,14 @@ func (k *overviewKeeper) replace(o *wire.Overview) {
 // measure reads the slices' figures and appends to their history; it reports whether anything is worth another picture.
 func (k *overviewKeeper) measure(n *Node) bool {
 	stats := n.SliceStats()
+	moving := n.sessionStats()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	rows := make([]wire.SliceRow, 0, len(stats))
 	for _, s := range stats {
 		row := sliceRow(n, s)
+		m := moving[row.Slice]
+		row.Sessions, row.Planned, row.Recovered, row.PerMinute = m.Sessions, m.Planned, m.Recovered, m.PerMinute
 		h := append(k.history[s.Slice.ID], row.P99Ms)
 		if len(h) > wire.HistoryCellsMax {
 			h = h[len(h)-wire.HistoryCellsMax:]

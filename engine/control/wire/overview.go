@@ -104,7 +104,11 @@ type SliceRow struct {
 	GuaranteedBps uint64     `json:"guaranteed_bps"` // bits per second, 0 is a fair share
 	CeilingBps    uint64     `json:"ceiling_bps"`    // bits per second, 0 is the gateway's capacity
 	BudgetMs      float64    `json:"budget_ms"`
-	History       []*float64 `json:"history"` // p99 of the last 60 s in ms, oldest first, nil where nothing was measured
+	Sessions      int        `json:"sessions"`            // that move between edges, held now
+	Planned       uint64     `json:"handoffs_planned"`    // hand-offs since the start, old connection working until the new one was in use
+	Recovered     uint64     `json:"handoffs_recovered"`  // hand-offs since the start after an edge died or fell silent
+	PerMinute     int        `json:"handoffs_per_minute"` // of both kinds, in the last 60 s
+	History       []*float64 `json:"history"`             // p99 of the last 60 s in ms, oldest first, nil where nothing was measured
 }
 
 // GateRow is one of the 17 gates with its counters since genesis.

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control"
+	"github.com/BobbyBlanco400/nexus-cos/slices/edge"
+	"github.com/BobbyBlanco400/nexus-cos/slices/edge/satellite"
+)
+
+// edgeCommand runs one more edge of a node on the same machine, as a process of its own.
+func (a *app) edgeCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "edge", Short: "Serve as one more edge of a running node, in this process", Args: noArgs,
+		Long: `Serve every host of the node from another gateway on this machine, so that live sessions have an edge to move to. Table and sessions come
+over a socket of the node that only its user can open. A stop (Ctrl-C, SIGTERM) first sends the sessions to other edges. The first line
+on stdout says where it listens.`,
+		Example: "  nexus slices edge --name edge-2\n  nexus slices edge --name edge-2 --listen 127.0.0.1:8081 --tls-listen 127.0.0.1:8444"}
+	cmd.Flags().String("name", "", "name of this edge, unique among the node's (default: edge- and the process's number)")
+	cmd.Flags().String("home", "", "socket of the node for edges (default: that of the node of --data-dir)")
+	cmd.Flags().String("listen", "127.0.0.1:0", "address of the plain listener; empty: none")
+	cmd.Flags().String("tls-listen", "127.0.0.1:0", "address of the TLS listener; empty: none")
+	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
+		c, err := a.edgeConfig(cmd)
+		if err != nil {
+			return err
+		}
+		return satellite.Run(ctx, c)
+	})
+	return cmd
+}
+
+func (a *app) edgeConfig(cmd *cobra.Command) (satellite.Config, error) {
+	flag := func(name string) string { v, _ := cmd.Flags().GetString(name); return v }
+	c := satellite.Config{Name: flag("name"), Home: flag("home"), Addr: flag("listen"), TLSAddr: flag("tls-listen"),
+		Logger: slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	if c.Name == "" {
+		c.Name = fmt.Sprintf("edge-%d", os.Getpid())
+	}
+	for _, addr := range []string{c.Addr, c.TLSAddr} {
+		if _, _, err := net.SplitHostPort(addr); addr != "" && err != nil {
+			return c, usage("address "+addr, "host:port, such as 127.0.0.1:0", "not an address")
+		}
+	}
+	if c.Home == "" {
+		file, err := control.ReadNodeFile(a.conf.text("data_dir"))
+		if err != nil {
+			return c, err
+		}
+		if c.Home = file.Addresses["edges"]; c.Home == "" {
+			return c, nexus.Errf("slices edge", nexus.CodeUnavailable, "node "+file.Name, "launch it with phase 3 (nn5g)", "serves no edges")
+		}
+	}
+	if c.TLSAddr != "" {
+		ca, err := nodeCA(a.conf.text("data_dir"))
+		if err != nil {
+			return c, err
+		}
+		c.Certificate = ca.Certificate
+	}
+	c.OnReady = func(r satellite.Ready) {
+		// A line that cannot be written tells nobody; the edge serves all the same.
+		_ = a.print(r, func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, "edge %s serves at %s\n", r.Name, strings.Join(r.Addresses, " "))
+			return err
+		})
+	}
+	return c, nil
+}
+
+// nodeCA opens the node's development authority; it makes none, for nobody would trust that.
+func nodeCA(dataDir string) (*edge.DevCA, error) {
+	dir := filepath.Join(dataDir, "devca")
+	if _, err := os.Stat(dir); err != nil {
+		return nil, nexus.Errf("slices edge", nexus.CodeUnavailable, "certificates in "+dir, "launch the node first, or pass --tls-listen ''", "%w", err)
+	}
+	return edge.OpenDevCA(dir)
+}
