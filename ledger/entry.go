@@ -42,14 +42,15 @@ const (
 	KindPayout        EntryKind = 26 // a payout on its way, paid or failed, with postings; or its terms
 	KindStatement     EntryKind = 27 // a month's statement issued, by its digest
 	KindDispute       EntryKind = 28 // a dispute opened, answered or closed
+	KindService       EntryKind = 29 // minutes in which a slice kept its budget, a breach of it, or its end
 )
 
 // lastKind is the newest kind this version knows.
-const lastKind = KindDispute
+const lastKind = KindService
 
 var entryKindNames = [...]string{"", "genesis", "decision", "revenue", "refund", "unit", "identity", "source", "report",
 	"refusal-rollup", "node", "probe", "usage", "audit", "slice", "route", "notice", "rules", "proposal", "ownership", "policy",
-	"consent", "binding", "pending", "transfer", "hold", "payout", "statement", "dispute"}
+	"consent", "binding", "pending", "transfer", "hold", "payout", "statement", "dispute", "service"}
 
 // String gives the word used in CLI and JSON.
 func (k EntryKind) String() string {

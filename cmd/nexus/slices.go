@@ -32,7 +32,7 @@ func (a *app) slicesCommand() *cobra.Command {
 		}
 		return a.print(s, func(w io.Writer) error { return printSlice(w, s) })
 	})
-	cmd.AddCommand(list, show, a.probeCommand(), a.topCommand(), a.edgeCommand())
+	cmd.AddCommand(list, show, a.probeCommand(), a.topCommand(), a.edgeCommand(), a.serviceRecordCommand())
 	return cmd
 }
 

@@ -78,6 +78,7 @@ type subject struct {
 	owner    bool
 	domains  int
 	routes   []state.Route
+	breach   state.SliceBreach
 }
 
 // All scrubs everything; unit narrows it to one unit by id, label or slug.
@@ -140,7 +141,9 @@ func (s *scrub) subjects(only string) (out []subject, err error) {
 				continue
 			}
 			_, owner := st.Identities[u.Owner]
-			out = append(out, subject{unit: *u, accounts: accounts[u.ID], head: st.Chain.Head(u.ID), owner: owner, domains: domains[u.ID], routes: routes[u.ID]})
+			_, breach := st.ServiceLevel(u.ID)
+			out = append(out, subject{breach: breach,
+				unit: *u, accounts: accounts[u.ID], head: st.Chain.Head(u.ID), owner: owner, domains: domains[u.ID], routes: routes[u.ID]})
 		}
 	})
 	return out, err
@@ -172,6 +175,9 @@ func (s *scrub) unit(x *subject) {
 		_, _, err := state.ParseBackend(r.Backend)
 		s.check(err == nil && r.Index > 0, label, "route "+r.Host, r.Backend, "a backend with its public entry", "gate 14")
 	}
+	s.check(!x.breach.Open, label, "service level", fmt.Sprintf("over the budget since %s: added p99 of %d us",
+		time.UnixMilli(x.breach.SinceMs).UTC().Format(time.RFC3339), x.breach.AddedP99), fmt.Sprintf("at most %d us", u.Slice.BudgetMicros),
+		fmt.Sprintf("%d probes, %d missed, direct baseline p99 %d us", x.breach.Samples, x.breach.Missed, x.breach.BaselineP99))
 	if s.edge != nil && u.Status == "active" && !u.Dormant {
 		index, ok := s.edge.Observe(u.ID)
 		wanted := max(u.UpdatedIndex, u.CreatedIndex, u.Slice.Index)

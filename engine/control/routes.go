@@ -25,6 +25,7 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET /v1/hello", func(w http.ResponseWriter, _ *http.Request) { s.reply(w, s.node.Hello(), nil) })
 	s.handle("GET /v1/overview", earlyRead, s.overview)
 	s.handle("GET /v1/watch", earlyRead, s.watch)
+	s.handle("GET /v1/slices/record", publicRead, s.serviceRecord)
 	s.handle("GET /v1/slices", earlyRead, func(_ http.ResponseWriter, _ *http.Request, who caller) (any, error) {
 		return wire.Slices{Slices: s.slicesFor(who, s.node.Slices())}, nil
 	})

@@ -83,6 +83,7 @@ func (n *Node) openEdge() error {
 	})
 	if n.Engine() != nil {
 		n.wg.Go(func() { n.reconcileLoop(n.ctx) })
+		n.wg.Go(func() { n.serviceLoop(n.ctx) })
 	}
 	return nil
 }

@@ -248,6 +248,8 @@ var preparers = map[string]func(*step) error{
 	KindConsentGive:      (*step).consentRecord,
 	KindConsentWithdraw:  (*step).consentRecord,
 	KindConsentUse:       (*step).consentUse,
+	KindSliceMinutes:     (*step).sliceMinutes,
+	KindSliceBreach:      (*step).sliceBreach,
 }
 
 // changes are the kinds of preparers that a proposal may hold. Apart, because granting one prepares another.

@@ -49,6 +49,8 @@ const (
 	KindConsentGive      = "consent.give"
 	KindConsentWithdraw  = "consent.withdraw"
 	KindConsentUse       = "consent.use"
+	KindSliceMinutes     = "slice.minutes"
+	KindSliceBreach      = "slice.breach"
 )
 
 // Kinds lists every kind, in the order of docs/reference/actions.md.
@@ -59,7 +61,8 @@ func Kinds() []string {
 		KindRouteSet, KindRouteDrop, KindDomainClaim, KindSourceRegister, KindSourceClose, KindRevenuePost, KindReportPost,
 		KindAuditFinding, KindRefusalRollup, KindNodeStop, KindLedgerEdit, KindClusterRules, KindProposalOpen, KindProposalGrant,
 		KindProposalRefuse, KindProposalWithdraw, KindProposalExpire, KindUnitTransfer, KindOwnershipSettle, KindNoticeMark,
-		KindGateSetSwitch, KindRefusalFlood, KindPolicySet, KindConsentGive, KindConsentWithdraw, KindConsentUse}
+		KindGateSetSwitch, KindRefusalFlood, KindPolicySet, KindConsentGive, KindConsentWithdraw, KindConsentUse,
+		KindSliceMinutes, KindSliceBreach}
 }
 
 // Command is what is replicated: the action as its actor signed it, and what the admitting node saw.

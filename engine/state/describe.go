@@ -56,6 +56,8 @@ func DescribeBody(kind ledger.EntryKind, body []byte) any {
 		return read(&Route{})
 	case ledger.KindNotice:
 		return read(&Notice{})
+	case ledger.KindService:
+		return read(&ServiceEntry{})
 	case ledger.KindRules:
 		if len(body) == len(nexus.Encode(GateSetSwitch{})) {
 			return read(&GateSetSwitch{})

@@ -21,7 +21,8 @@ type part struct {
 
 // parts lists every area beside the core, in the order they are written.
 func parts() []part {
-	return []part{rulesPart(), proposalsPart(), ownersPart(), balancesPart(), noticesPart(), keysPart(), floodsPart(), policiesPart(), consentsPart()}
+	return []part{rulesPart(), proposalsPart(), ownersPart(), balancesPart(), noticesPart(), keysPart(), floodsPart(), policiesPart(), consentsPart(),
+		servicePart()}
 }
 
 func balancesPart() part { return part{"unit-balances", saveBalances, loadBalances} }

@@ -172,6 +172,7 @@ type State struct {
 	owners        map[nexus.ID]*holding
 	inboxes       map[nexus.PublicKey]*Inbox
 	keys          keysState
+	service       serviceState
 	gone          map[string]int // how many keys of a name were revoked without a successor; from Identities
 
 	floods [gates.Count]uint64 // rolled-up refusals (flood.go)

@@ -91,7 +91,7 @@ const (
 	kindRefund   = 4
 	kindUnit     = 5
 	kindRollup   = 9
-	kindMax      = 28
+	kindMax      = 29
 
 	accountSource   = 1
 	accountCreator  = 2

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+)
+
+// serviceRecordCommand is `nexus slices record`.
+func (a *app) serviceRecordCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "record [UNIT]", Short: "The service-level record: minutes within the latency budget, and breaches", Args: cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completeUnits,
+		Long: `Once a minute the node judges what the probes of each slice measured: kept, broken, or void when even the direct baseline was over the
+budget. Minutes become entries of the unit's chain every hour, at the turn of a month and when the node stops; a breach becomes an entry,
+a notice to the owner and an audit finding at once. Attainment is kept of kept and broken minutes.`,
+		Example: "  nexus slices record\n  nexus slices record IMVU-001 --month 2026-11 -o json"}
+	cmd.Flags().String("month", "", "one month only, YYYY-MM")
+	cmd.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, args []string) error {
+		q := url.Values{}
+		if month, _ := cmd.Flags().GetString("month"); month != "" {
+			if _, err := time.Parse("2006-01", month); err != nil {
+				return usage("--month "+month, "YYYY-MM, for example 2026-11", "not a month")
+			}
+			q.Set("month", month)
+		}
+		if len(args) == 1 {
+			q.Set("unit", args[0])
+		}
+		rec, err := get[wire.ServiceRecord](ctx, n, "/v1/slices/record?"+q.Encode())
+		if err != nil {
+			return err
+		}
+		return a.print(rec, serviceTable(rec.Units).print)
+	})
+	return cmd
+}
+
+func serviceTable(units []wire.ServiceUnit) *table {
+	t := &table{head: []string{"UNIT", "NAME", "MONTH", ">ATTAINMENT %", ">KEPT min", ">BROKEN", ">VOID", ">BREACHES", ">WORST P99 ms", ">BUDGET", "NOW"},
+		none: "nothing was judged yet: the first minutes are posted after an hour, or when the node stops"}
+	for _, u := range units {
+		now := "kept"
+		if n := len(u.Months); n == 0 || u.Months[n-1].Attainment == nil {
+			now = "-"
+		}
+		if u.Breach != nil {
+			now = fmt.Sprintf("OVER since %s", u.Breach.Since.Format("2006-01-02 15:04Z"))
+		}
+		for i, m := range u.Months {
+			if i < len(u.Months)-1 {
+				t.add(serviceCells(u, m, "")...)
+				continue
+			}
+			t.add(serviceCells(u, m, now)...)
+		}
+		if len(u.Months) == 0 {
+			t.add(u.Unit, u.Name, "-", "-", "-", "-", "-", "-", "-", fmt.Sprintf("%g", u.BudgetMs), now)
+		}
+	}
+	return t
+}
+
+func serviceCells(u wire.ServiceUnit, m wire.ServiceMonth, now string) []string {
+	attained := "-"
+	if m.Attainment != nil {
+		attained = strconv.FormatFloat(*m.Attainment, 'f', 4, 64)
+	}
+	count := func(n uint64) string { return strconv.FormatUint(n, 10) }
+	return []string{u.Unit, u.Name, m.Month, attained, count(m.Kept), count(m.Broken), count(m.Void), count(m.Breaches),
+		strconv.FormatFloat(m.WorstP99Ms, 'f', 2, 64), fmt.Sprintf("%g", u.BudgetMs), now}
+}

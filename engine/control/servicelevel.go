@@ -1,0 +1,61 @@
+package control
+
+import (
+	"fmt"
+	"net/http"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+)
+
+// serviceRecord answers GET /v1/slices/record?unit=&month=YYYY-MM: the service-level record of the units the caller sees. Units
+// that were never measured and have no breach are left out unless asked for by name.
+func (s *Server) serviceRecord(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
+	word, month := r.URL.Query().Get("unit"), r.URL.Query().Get("month")
+	out := wire.ServiceRecord{Units: []wire.ServiceUnit{}}
+	var err error
+	s.engine().View(func(st *state.State) {
+		var only *state.Unit
+		if word != "" {
+			u, ok := st.FindUnit(word)
+			if !ok || !s.sees(who, st, u) {
+				err = nexus.Errf("slices record", nexus.CodeNotFound, fmt.Sprintf("unit %q", word), "list units with nexus imvu list", "no such unit")
+				return
+			}
+			only = u
+		}
+		for _, u := range st.SortedUnits() {
+			if only != nil && u != only || only == nil && (u.Kind == nexus.KindProbe || !s.sees(who, st, u)) {
+				continue
+			}
+			months, open := st.ServiceLevel(u.ID)
+			if only == nil && len(months) == 0 && !open.Open {
+				continue
+			}
+			out.Units = append(out.Units, serviceUnit(u, months, open, month))
+		}
+	})
+	return out, err
+}
+
+func serviceUnit(u *state.Unit, months []state.ServiceMonth, open state.SliceBreach, only string) wire.ServiceUnit {
+	ms := func(micros int64) float64 { return float64(micros) / 1000 }
+	out := wire.ServiceUnit{Unit: u.Label, Name: u.Name, BudgetMs: ms(u.Slice.BudgetMicros), Months: []wire.ServiceMonth{}}
+	for _, m := range months {
+		row := wire.ServiceMonth{Month: fmt.Sprintf("%04d-%02d", m.Month/100, m.Month%100), Kept: m.Kept, Broken: m.Broken, Void: m.Void,
+			Breaches: m.Breaches, WorstP99Ms: ms(m.WorstP99)}
+		if ppm, ok := m.AttainmentPpm(); ok {
+			percent := float64(ppm) / 10_000
+			row.Attainment = &percent
+		}
+		if only == "" || only == row.Month {
+			out.Months = append(out.Months, row)
+		}
+	}
+	if open.Open {
+		out.Breach = &wire.ServiceBreach{Since: utc(open.SinceMs), BudgetMs: ms(open.Budget), P99Ms: ms(open.AddedP99),
+			BaselineP99Ms: ms(open.BaselineP99), Samples: open.Samples, Missed: open.Missed}
+	}
+	return out
+}

@@ -1,0 +1,116 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+	"github.com/BobbyBlanco400/nexus-cos/gates"
+	"github.com/BobbyBlanco400/nexus-cos/gates/rules"
+	"github.com/BobbyBlanco400/nexus-cos/slices"
+	"github.com/BobbyBlanco400/nexus-cos/slices/edge"
+)
+
+// levelRig is a record over a state that holds two units, with what was posted.
+type levelRig struct {
+	t      *testing.T
+	level  *serviceLevel
+	now    time.Time
+	posted []any
+	fail   error
+}
+
+func newLevelRig(t *testing.T, start time.Time) *levelRig {
+	t.Helper()
+	chain, err := gates.NewChain(rules.All())
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := state.New(chain)
+	st.Units[nexus.ID{1}] = &state.Unit{ID: nexus.ID{1}, Label: "IMVU-001"}
+	st.Units[nexus.ID{2}] = &state.Unit{ID: nexus.ID{2}, Label: "PROBE-001", Kind: nexus.KindProbe}
+	r := &levelRig{t: t, now: start}
+	r.level = newServiceLevel(func(_ context.Context, _ string, _ nexus.ID, body any) error {
+		if r.fail != nil {
+			return r.fail
+		}
+		r.posted = append(r.posted, body)
+		return nil
+	}, func(f func(*state.State)) { f(st) }, start)
+	return r
+}
+
+// pass lets a minute go by with the same figures on both units.
+func (r *levelRig) pass(added, baseline, samples int64) error {
+	r.now = r.now.Add(time.Minute)
+	var stats []edge.SliceStats
+	for _, id := range []nexus.ID{{1}, {2}} {
+		s := slices.Default(id, "s")
+		stats = append(stats, edge.SliceStats{Slice: s, Added: edge.AddedLatency{AddedP99: added, BaselineP99: baseline, Samples: samples}})
+	}
+	return r.level.minute(context.Background(), r.now, stats)
+}
+
+func TestServiceLevelCountsJudgedMinutesOfUnitsOnly(t *testing.T) {
+	t.Parallel()
+	r := newLevelRig(t, time.Date(2026, 3, 5, 10, 0, 0, 0, time.UTC))
+	for _, m := range [][3]int64{{500, 300, 300}, {20_000, 300, 300}, {20_000, 30_000, 300}, {700, 300, 5}, {900, 300, 300}} {
+		if err := r.pass(m[0], m[1], m[2]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	breach, ok := r.posted[0].(state.SliceBreach)
+	if !ok || len(r.posted) != 1 || !breach.Open || breach.AddedP99 != 20_000 || breach.UntilMs-breach.SinceMs != 60_000 {
+		t.Fatalf("posted %+v", r.posted)
+	}
+	if err := r.level.flush(context.Background(), r.now); err != nil {
+		t.Fatal(err)
+	}
+	minutes, ok := r.posted[1].(state.SliceMinutes)
+	want := state.MinutesRow{Unit: nexus.ID{1}, Kept: 2, Broken: 1, Void: 1, WorstP99: 20_000}
+	if !ok || len(minutes.Rows) != 1 || minutes.Rows[0] != want || minutes.ToMs-minutes.FromMs != 5*60_000 {
+		t.Fatalf("posted %+v, want %+v", r.posted[1], want)
+	}
+}
+
+func TestServiceLevelSplitsAtTheMonthAndKeepsWhatWasNotTaken(t *testing.T) {
+	t.Parallel()
+	r := newLevelRig(t, time.Date(2026, 1, 31, 23, 58, 30, 0, time.UTC))
+	if err := r.pass(500, 300, 300); err != nil {
+		t.Fatal(err)
+	}
+	r.fail = errors.New("no leader")
+	if err := r.pass(500, 300, 300); !errors.Is(err, r.fail) {
+		t.Fatalf("a failed post is not reported: %v", err)
+	}
+	r.fail = nil
+	if err := r.pass(500, 300, 300); err != nil {
+		t.Fatal(err)
+	}
+	turn := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+	minutes, ok := r.posted[0].(state.SliceMinutes)
+	if !ok || minutes.ToMs != turn || minutes.Rows[0].Kept != 2 || r.level.fromMs != turn {
+		t.Fatalf("posted %+v, next from %d", r.posted, r.level.fromMs)
+	}
+}
+
+func TestServiceLevelPostsEveryHour(t *testing.T) {
+	t.Parallel()
+	r := newLevelRig(t, time.Date(2026, 3, 5, 10, 0, 0, 0, time.UTC))
+	for range 121 {
+		if err := r.pass(500, 300, 300); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(r.posted) != 2 {
+		t.Fatalf("%d posts in two hours", len(r.posted))
+	}
+	for _, p := range r.posted {
+		if m, ok := p.(state.SliceMinutes); !ok || m.Rows[0].Kept != 60 {
+			t.Errorf("posted %+v, want 60 minutes", p)
+		}
+	}
+}

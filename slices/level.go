@@ -1,0 +1,40 @@
+package slices
+
+// Minute is what the probes of one slice measured in one minute (SPEC section 4). Latencies in microseconds.
+type Minute struct {
+	Samples     int64 // probes sent through the gateway; 0: nothing was measured
+	Missed      int64 // of these, failed or not answered in time
+	AddedP99    int64 // what a client observed, less the direct baseline
+	BaselineP99 int64 // the same request straight to the responder
+}
+
+// Level is the judgement of one minute. Values are stored: never renumber.
+type Level uint8
+
+// The levels of service.
+const (
+	LevelNone   Level = 0 // nothing was measured
+	LevelKept   Level = 1 // within the budget
+	LevelBroken Level = 2 // over the budget
+	LevelVoid   Level = 3 // the machine itself was over the budget: no statement about the slice
+)
+
+// minuteSamplesMin is the least number of probes that carry a 99th percentile at all: below it the figure would be the maximum
+// of a few.
+const minuteSamplesMin = 20
+
+// Judge holds one minute against a latency budget in microseconds. A minute in which even the request straight to the responder
+// was over the budget says nothing about the gateway and counts neither way; it is shown, so that it cannot be an excuse unseen.
+// Pure.
+func (m Minute) Judge(budgetMicros int64) Level {
+	switch {
+	case m.Samples < minuteSamplesMin:
+		return LevelNone
+	case m.BaselineP99 > budgetMicros:
+		return LevelVoid
+	case m.AddedP99 > budgetMicros:
+		return LevelBroken
+	default:
+		return LevelKept
+	}
+}
