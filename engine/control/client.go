@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -32,6 +33,8 @@ type Client struct {
 	cluster nexus.ID
 	http    *http.Client
 	where   string
+
+	readOnly atomic.Bool
 }
 
 // NewClient makes a client for the node whose socket lies at path (or at a TCP address "host:port" when path has no
@@ -171,7 +174,11 @@ func (c *Client) send(ctx context.Context, method, path string, q url.Values, in
 		return nil, err
 	}
 	if c.signer != nil {
-		if err := c.sign(req, signedTarget(target, raw)); err != nil {
+		mode := c.mode()
+		if mode != "" {
+			req.Header.Set(modeHeader, mode)
+		}
+		if err := c.sign(req, signedTarget(target, raw, mode)); err != nil {
 			return nil, err
 		}
 	}
@@ -189,14 +196,17 @@ func (c *Client) send(ctx context.Context, method, path string, q url.Values, in
 	return resp, nil
 }
 
-// signedTarget is what a query's signature covers of a request beside its method: path and query as sent, and the digest of
-// the body when there is one, so that a signature seen once serves for no other body.
-func signedTarget(target string, body []byte) string {
-	if len(body) == 0 {
-		return target
+// signedTarget is what a query's signature covers of a request beside its method: path and query as sent, the digest of
+// the body when there is one, so that a signature seen once serves for no other body, and the session's mode if it has one.
+func signedTarget(target string, body []byte, mode string) string {
+	if len(body) > 0 {
+		sum := sha256.Sum256(body)
+		target += "#sha256=" + hex.EncodeToString(sum[:])
 	}
-	sum := sha256.Sum256(body)
-	return target + "#sha256=" + hex.EncodeToString(sum[:])
+	if mode != "" {
+		target += "#mode=" + mode
+	}
+	return target
 }
 
 func (c *Client) sign(req *http.Request, target string) error {

@@ -13,11 +13,12 @@ import (
 
 // The resources of reads, as gates 1 and 16 name them.
 var (
-	earlyRead    = need{"registry", true, true}
-	rerunRead    = need{"platform", false, true} // a failed preflight is run again before there is a ledger
-	publicRead   = need{"registry", true, false}
-	platformRead = need{"platform", false, false}
-	unitRead     = need{"ledger", false, false}
+	earlyRead    = need{resource: "registry", public: true, early: true}
+	rerunAct     = need{resource: "platform", early: true, acts: true} // a failed preflight is run again before there is a ledger
+	publicRead   = need{resource: "registry", public: true}
+	platformRead = need{resource: "platform"}
+	platformAct  = need{resource: "platform", acts: true}
+	unitRead     = need{resource: "ledger"}
 )
 
 // routes lists every endpoint once. docs/api.md describes them.
@@ -61,19 +62,16 @@ func (s *Server) routes() {
 	s.handle("POST /v1/audit", platformRead, func(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {
 		return s.node.Audit(r.Context(), r.URL.Query().Get("unit"))
 	})
-	s.handle("POST /v1/suites", platformRead, s.suites)
-	s.handle("POST /v1/invite", platformRead, s.invite)
-	s.handle("POST /v1/phases/{phase}/rerun", rerunRead, func(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {
-		n, err := strconv.Atoi(r.PathValue("phase"))
-		if err != nil || n < 1 || n > wire.PhaseCount {
-			return nil, nexus.Errf("rerun phase", nexus.CodeMalformed, "phase "+r.PathValue("phase"), "1 to 12", "no such phase")
-		}
-		return struct{}{}, s.node.RerunPhase(r.Context(), n)
-	})
+	s.handle("POST /v1/suites", platformAct, s.suites)
+	s.handle("POST /v1/invite", platformAct, s.invite)
+	s.handle("POST /v1/phases/{phase}/rerun", rerunAct, s.rerunEarly)
+	s.handle("GET /v1/slices/{slice}", earlyRead, s.slice)
+	s.handle("GET /v1/log", platformRead, s.logPage)
+	s.handle("GET /v1/units/{word}/entries", publicRead, s.unitEntries)
 }
 
 // actions takes a signed action. The signature that counts is the action's own.
-func (s *Server) actions(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {
+func (s *Server) actions(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
 	var req wire.ActionRequest
 	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
 		return nil, nexus.Errf("read action", nexus.CodeMalformed, "request body", "send an ActionRequest", "%v", err)
@@ -90,6 +88,9 @@ func (s *Server) actions(_ http.ResponseWriter, r *http.Request, _ caller) (any,
 		}
 		return wire.ActionAnswer{Verdicts: s.engine().WireVerdicts(&d), Error: wire.ProblemOf(err)}, nil
 	}
+	if who.readOnly {
+		return nil, errReadOnly(r)
+	}
 	receipt, err := s.engine().Do(r.Context(), a)
 	if err != nil && receipt.Index == 0 {
 		return nil, err
@@ -105,6 +106,11 @@ func (s *Server) actions(_ http.ResponseWriter, r *http.Request, _ caller) (any,
 	// A stop that was done before is not done again: its bytes are in the ledger for anybody to send.
 	if err == nil && a.Kind == state.KindNodeStop && !receipt.Repeated {
 		s.node.StopRequested()
+	}
+	if err == nil && a.Kind == state.KindPhaseRerun && !receipt.Repeated {
+		if err := s.rerun(r.Context(), a); err != nil {
+			ans.Error = wire.ProblemOf(err)
+		}
 	}
 	return ans, nil
 }

@@ -33,6 +33,10 @@ type Node interface {
 	// Changed returns a channel that is closed when the next Overview differs from the last one.
 	Changed() <-chan struct{}
 	Slices() []wire.SliceRow
+	// SliceDetail gives one slice with its series and distribution; false when there is none of that id.
+	SliceDetail(id nexus.ID) (wire.SliceDetail, bool)
+	// LogPath is the file that the node logs to.
+	LogPath() string
 	Members() []wire.MemberRow
 	Invite(ctx context.Context, ttl time.Duration) (wire.Invite, error)
 	Verify(ctx context.Context) (wire.VerifyReport, error)
@@ -107,7 +111,8 @@ func (s *Server) Run(ctx context.Context) error {
 
 // caller is who asks, after the query's signature was verified.
 type caller struct {
-	query nexus.Query
+	query    nexus.Query
+	readOnly bool // the request says that its session changes nothing; the signature covers that
 }
 
 type handler func(w http.ResponseWriter, r *http.Request, who caller) (any, error)
@@ -117,6 +122,7 @@ type need struct {
 	resource string
 	public   bool
 	early    bool // answers without an engine too
+	acts     bool // changes something, so it is refused to a read-only session
 }
 
 // handle registers a signed route. The gates judge the read before the handler runs; a unit-bound handler judges again
@@ -132,6 +138,9 @@ func (s *Server) handle(pattern string, n need, h handler) {
 		if err == nil && s.engine() == nil && !n.early {
 			err = nexus.Errf("ask node", nexus.CodeUnavailable, "ledger", "wait for phase 2, or ask the node that holds it",
 				"it is not open on this node")
+		}
+		if err == nil && who.readOnly && n.acts {
+			err = errReadOnly(r)
 		}
 		if err == nil {
 			err = s.mayRead(who, nexus.ID{}, n)
@@ -165,10 +174,14 @@ func (s *Server) authenticate(r *http.Request, body []byte) (caller, error) {
 	if err := nexus.Decode(raw, &q); err != nil {
 		return refuse("malformed-query", err.Error())
 	}
-	if q.Method != r.Method || q.Target != signedTarget(r.URL.RequestURI(), body) || !q.Verify() {
+	mode := r.Header.Get(modeHeader)
+	if mode != "" && mode != modeReadOnly {
+		return refuse("malformed-query", "the mode is unknown")
+	}
+	if q.Method != r.Method || q.Target != signedTarget(r.URL.RequestURI(), body, mode) || !q.Verify() {
 		return refuse("forged-query", "the signature is not the actor's over this request")
 	}
-	return caller{query: q}, nil
+	return caller{query: q, readOnly: mode == modeReadOnly}, nil
 }
 
 // mayRead judges a read by the gates on the applied state. Unknown, revoked or late callers and foreign units are refused.

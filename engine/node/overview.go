@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"encoding/base64"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,12 +30,14 @@ type overviewKeeper struct {
 	current *wire.Overview
 	changed chan struct{}
 	history map[nexus.ID][]*float64 // p99 in ms, one cell a second, oldest first
+	series  map[nexus.ID][]wire.SlicePoint
 	rows    []wire.SliceRow
 }
 
 func (k *overviewKeeper) init() {
 	k.changed = make(chan struct{})
 	k.history = map[nexus.ID][]*float64{}
+	k.series = map[nexus.ID][]wire.SlicePoint{}
 	k.current = &wire.Overview{}
 	k.dirty.Store(true)
 }
@@ -86,7 +89,7 @@ func (k *overviewKeeper) measure(n *Node) bool {
 	moving := n.sessionStats()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	rows := make([]wire.SliceRow, 0, len(stats))
+	rows, seen := make([]wire.SliceRow, 0, len(stats)), make(map[nexus.ID]bool, len(stats))
 	for _, s := range stats {
 		row := sliceRow(n, s)
 		m := moving[row.Slice]
@@ -98,6 +101,15 @@ func (k *overviewKeeper) measure(n *Node) bool {
 		k.history[s.Slice.ID] = h
 		row.History = append([]*float64(nil), h...)
 		rows = append(rows, row)
+		points := append(k.series[s.Slice.ID], wire.SlicePoint{P50Ms: row.P50Ms, P99Ms: row.P99Ms, P999Ms: row.P999Ms})
+		k.series[s.Slice.ID] = points[max(len(points)-wire.SlicePointsMax, 0):]
+		seen[s.Slice.ID] = true
+	}
+	for id := range k.series { // a slice that is gone gives its memory back
+		if !seen[id] {
+			delete(k.series, id)
+			delete(k.history, id)
+		}
 	}
 	k.rows = rows
 	return len(rows) > 0 || len(stats) > 0
@@ -124,6 +136,39 @@ func sliceRow(n *Node, s edge.SliceStats) wire.SliceRow {
 	}
 	return row
 }
+
+// SliceDetail implements control.Node.
+func (n *Node) SliceDetail(id nexus.ID) (wire.SliceDetail, bool) {
+	var d wire.SliceDetail
+	n.view.mu.Lock()
+	found := false
+	for i := range n.view.rows {
+		if n.view.rows[i].Slice == id.String() {
+			d.SliceRow, found = n.view.rows[i], true
+		}
+	}
+	d.Points = append([]wire.SlicePoint{}, n.view.series[id]...)
+	n.view.mu.Unlock()
+	n.mu.Lock()
+	prober := n.prober
+	n.mu.Unlock()
+	if !found || prober == nil {
+		return d, found
+	}
+	counts, limits := prober.Distribution(id), edge.HistogramLimitsMicros()
+	for i, c := range counts {
+		b := wire.Bucket{Count: c}
+		if i < len(limits) {
+			upTo := float64(limits[i]) / 1000
+			b.UpToMs = &upTo
+		}
+		d.Buckets = append(d.Buckets, b)
+	}
+	return d, true
+}
+
+// LogPath implements control.Node.
+func (n *Node) LogPath() string { return filepath.Join(n.cfg.DataDir, "node.log") }
 
 // Overview implements control.Node. The value is shared: never changed by anybody.
 func (n *Node) Overview() *wire.Overview {

@@ -392,6 +392,23 @@ func (st *step) nodeStop() error {
 	return nil
 }
 
+// phases is the number of phases of a launch (SPEC section 2).
+const phases = 12
+
+// phaseRerun changes nothing in the state: the decision is the record of who asked. The node runs the phases.
+func (st *step) phaseRerun() error {
+	var b PhaseRerun
+	if !st.body(&b) {
+		return nil
+	}
+	st.byNode()
+	if b.Phase < 1 || b.Phase > phases {
+		st.fail(nexus.CodeMalformed, fmt.Sprintf("phase %d", b.Phase), "1 to 12", "no such phase")
+	}
+	st.effect = func() {}
+	return nil
+}
+
 func (st *step) ledgerEdit() error {
 	var b LedgerEdit
 	if !st.body(&b) {

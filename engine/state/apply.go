@@ -250,6 +250,7 @@ var preparers = map[string]func(*step) error{
 	KindConsentUse:       (*step).consentUse,
 	KindSliceMinutes:     (*step).sliceMinutes,
 	KindSliceBreach:      (*step).sliceBreach,
+	KindPhaseRerun:       (*step).phaseRerun,
 }
 
 // changes are the kinds of preparers that a proposal may hold. Apart, because granting one prepares another.

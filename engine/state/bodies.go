@@ -51,6 +51,7 @@ const (
 	KindConsentUse       = "consent.use"
 	KindSliceMinutes     = "slice.minutes"
 	KindSliceBreach      = "slice.breach"
+	KindPhaseRerun       = "phase.rerun"
 )
 
 // Kinds lists every kind, in the order of docs/reference/actions.md.
@@ -62,7 +63,7 @@ func Kinds() []string {
 		KindAuditFinding, KindRefusalRollup, KindNodeStop, KindLedgerEdit, KindClusterRules, KindProposalOpen, KindProposalGrant,
 		KindProposalRefuse, KindProposalWithdraw, KindProposalExpire, KindUnitTransfer, KindOwnershipSettle, KindNoticeMark,
 		KindGateSetSwitch, KindRefusalFlood, KindPolicySet, KindConsentGive, KindConsentWithdraw, KindConsentUse,
-		KindSliceMinutes, KindSliceBreach}
+		KindSliceMinutes, KindSliceBreach, KindPhaseRerun}
 }
 
 // Command is what is replicated: the action as its actor signed it, and what the admitting node saw.
@@ -97,6 +98,9 @@ type NodeAdmit struct {
 	Name         string
 	Jurisdiction string // where it stands; empty: not declared
 }
+
+// PhaseRerun is the body of phase.rerun: an operator has a phase of the launch, and what depends on it, run again.
+type PhaseRerun struct{ Phase uint32 }
 
 // IdentityIssue is the body of identity.issue.
 type IdentityIssue struct {

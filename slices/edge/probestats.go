@@ -68,6 +68,36 @@ func (p *Prober) stats(slice nexus.ID, now time.Time) AddedLatency {
 	return a
 }
 
+// HistogramLimitsMicros are the upper ends of a distribution's buckets, in microseconds; what is above the last is in one more.
+func HistogramLimitsMicros() []int64 {
+	return []int64{100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 1_000_000}
+}
+
+// Distribution counts the added latencies of the last minute by bucket: each probe through the gateway, less the median of the
+// baseline, never below zero. One more count than HistogramLimitsMicros has; nil when nothing was measured.
+func (p *Prober) Distribution(slice nexus.ID) []uint64 {
+	now := time.Now()
+	p.mu.Lock()
+	series := p.slices[slice]
+	var through, straight []int64
+	if series != nil {
+		through, _ = series.recent(now)
+		straight, _ = p.baseline.recent(now)
+	}
+	p.mu.Unlock()
+	if len(through) == 0 || len(straight) == 0 {
+		return nil
+	}
+	stdslices.Sort(straight)
+	median, limits := quantile(straight, 500), HistogramLimitsMicros()
+	counts := make([]uint64, len(limits)+1)
+	for _, v := range through {
+		i, _ := stdslices.BinarySearch(limits, max(v-median, 0))
+		counts[i]++
+	}
+	return counts
+}
+
 // recent gives the latencies of the last minute and how many of them are of missed probes.
 func (s *probeSeries) recent(now time.Time) (micros []int64, missed int64) {
 	oldest := now.Add(-probeWindow).UnixNano()
