@@ -3,121 +3,247 @@ package tui
 import (
 	"context"
 	"fmt"
+	"strings"
+	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/tui/keymap"
 	"github.com/BobbyBlanco400/nexus-cos/tui/panel"
+	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
 )
 
-// drill opens the selected row.
-func (m *model) drill() tea.Cmd {
-	id := m.active()
-	index := m.index(id)
-	if m.page != nil || m.help || len(index) == 0 {
-		return nil
-	}
-	target := m.panels[id].Target(m.source(), index[min(m.cursors[id].pos, len(index)-1)])
-	switch target.Kind {
-	case panel.NoTarget:
-		return nil
-	case panel.GateTarget:
-		return m.filterTo(8, panel.Stream, fmt.Sprintf("G%02d", target.Number))
-	case panel.TotalTarget:
-		return m.filterTo(4, panel.Splits, target.Text+" "+target.Currency)
-	case panel.DecisionTarget:
-		index := target.Index
-		m.note("command", panel.DecisionCommand(index))
-		return m.open(target, func(ctx context.Context, msg *evidenceMsg) {
-			d, err := m.options.Backend.Decision(ctx, index)
-			msg.decision, msg.err = &d, err
-		})
-	case panel.TallyTarget:
-		m.note("command", "nexus revenue tally --unit "+target.Label)
-		return m.open(target, func(ctx context.Context, msg *evidenceMsg) {
-			p, err := m.options.Backend.Proof(ctx, target.Unit, target.Currency)
-			msg.proof, msg.err = &p, err
-		})
-	default:
-		m.page = &page{target: target}
-		return nil
-	}
+// commandTimeout bounds a command line that was run from here.
+const commandTimeout = 10 * time.Minute
+
+func moneyText(minor int64, currency string) string {
+	return nexus.Money{Minor: minor, Currency: currency}.Decimal()
 }
 
-// filterTo goes to a view with a filter set.
-func (m *model) filterTo(view int, id panel.ID, text string) tea.Cmd {
-	f, err := panel.ParseFilter(text)
-	if err != nil {
-		m.note(wire.LevelWarning, describe(err))
+// perform runs a command line: what reads at once, what is reversible at once with the way back, what is worse after a question.
+func (m *model) perform(words []string) tea.Cmd {
+	if len(words) > 0 && words[0] == "nexus" {
+		words = words[1:]
+	}
+	if len(words) == 0 {
 		return nil
 	}
-	m.goTo(view)
-	m.setFilter(id, f)
+	if cmd, ok := m.own(words); ok {
+		return cmd
+	}
+	if m.options.Commands == nil {
+		m.note(wire.LevelWarning, "this console has no command line behind it; type it in a shell: nexus "+theme.Clean(commandLine(words)))
+		return nil
+	}
+	verb, ok := verbOf(m.options.Commands.Verbs(), words)
+	switch {
+	case !ok:
+		m.note(wire.LevelWarning, fmt.Sprintf("no verb begins with %q; : and a few letters offer them", theme.Clean(words[0])))
+		return nil
+	case verb.Why != "":
+		m.note(wire.LevelWarning, verb.Path+": "+verb.Why)
+		return nil
+	case verb.Danger > keymap.Reads && m.readOnly() && !dryRun(words):
+		m.note(wire.LevelWarning, verb.Path+" is off: "+m.readOnlyReason())
+		return nil
+	case verb.Danger < keymap.Disruptive || dryRun(words):
+		return m.run(words, verb)
+	}
+	m.confirm(&dialog{title: "nexus " + verb.Path, danger: verb.Danger, name: m.nameToType(words), yes: func() tea.Cmd { return m.run(words, verb) },
+		facts: append([][2]string{{"command", "$ nexus " + commandLine(words)}, {"effect", verb.Danger.String() + ": " + verb.Short}}, m.impact(words)...)})
 	return nil
 }
 
-// open shows a page that waits for the node. The answer carries the number of the call, so that one that comes after
-// the user went elsewhere is dropped.
-func (m *model) open(target panel.Target, ask func(context.Context, *evidenceMsg)) tea.Cmd {
+// dryRun reports whether a command line asks for a plan only.
+func dryRun(words []string) bool {
+	for _, w := range words {
+		if w == "--help" || w == "-h" || w == "--dry-run" {
+			return true
+		}
+	}
+	return false
+}
+
+// nameToType is the unit that a command line names, else its last word.
+func (m *model) nameToType(words []string) string {
+	for _, w := range words {
+		_, value, _ := strings.Cut(w, "=")
+		for i := range m.shown.Units {
+			if l := m.shown.Units[i].Label; l == w || l == value {
+				return l
+			}
+		}
+	}
+	return words[len(words)-1]
+}
+
+// run executes a command line beside the program. What reads opens a page at once; an act says what came of it.
+func (m *model) run(words []string, verb Verb) tea.Cmd {
+	line := commandLine(words)
+	m.note("command", "nexus "+line)
 	m.calls++
-	m.page = &page{target: target, call: m.calls, loading: true}
-	session, call := m.ctx, m.calls
+	call := m.calls
+	ctx, cancel := context.WithTimeout(m.ctx, commandTimeout)
+	if verb.Danger == keymap.Reads || dryRun(words) {
+		m.push(&page{target: panel.Target{Kind: panel.OutputTarget, Key: line, Text: line}, call: call, loading: true, cancel: cancel})
+	} else {
+		m.flash, m.flashLevel = "doing: nexus "+theme.Clean(line), wire.LevelInfo
+	}
+	commands, readOnly := m.options.Commands, m.readOnly()
 	return func() tea.Msg {
-		ctx, cancel := context.WithTimeout(session, callTimeout)
 		defer cancel()
-		msg := evidenceMsg{call: call}
-		ask(ctx, &msg)
-		return msg
+		return outcomeMsg{call: call, words: words, verb: verb, Outcome: commands.Run(ctx, words, readOnly)}
 	}
 }
 
-func (m *model) evidence(msg evidenceMsg) {
-	if m.page == nil || m.page.call != msg.call {
+// outcome takes the end of a command line in.
+func (m *model) outcome(msg outcomeMsg) {
+	line := "nexus " + commandLine(msg.words)
+	for _, p := range m.pages {
+		if p.call == msg.call {
+			p.loading, p.data, p.lines = false, &msg, nil
+			return
+		}
+	}
+	if msg.verb.Danger == keymap.Reads { // its page was closed
 		return
 	}
-	m.page.loading, m.page.err = false, msg.err
-	if msg.err == nil {
-		m.page.decision, m.page.proof = msg.decision, msg.proof
+	said, _, _ := strings.Cut(strings.TrimSpace(msg.Err+"\n"+msg.Out), "\n")
+	switch {
+	case msg.Code != 0:
+		m.note(wire.LevelCritical, fmt.Sprintf("%s: exit %d: %s", line, msg.Code, firstLine(lastLine(msg.Err))))
+		m.push(&page{target: panel.Target{Kind: panel.OutputTarget, Key: line, Text: commandLine(msg.words)}, data: &msg})
+	case msg.Undo != nil:
+		m.undo, m.undoes = msg.Undo, line
+		m.note(wire.LevelInfo, fmt.Sprintf("done: %s (%s); %s undoes it: nexus %s", line, said, m.keys.Key(keymap.Undo), commandLine(msg.Undo)))
+	default:
+		m.undo, m.undoes = nil, line
+		m.note(wire.LevelInfo, fmt.Sprintf("done, and cannot be undone from here: %s (%s)", line, said))
 	}
 }
 
-// command is the command line that stands for what is open or selected.
-func (m *model) command() string {
-	if m.page != nil {
-		switch {
-		case m.page.proof != nil:
-			return panel.ProofCommands(m.page.proof)[0]
-		case m.page.decision != nil:
-			return panel.DecisionCommand(m.page.decision.Index)
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for i := len(lines) - 1; i >= 0; i-- {
+		if !strings.HasPrefix(lines[i], "Run 'nexus help'") {
+			return lines[i]
 		}
-		return ""
-	}
-	id := m.active()
-	index := m.index(id)
-	if len(index) == 0 {
-		return ""
-	}
-	switch t := m.panels[id].Target(m.source(), index[min(m.cursors[id].pos, len(index)-1)]); t.Kind {
-	case panel.DecisionTarget:
-		return panel.DecisionCommand(t.Index)
-	case panel.TallyTarget:
-		return "nexus revenue tally --unit " + t.Label
 	}
 	return ""
 }
 
-// rerun runs the selected phase again, or the first failed one when the selected one did not fail.
+// undoLast brings back what was there before the last act, by a new signed action.
+func (m *model) undoLast() tea.Cmd {
+	if m.undo == nil {
+		words := "nothing of this console to undo"
+		if m.undoes != "" {
+			words += "; the last act was " + m.undoes + ", which has no way back from here"
+		}
+		m.note(wire.LevelInfo, words)
+		return nil
+	}
+	words := m.undo
+	m.undo = nil
+	return m.perform(words)
+}
+
+// units are the labels that an act of the units view is for: of the marked rows, or of the one under the cursor or opened.
+func (m *model) units() []*wire.UnitRow {
+	var out []*wire.UnitRow
+	if p := m.top(); p != nil {
+		for i := range m.shown.Units {
+			if p.target.Kind == panel.UnitTarget && m.shown.Units[i].ID == p.target.Key {
+				out = append(out, &m.shown.Units[i])
+			}
+		}
+		return out
+	}
+	index := m.index(panel.Units)
+	for _, i := range index {
+		if m.marked[m.shown.Units[i].ID] {
+			out = append(out, &m.shown.Units[i])
+		}
+	}
+	if len(out) == 0 && len(index) > 0 {
+		out = append(out, &m.shown.Units[index[min(m.cursors[panel.Units].pos, len(index)-1)]])
+	}
+	return out
+}
+
+// scale begins the command line that changes a unit's ceilings, with what they are now.
+func (m *model) scale() tea.Cmd {
+	us := m.units()
+	if len(us) == 0 {
+		m.note(wire.LevelInfo, "no unit is selected")
+		return nil
+	}
+	u := us[0]
+	return m.openPalette(fmt.Sprintf("imvu scale %s --cpu %g --memory %dMiB --storage %dMiB", u.Label, u.Envelope.CPUCores, u.Envelope.MemoryBytes>>20,
+		u.Envelope.StorageBytes>>20))
+}
+
+// standing suspends the selected or marked units, or resumes them when the first is suspended.
+func (m *model) standing() tea.Cmd {
+	us := m.units()
+	if len(us) == 0 {
+		m.note(wire.LevelInfo, "no unit is selected")
+		return nil
+	}
+	verb := "suspend"
+	if us[0].Status == "suspended" {
+		verb = "resume"
+	}
+	if len(us) == 1 {
+		return m.perform([]string{"imvu", verb, us[0].Label})
+	}
+	if m.options.Commands == nil {
+		return m.perform([]string{"imvu", verb, us[0].Label})
+	}
+	v, ok := verbOf(m.options.Commands.Verbs(), []string{"imvu", verb})
+	if !ok || m.readOnly() {
+		return m.perform([]string{"imvu", verb, us[0].Label})
+	}
+	facts := [][2]string{{"effect", fmt.Sprintf("%s %d units, one signed action each", verb, len(us))}}
+	for _, u := range us {
+		facts = append(facts, m.impact([]string{u.Label})...)
+	}
+	m.confirm(&dialog{title: fmt.Sprintf("nexus imvu %s, %d units", verb, len(us)), danger: keymap.Disruptive, facts: facts, yes: func() tea.Cmd {
+		var cmds []tea.Cmd
+		for _, u := range us {
+			cmds = append(cmds, m.run([]string{"imvu", verb, u.Label}, v))
+		}
+		return tea.Batch(cmds...)
+	}})
+	return nil
+}
+
+// verifyNow runs the command line that re-verifies what has the keys: on lists of money and on the audit the whole ledger.
+func (m *model) verifyNow() tea.Cmd {
+	if m.top() == nil && (m.view == 4 || m.view == auditView) || m.top() != nil && m.top().target.Kind == panel.ChainTarget {
+		return m.perform([]string{"ledger", "verify"})
+	}
+	cmd := m.command()
+	if cmd == "" {
+		m.note(wire.LevelInfo, "nothing to verify here; open a decision, a tally or an entry")
+		return nil
+	}
+	return m.perform(splitWords(cmd))
+}
+
+// rerun runs the selected phase again if it failed or is degraded, else the first failed one.
 func (m *model) rerun() tea.Cmd {
 	phases := &m.shown.Launch.Phases
 	number := 0
-	if m.page != nil && m.page.target.Kind == panel.PhaseTarget {
-		number = m.page.target.Number
+	if p := m.top(); p != nil && p.target.Kind == panel.PhaseTarget {
+		number = p.target.Number
 	} else if m.active() == panel.Launch {
 		if index, pos := m.index(panel.Launch), m.cursors[panel.Launch].pos; pos < len(index) {
 			number = index[pos] + 1
 		}
 	}
-	if number == 0 || phases[number-1].Status != wire.StatusFailed {
+	if number == 0 || phases[number-1].Status != wire.StatusFailed && phases[number-1].Status != wire.StatusDegraded {
 		number = 0
 		for i := range phases {
 			if phases[i].Status == wire.StatusFailed {
@@ -127,16 +253,86 @@ func (m *model) rerun() tea.Cmd {
 		}
 	}
 	if number == 0 {
-		m.note(wire.LevelInfo, "no phase failed, so there is nothing to run again")
+		m.note(wire.LevelInfo, "no phase failed, so there is nothing to run again; on a degraded one, 1 and this key run it")
 		return nil
 	}
 	name := phases[number-1].Name
+	m.note("command", fmt.Sprintf("nexus launch rerun %d", number))
 	m.note(wire.LevelInfo, fmt.Sprintf("asking the node to run phase %d %s again", number, name))
 	backend, session := m.options.Backend, m.ctx
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(session, callTimeout)
 		defer cancel()
 		return actMsg{done: fmt.Sprintf("phase %d %s runs again", number, name), err: backend.RerunPhase(ctx, number)}
+	}
+}
+
+// setReadOnly turns read-only mode on, or after a question off. What the session or its key cannot do stays off.
+func (m *model) setReadOnly(on bool) {
+	switch {
+	case on && !m.held:
+		m.held = true
+		m.options.Backend.SetReadOnly(true)
+		m.note(wire.LevelInfo, "read-only: the node refuses every act of this session; "+m.keys.Key(keymap.ReadOnly)+" ends it")
+	case !on && m.options.readOnly():
+		m.note(wire.LevelWarning, "read-only stays on: "+m.readOnlyReason())
+	case !on && m.held:
+		m.confirm(&dialog{title: "Leave read-only mode", danger: keymap.Disruptive, facts: [][2]string{{"effect",
+			"keys and commands act again, signed by " + m.shown.Identity.Name}},
+			yes: func() tea.Cmd {
+				m.held = false
+				m.options.Backend.SetReadOnly(false)
+				m.note(wire.LevelInfo, "read-only mode is off")
+				return nil
+			}})
+	}
+}
+
+// setTheme changes the look; every panel is drawn again.
+func (m *model) setTheme(o theme.Options) {
+	m.options.Theme = o
+	muted := o
+	muted.Muted = true
+	m.bright, m.muted = theme.New(o), theme.New(muted)
+	m.note(wire.LevelInfo, "theme "+o.Name+"; :theme NAME chooses, --theme keeps it")
+}
+
+// themeByName finds a theme, built in or the user's.
+func (m *model) themeByName(name string) (theme.Options, bool) {
+	if o, ok := m.options.Theme.BuiltIn(name); ok {
+		return o, true
+	}
+	for _, p := range m.options.Themes {
+		if p.Name == name {
+			o := m.options.Theme
+			o.Palette, o.Name = p, name
+			return o, true
+		}
+	}
+	return theme.Options{}, false
+}
+
+func (m *model) themeNames() []string {
+	names := theme.Names()
+	for _, p := range m.options.Themes {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+func (m *model) nextTheme() {
+	names, now := m.themeNames(), m.options.Theme.Name
+	if now == "" {
+		now = map[bool]string{true: "light", false: "dark"}[m.options.Theme.Light]
+	}
+	next := names[0]
+	for i, n := range names {
+		if n == now {
+			next = names[(i+1)%len(names)]
+		}
+	}
+	if o, ok := m.themeByName(next); ok {
+		m.setTheme(o)
 	}
 }
 
@@ -153,8 +349,8 @@ func (m *model) askQuit(ask bool) tea.Cmd {
 func (m *model) answer(key string) tea.Cmd {
 	switch key {
 	case "s", "S":
-		if m.options.readOnly() {
-			m.note(wire.LevelWarning, "stopping is off: "+readOnlyReason(m.options))
+		if m.readOnly() {
+			m.note(wire.LevelWarning, "stopping is off: "+m.readOnlyReason())
 			return nil
 		}
 		return m.stop()

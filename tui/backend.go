@@ -21,6 +21,24 @@ type Backend interface {
 	Decision(ctx context.Context, index uint64) (wire.Decision, error)
 	// Proof fetches the proof of a unit's tally in one currency and re-computes its inclusion.
 	Proof(ctx context.Context, unit, currency string) (wire.Proof, error)
+	// Unit fetches one unit by id, label or slug, with what belongs to it.
+	Unit(ctx context.Context, word string) (wire.UnitDetail, error)
+	// UnitEntries fetches the newest entries of a unit.
+	UnitEntries(ctx context.Context, word string) (wire.UnitEntries, error)
+	// Entries fetches the newest entries of the log, oldest first.
+	Entries(ctx context.Context) (wire.Entries, error)
+	// EntryProof fetches an entry and its proof, and recomputes that the signed log holds it; an error when it does not.
+	EntryProof(ctx context.Context, seq uint64) (wire.EntryProof, error)
+	// GateDecisions fetches the newest decisions that a gate refused.
+	GateDecisions(ctx context.Context, gate int) (wire.Decisions, error)
+	// Slice fetches a slice with its series and distribution.
+	Slice(ctx context.Context, id string) (wire.SliceDetail, error)
+	// Audit scrubs the stack and gives the findings.
+	Audit(ctx context.Context) (wire.AuditReport, error)
+	// Log fetches lines of the node's log from a byte offset on, -1 for the end of it, and waits some seconds when there is none.
+	Log(ctx context.Context, from int64) (wire.LogPage, error)
+	// SetReadOnly makes all later requests those of a read-only session, whose acts the node itself refuses, or ends that.
+	SetReadOnly(on bool)
 	// RerunPhase runs a failed phase and what depends on it again.
 	RerunPhase(ctx context.Context, phase int) error
 	// Stop stops the node in order and returns when it has stopped.
@@ -49,6 +67,18 @@ type Options struct {
 	Width, Height int
 	// Keys override the default keys of actions by name (tui/keymap). A conflict is an error of Run.
 	Keys map[string][]string
+	// Commands is the command line behind the palette; nil: the palette has the console's own commands only.
+	Commands Commands
+	// Themes are the user's palettes by name, beside those built in.
+	Themes []*theme.Palette
+	// Mouse turns the mouse on at the start.
+	Mouse bool
+	// StateDir keeps saved views and, when the terminal has no clipboard, copies; empty: they last as long as the session.
+	StateDir string
+	// Tmux says that copies must pass through tmux, Screen through GNU screen.
+	Tmux, Screen bool
+	// Job says that the console is a job of a shell and may be suspended.
+	Job bool
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/tui/keymap"
+	"github.com/BobbyBlanco400/nexus-cos/tui/panel"
 	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
 )
 
@@ -24,7 +25,7 @@ func (m *model) alertLine() string {
 	default:
 		a := m.alert()
 		if a == nil {
-			return ""
+			return l.Add(theme.Faint, "next: ").Add(theme.Plain, m.nextStep()).String()
 		}
 		symbol, style := levelStyle(a.Level)
 		l.Add(style, symbol+" ")
@@ -37,6 +38,35 @@ func (m *model) alertLine() string {
 		}
 	}
 	return l.String()
+}
+
+// nextStep says what is worth doing now, from the picture: the way from a first launch to a unit that earns.
+func (m *model) nextStep() string {
+	o := m.shown
+	own := 0
+	for i := range o.Units {
+		if o.Units[i].Kind == "imvu" {
+			own++
+		}
+	}
+	key := func(a keymap.Action) string { return m.keys.Key(a) }
+	switch number := panel.Notable(&o.Launch); {
+	case !m.arrived:
+		return "waiting for the node's first picture"
+	case m.top() != nil || m.help:
+		return key(keymap.Back) + " goes back, " + key(keymap.Verify) + " re-verifies what is shown, " + key(keymap.Copy) + " copies its command line"
+	case o.Launch.Status == wire.StatusRunning:
+		return "the launch runs; enter on a phase shows its checks, " + key(keymap.Quit) + " asks before anything stops"
+	case o.Launch.Status == wire.StatusFailed && number > 0:
+		return fmt.Sprintf("phase %d failed: 1 and enter show why, %s runs it again", number, key(keymap.Rerun))
+	case own == 0:
+		return "create the first unit: " + key(keymap.Palette) + " imvu create --name NAME --owner NAME (nexus imvu create -i guides through it)"
+	case len(o.Tallies) == 0:
+		return "post the first revenue: " + key(keymap.Palette) + " revenue record --unit IMVU-001 --amount 1999 --currency USD"
+	case o.Launch.Status == wire.StatusDegraded && number > 0 && m.view < 2:
+		return fmt.Sprintf("phase %d is %s: enter on it says why and how to mend it", number, o.Launch.Phases[number-1].Status)
+	}
+	return "enter opens what the cursor is on, down to its proof; " + key(keymap.Help) + " lists all keys, " + key(keymap.Palette) + " all commands"
 }
 
 // alert is the newest one after the last dismissal.
@@ -60,39 +90,67 @@ func levelStyle(level string) (string, theme.Style) {
 	}
 }
 
-// footer is the filter line while it is open, else the keys of the view. The compact layout has no alert line, so an
+// footer is the line being typed while there is one, else the keys that work here. The compact layout has no alert line, so an
 // alert takes the footer.
 func (m *model) footer(class size) string {
 	th := m.theme()
 	l := th.NewLine(m.width).Space(1)
-	if m.typing {
-		text := theme.Clean(string(m.typed))
-		l.Add(theme.Accent, "/").Add(theme.Strong, tail(text, max(l.Left()-30, 1))).Add(theme.Accent, "_")
-		if m.flash != "" {
-			return l.Add(theme.Warn, "  "+theme.Clean(m.flash)).String()
-		}
-		return l.Add(theme.Faint, "  regex, ! inverts, enter keeps").String()
+	if m.typing != notTyping {
+		return m.typingLine(l)
 	}
 	if class == compact && (m.lost || m.flash != "" || m.alert() != nil) {
 		return m.alertLine()
 	}
-	for _, h := range m.keys.Hints(m.view) {
+	for _, h := range m.hints() {
 		if l.Left() < len(h[0])+len(h[1])+3 {
 			return l.String()
 		}
 		l.Add(theme.Accent, h[0]).Add(theme.Faint, " "+h[1]+"  ")
 	}
-	if views := fmt.Sprintf("0-9 views  %s copy command", m.keys.Key(keymap.Copy)); l.Left() > len(views) {
-		l.Add(theme.Faint, views)
-	}
 	return l.String()
 }
 
-// tail keeps the end of a text that is being typed.
-func tail(text string, cells int) string {
-	for theme.Width(text) > cells {
-		_, size := firstRune(text)
-		text = text[size:]
+// typingLine is the line being typed with what may be done with it.
+func (m *model) typingLine(l *theme.Line) string {
+	mark, hint := "/", "  regex, ! inverts, ~ fuzzy, enter keeps"
+	switch m.typing {
+	case typingSearch:
+		hint = "  regex or ~ fuzzy, enter finds, then n N"
+	case typingCommand:
+		mark, hint = ":", ""
 	}
-	return text
+	l.Add(theme.Accent, mark)
+	m.line.draw(l, max(l.Left()-len(hint), min(l.Left(), 12)))
+	if m.flash != "" {
+		return l.Add(theme.Warn, "  "+theme.Clean(m.flash)).String()
+	}
+	return l.Add(theme.Faint, hint).String()
+}
+
+// hints are the keys worth knowing where we are, most useful first.
+func (m *model) hints() [][2]string {
+	k := func(a keymap.Action, word string) [2]string { return [2]string{m.keys.Key(a), word} }
+	switch p := m.top(); {
+	case m.asking == quitQuestion:
+		return [][2]string{{"s", "stop"}, {"l", "leave serving"}, {"esc", "cancel"}}
+	case m.dialog != nil && m.dialog.danger < keymap.Irreversible:
+		return [][2]string{{"y", "yes"}, {"esc", "no"}}
+	case m.dialog != nil:
+		return [][2]string{{"type", "the name"}, {"esc", "no"}}
+	case m.help:
+		return [][2]string{k(keymap.Back, "back"), k(keymap.Down, "down"), k(keymap.Up, "up"), k(keymap.Palette, "command")}
+	case p != nil && p.list != nil:
+		return [][2]string{k(keymap.Drill, "open"), k(keymap.Back, "back"), k(keymap.Filter, "filter"), k(keymap.Verify, "verify"), k(keymap.Value, "copy"),
+			k(keymap.Copy, "copy command"), k(keymap.Mark, "mark"), k(keymap.Help, "help"), k(keymap.Palette, "command")}
+	case p != nil:
+		return [][2]string{k(keymap.Back, "back"), k(keymap.Down, "down"), k(keymap.Filter, "search"), k(keymap.Verify, "verify"), k(keymap.Value, "copy"),
+			k(keymap.Row, "JSON"), k(keymap.Copy, "copy command"), k(keymap.Help, "help"), k(keymap.Palette, "command")}
+	case m.view == keymap.LogNumber:
+		return [][2]string{k(keymap.Follow, "follow"), k(keymap.Filter, "search"), k(keymap.FindNext, "next"), k(keymap.Level, "level"), k(keymap.Wrap, "wrap"),
+			k(keymap.Pause, "pause"), k(keymap.Value, "copy"), k(keymap.Back, "back"), k(keymap.Help, "help")}
+	case m.view == auditView:
+		return append([][2]string{k(keymap.Drill, "evidence"), k(keymap.Right, "chain, findings"), k(keymap.Verify, "verify all")}, m.keys.Hints(m.view)...)
+	}
+	return append(m.keys.Hints(m.view), [2]string{"0-9 " + m.keys.Key(keymap.LogView), "views"}, k(keymap.Theme, "theme"), k(keymap.Copy, "copy command"),
+		k(keymap.Verify, "verify"), k(keymap.Mark, "mark"), k(keymap.Mouse, "mouse"), k(keymap.ReadOnly, "read-only"))
 }

@@ -11,6 +11,7 @@ const (
 	sizeMost                    = 1 << 12 // a terminal that claims more gets this
 	chromeHeight                = 3       // header, alert line, footer
 	phaseRows                   = 1 + 12  // title and phases
+	besideGap                   = 3       // the bar between columns and its blanks
 )
 
 // size is a class of terminal.
@@ -66,7 +67,7 @@ func overviewBands(class size, width, height int, focus panel.ID, slow bool) []b
 	one := func(id panel.ID, h int) band {
 		return band{height: h, columns: []column{{width: width, slots: []slot{{id, h}}}}}
 	}
-	const gap = 3 // the bar between columns and its blanks
+	const gap = besideGap
 	switch class {
 	case tiny, compact:
 		return []band{one(focus, height)}

@@ -16,8 +16,9 @@ import (
 
 // Limits of what the console itself remembers.
 const (
-	notesMax   = 200
-	historyMax = 16
+	notesMax  = 200
+	placesMax = 64
+	marksMax  = 1000
 )
 
 // callTimeout bounds one request to the node, except stopping it, which may drain for longer.
@@ -35,27 +36,6 @@ const (
 	stopping // answered: the node is being stopped
 )
 
-// page is what enter opened: evidence from the node, or something in the snapshot, shown live.
-type page struct {
-	target   panel.Target
-	call     uint64 // number of the request, so that a late answer to another is dropped
-	loading  bool
-	err      error
-	decision *wire.Decision
-	proof    *wire.Proof
-	offset   int
-	lines    []string // as last drawn
-	key      pageKey
-}
-
-// pageKey says when drawn lines are still right.
-type pageKey struct {
-	version uint64
-	width   int
-	theme   *theme.Theme
-	loading bool
-}
-
 // model is the one Bubble Tea model. Only the program's goroutine touches it; everything slow is a command that
 // answers with a message.
 type model struct {
@@ -66,7 +46,7 @@ type model struct {
 	muted   *theme.Theme
 	panels  [panel.Count]*panel.Panel
 	writer  *frameWriter
-	copies  func(text string) // to the clipboard of the terminal
+	copies  func(text string) error // to the clipboard of the terminal
 
 	// The picture.
 	shown    *wire.Overview // never nil: empty until the first picture
@@ -84,22 +64,39 @@ type model struct {
 	width, height int
 	view          int
 	focus         panel.ID
-	history       []int
+	previous      int // view before this one
+	places        []place
+	at            int // of places: where we are
 	help          bool
 	helpOffset    int
 	asking        question
-	page          *page
+	dialog        *dialog
+	pages         []*page // what enter opened, innermost last
 	calls         uint64
-	sort          int
-	typing        bool // the filter line is open
-	typed         []rune
+	sorts         [panel.Count]int
+	typing        typing
+	line          editor
 	filters       map[panel.ID]*panel.Filter
+	marked        map[string]bool // keys of rows
+	markedOnly    bool
+	found         *panel.Filter // search on pages and in the log
+	palette       palette
+	log           logState
 	cursors       [panel.Count]cursor
 	notes         []panel.Note // newest first
 	flash         string       // the last message, until the next key
 	flashLevel    string
 	dismissed     time.Time // alerts up to this time are off the alert line
 	minute        string    // the clock as shown
+	undo          []string  // command line that undoes the last act, nil when there is none
+	undoes        string    // what it undoes
+	held          bool      // read-only by the user's choice
+	mouse         bool
+	wheel         int  // rows of the wheel that wait for the next frame
+	wheeling      bool // a frame is under way
+	hits          []hit
+	saved         []savedView
+	fetched       time.Time // when the top page was last asked for again
 
 	cache [panel.Count]cached
 	quit  Quit
@@ -117,6 +114,7 @@ type cached struct {
 	lines []string
 	index []int
 	iKey  indexKey
+	rows  panel.RowsAt
 }
 
 type cacheKey struct {
@@ -127,6 +125,7 @@ type cacheKey struct {
 	cursor, sort, newRows int
 	filter                *panel.Filter
 	paused                bool
+	marks                 int
 	age                   string
 }
 
@@ -134,6 +133,7 @@ type indexKey struct {
 	version uint64
 	sort    int
 	filter  *panel.Filter
+	marks   int
 	set     bool
 }
 
@@ -141,7 +141,8 @@ func newModel(ctx context.Context, o Options, keys *keymap.Map, w *frameWriter) 
 	muted := o.Theme
 	muted.Muted = true
 	m := &model{ctx: ctx, options: o, keys: keys, bright: theme.New(o.Theme), muted: theme.New(muted), writer: w,
-		shown: emptyOverview(), filters: map[panel.ID]*panel.Filter{}, focus: panel.Launch, copies: func(string) {},
+		shown: emptyOverview(), filters: map[panel.ID]*panel.Filter{}, focus: panel.Launch, copies: func(string) error { return nil },
+		marked: map[string]bool{}, mouse: o.Mouse, held: o.ReadOnly,
 		width: min(max(o.Width, 0), sizeMost), height: min(max(o.Height, 0), sizeMost), quit: QuitLost}
 	if m.width == 0 || m.height == 0 {
 		m.width, m.height = fullWidth, fullHeight
@@ -150,6 +151,10 @@ func newModel(ctx context.Context, o Options, keys *keymap.Map, w *frameWriter) 
 		m.panels[p.ID] = &p
 	}
 	m.minute = clockText(o.now())
+	m.saved = loadViews(o.StateDir)
+	m.places = []place{{}}
+	m.log.wrap, m.log.follow, m.log.level, m.log.next = true, true, 1, -1
+	o.Backend.SetReadOnly(m.readOnly())
 	return m
 }
 
@@ -172,12 +177,27 @@ type (
 	}
 	minuteMsg   struct{}
 	evidenceMsg struct {
-		call     uint64
-		decision *wire.Decision
-		proof    *wire.Proof
-		err      error
+		call uint64
+		data any
+		err  error
 	}
-	actMsg struct { // an act came to its end
+	outcomeMsg struct { // a command line came to its end
+		call  uint64 // of its page; 0: it has none
+		words []string
+		verb  Verb
+		Outcome
+	}
+	completionMsg struct {
+		call    uint64
+		choices []choice
+	}
+	logMsg struct {
+		page wire.LogPage
+		err  error
+	}
+	armedMsg struct{ dialog *dialog }
+	wheelMsg struct{}
+	actMsg   struct { // an act came to its end
 		done string
 		err  error
 	}
@@ -285,15 +305,15 @@ func (m *model) index(id panel.ID) []int {
 		return nil
 	}
 	c := &m.cache[id]
-	key := indexKey{version: m.version(p), sort: m.sort, filter: m.filters[id], set: true}
+	key := indexKey{version: m.version(p), sort: m.sorts[id], filter: m.filters[id], marks: m.marksKey(), set: true}
 	if c.iKey == key {
 		return c.index
 	}
-	in := m.source()
+	in := m.source(id)
 	n := p.Len(in)
 	index := make([]int, 0, n)
 	for i := range n {
-		if m.filters[id].Keep(p.Text(in, i)) {
+		if m.filters[id].Keep(p.Text(in, i)) && (!m.markedOnly || m.marked[p.Key(in, i)]) {
 			index = append(index, i)
 		}
 	}
@@ -307,9 +327,20 @@ func (m *model) index(id panel.ID) []int {
 }
 
 // source is the input without a place on the screen.
-func (m *model) source() panel.Input {
-	return panel.Input{Overview: m.shown, Local: m.notes, Theme: m.theme(), Sort: m.sort}
+func (m *model) source(id panel.ID) panel.Input {
+	return panel.Input{Overview: m.shown, Local: m.notes, Theme: m.theme(), Sort: m.sorts[id]}
 }
+
+// marksKey changes when marks that narrow the rows do.
+func (m *model) marksKey() int {
+	if !m.markedOnly {
+		return 0
+	}
+	return 1 + len(m.marked)
+}
+
+// readOnly reports whether this session changes nothing, by its start, by its key or by the user's choice.
+func (m *model) readOnly() bool { return m.held || m.options.readOnly() }
 
 // followCursor finds the row that the cursor stood on again.
 func (m *model) followCursor(id panel.ID) {
@@ -317,7 +348,7 @@ func (m *model) followCursor(id panel.ID) {
 	if c.key == "" || c.pos == 0 || m.panels[id] == nil {
 		return
 	}
-	index, in := m.index(id), m.source()
+	index, in := m.index(id), m.source(id)
 	if c.pos < len(index) && m.panels[id].Key(in, index[c.pos]) == c.key {
 		return
 	}
@@ -337,7 +368,7 @@ func (m *model) moveCursor(id panel.ID, pos int) {
 	c.pos = max(min(pos, len(index)-1), 0)
 	c.key = ""
 	if len(index) > 0 {
-		c.key = m.panels[id].Key(m.source(), index[c.pos])
+		c.key = m.panels[id].Key(m.source(id), index[c.pos])
 	}
 }
 

@@ -3,6 +3,7 @@ package tui
 import (
 	"errors"
 	"math/rand/v2"
+	"os"
 	stdslices "slices"
 	"strings"
 	"testing"
@@ -17,6 +18,14 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/tui/tuitest"
 )
 
+// fuzzFor is how long keys and sizes are thrown at the console: ten minutes in the long form.
+func fuzzFor() time.Duration {
+	if os.Getenv("NEXUS_SOAK") == "1" {
+		return 10 * time.Minute
+	}
+	return 3 * time.Second
+}
+
 // Any size, any keys: no panic, exactly as many lines as the terminal has, none wider.
 func TestRandomSizesAndKeys(t *testing.T) {
 	t.Parallel()
@@ -27,14 +36,14 @@ func TestRandomSizesAndKeys(t *testing.T) {
 			t.Logf("seed %d", seed)
 		}
 	})
-	keys := []string{"?", "/", "deny", "(", "enter", "esc", "tab", "shift+tab", "j", "k", "g", "G", "pgdown", "pgup",
-		"0", "1", "2", "3", "4", "5", "6",
-		"7", "8", "9", "p", "s", "r", "c", "x", "-", "ctrl+l", "backspace", "q", "新", "space"}
+	keys := []string{"?", "/", "deny", "(", "enter", "enter", "esc", "tab", "shift+tab", "j", "k", "g", "G", "pgdown", "pgup",
+		"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "p", "s", "r", "c", "x", "-", "ctrl+l", "backspace", "q", "新", "space", "M",
+		":", ":", "imvu", " ", "exit IMVU-003", "up", "down", "left", "right", "h", "l", "[", "]", "z", "n", "N", "u", "v", "y", "Y", "T", "m", "R",
+		"L", "f", "w", "i", "S", "e", "+", "~im", "!", "ctrl+u"}
 	pictures := []*wire.Overview{tuitest.Overview(), {}, tuitest.Overview()}
 	pictures[2].Decisions, pictures[2].Slices = pictures[2].Decisions[3:5], nil
 	d := drive(t, theme.Options{Color: theme.Color256}, 80, 24, func(o *Options) { o.Launching = true })
-	end := time.Now().Add(2 * time.Second)
-	for step := 0; time.Now().Before(end); step++ {
+	for end, step := time.Now().Add(fuzzFor()), 0; time.Now().Before(end); step++ {
 		switch random.IntN(10) {
 		case 0:
 			d.send(tea.WindowSizeMsg{Width: 1 + random.IntN(300), Height: 1 + random.IntN(100)})
@@ -42,6 +51,10 @@ func TestRandomSizesAndKeys(t *testing.T) {
 			d.send(tea.WindowSizeMsg{Width: 36 + random.IntN(8), Height: 5 + random.IntN(6)})
 		case 2:
 			d.show1(pictures[random.IntN(len(pictures))])
+		case 4:
+			d.send(logMsg{page: wire.LogPage{Lines: logFixture()[:1+random.IntN(5)], Next: int64(step)}})
+		case 5:
+			d.send(tea.MouseMsg{X: random.IntN(d.width + 2), Y: random.IntN(d.height + 2), Button: tea.MouseButtonLeft, Action: tea.MouseActionPress})
 		case 3:
 			d.send(pictureMsg{picture: picture{overview: pictures[0], lost: true, lostAt: tuitest.Time(),
 				cause: errors.New("gone\x1b[2J")}})
@@ -129,6 +142,18 @@ func TestDrillDownToEvidenceAndProof(t *testing.T) {
 		}
 	}
 	d.press("esc", "4", "j", "j", "j", "j", "enter")
+	account := d.screen()
+	for _, want := range []string{"4 splits › IMVU-001 USD", "the tally", "120400", "11.00"} {
+		if !strings.Contains(account, want) {
+			t.Errorf("the account lacks %q:\n%s", want, account)
+		}
+	}
+	d.press("j", "enter")
+	if got := d.screen(); !strings.Contains(got, "Entry 120400") || !strings.Contains(got, "recomputed here") ||
+		!strings.Contains(got, "nexus ledger prove 120400") {
+		t.Errorf("a transaction does not lead to its entry:\n%s", got)
+	}
+	d.press("esc", "k", "enter")
 	proof := d.screen()
 	for _, want := range []string{"Proof of IMVU-001 USD", "ceil(1000000 x 55 / 100) = 550000", "equal to the ledger",
 		"nexus ledger prove IMVU-001",
@@ -148,9 +173,12 @@ func TestDrillDownToEvidenceAndProof(t *testing.T) {
 		}
 	}
 	d.press("3", "j", "j", "j", "j", "j", "j", "enter")
-	if got := d.screen(); !strings.Contains(got, "/G07") || !strings.Contains(got, "DENY") || strings.Contains(got,
-		"allow all") {
+	if got := d.screen(); !strings.Contains(got, "3 gates › Gate 7") || !strings.Contains(got, "DENY") || !strings.Contains(got, "the rule of resource-quota") {
 		t.Errorf("a gate does not lead to its denials:\n%s", got)
+	}
+	d.press("enter")
+	if got := d.screen(); !strings.Contains(got, "Gate 7 › Decision #120440") {
+		t.Errorf("a denial does not lead to its evidence:\n%s", got)
 	}
 }
 
@@ -166,7 +194,7 @@ func TestALateAnswerIsDropped(t *testing.T) {
 	late := first()
 	d.Update(second())
 	d.Update(late)
-	if got := d.screen(); !strings.Contains(got, "Decision #120439") || d.page.decision.Index != 120439 {
+	if got := d.screen(); !strings.Contains(got, "Decision #120439") || d.top().data.(*wire.Decision).Index != 120439 {
 		t.Errorf("the late answer won:\n%s", got)
 	}
 }
@@ -244,7 +272,7 @@ func TestRerun(t *testing.T) {
 	d = drive(t, theme.Options{}, 80, 24, func(o *Options) { o.ReadOnly = true })
 	d.show1(failed)
 	d.press("r")
-	if len(d.backend.Calls()) != 0 || !strings.Contains(d.screen(), "r is off: this session is read-only") ||
+	if stdslices.Contains(d.backend.Calls(), "rerun 8") || !strings.Contains(d.screen(), "r is off: this session is read-only") ||
 		!strings.Contains(d.screen(), " RO ") {
 		t.Errorf("read-only ran something: %v\n%s", d.backend.Calls(), d.screen())
 	}
@@ -301,15 +329,15 @@ func TestTheCursorFollowsItsRow(t *testing.T) {
 	later.Decisions = append([]wire.DecisionRow{{Index: 120441, Verdict: wire.VerdictAllow}}, later.Decisions...)
 	d.show1(later)
 	d.press("enter")
-	if d.page.target.Index != 120438 {
-		t.Errorf("enter opened decision %d, the cursor stood on 120438", d.page.target.Index)
+	if d.top().target.Index != 120438 {
+		t.Errorf("enter opened decision %d, the cursor stood on 120438", d.top().target.Index)
 	}
 	d.press("esc", "g")
 	again := tuitest.Overview()
 	again.Decisions = append([]wire.DecisionRow{{Index: 120442, Verdict: wire.VerdictAllow}}, later.Decisions...)
 	d.show1(again)
-	if d.press("enter"); d.page.target.Index != 120442 {
-		t.Errorf("at the top enter opened %d", d.page.target.Index)
+	if d.press("enter"); d.top().target.Index != 120442 {
+		t.Errorf("at the top enter opened %d", d.top().target.Index)
 	}
 }
 

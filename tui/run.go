@@ -3,13 +3,13 @@ package tui
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/signal"
 	"sync"
 	"syscall"
 	"unicode/utf8"
 
-	"github.com/aymanbagabas/go-osc52/v2"
 	tea "github.com/charmbracelet/bubbletea"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -41,9 +41,13 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	defer endSession()
 	out, writer := newWriter(o.Out)
 	m := newModel(session, o, keys, writer)
-	m.copies = func(text string) { _, _ = osc52.New(text).WriteTo(out) }
-	program := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(out), tea.WithAltScreen(),
-		tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler())
+	m.copies = func(text string) error { _, err := io.WriteString(out, clipboardSequence(o, text)); return err }
+	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(out), tea.WithAltScreen(),
+		tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler(), tea.WithFilter(m.coalesce)}
+	if o.Mouse {
+		options = append(options, tea.WithMouseCellMotion())
+	}
+	program := tea.NewProgram(m, options...)
 	var group sync.WaitGroup
 	feed := newFeed(o.Backend, o.now)
 	group.Go(func() {

@@ -10,7 +10,6 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/tui/keymap"
 	"github.com/BobbyBlanco400/nexus-cos/tui/panel"
-	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
 )
 
 // Update implements tea.Model. It never blocks: whatever asks the node is a command.
@@ -22,34 +21,51 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.keepFocus()
 	case pictureMsg:
 		m.accept(msg)
+		return m, m.refresh()
 	case minuteMsg:
 		m.minute = clockText(m.options.now())
 		return m, m.nextMinute()
 	case evidenceMsg:
 		m.evidence(msg)
+	case logMsg:
+		return m, m.logged(msg)
+	case outcomeMsg:
+		m.outcome(msg)
+		m.visit()
+	case completionMsg:
+		m.completed(msg)
+	case armedMsg:
+		m.arms(msg)
+	case wheelMsg:
+		m.rolled()
+	case tea.MouseMsg:
+		cmd := m.mouseMessage(msg)
+		m.visit()
+		return m, cmd
 	case actMsg:
 		if msg.err != nil {
 			m.note(wire.LevelCritical, describe(msg.err))
-		} else {
+		} else if msg.done != "" {
 			m.note(wire.LevelInfo, msg.done)
 		}
 	case stoppedMsg:
 		return m, m.stopped(msg.err)
 	case tea.KeyMsg:
-		return m, m.keyMessage(msg)
+		cmd := m.keyMessage(msg)
+		m.visit()
+		return m, cmd
 	}
 	return m, nil
 }
 
-// keyMessage takes apart what one read brought: fast typing and slow links deliver several keys as one message. A
-// paste is
+// keyMessage takes apart what one read brought: fast typing and slow links deliver several keys as one message. A paste is
 // text and never commands.
 func (m *model) keyMessage(msg tea.KeyMsg) tea.Cmd {
-	if msg.Type != tea.KeyRunes || m.typing && msg.Paste {
+	if msg.Type != tea.KeyRunes || msg.Paste && (m.typing != notTyping || m.dialog != nil && m.dialog.danger == keymap.Irreversible) {
 		return m.key(msg)
 	}
 	if msg.Paste {
-		m.note(wire.LevelInfo, "a paste is no command; / takes text")
+		m.note(wire.LevelInfo, "a paste is no command; / and : take text")
 		return nil
 	}
 	var cmds []tea.Cmd
@@ -85,14 +101,22 @@ func (m *model) key(msg tea.KeyMsg) tea.Cmd {
 		return nil
 	case m.asking == quitQuestion:
 		return m.answer(msg.String())
-	case m.typing:
+	case m.dialog != nil:
+		return m.dialogKey(msg)
+	case m.typing == typingCommand:
+		return m.typeCommand(msg)
+	case m.typing != notTyping:
 		m.typeFilter(msg)
 		return nil
 	}
-	b, ok, elsewhere := m.keys.Find(msg.String(), m.view)
+	name := msg.String()
+	if name == " " {
+		name = "space"
+	}
+	b, ok, elsewhere := m.keys.Find(name, m.view)
 	switch {
-	case ok && b.Changes && m.options.readOnly():
-		m.note(wire.LevelWarning, b.Keys[0]+" is off: "+readOnlyReason(m.options))
+	case ok && b.Changes && m.readOnly():
+		m.note(wire.LevelWarning, b.Keys[0]+" is off: "+m.readOnlyReason())
 		return nil
 	case ok:
 		return m.act(b)
@@ -103,11 +127,14 @@ func (m *model) key(msg tea.KeyMsg) tea.Cmd {
 	return nil
 }
 
-func readOnlyReason(o Options) string {
-	if o.Backend.Identity().ReadOnly {
+func (m *model) readOnlyReason() string {
+	switch {
+	case m.options.Backend.Identity().ReadOnly:
 		return "no identity to sign with; give --identity"
+	case m.options.ReadOnly:
+		return "this session is read-only"
 	}
-	return "this session is read-only"
+	return "read-only mode is on; " + m.keys.Key(keymap.ReadOnly) + " ends it"
 }
 
 func viewNames(views []int) string {
@@ -123,36 +150,100 @@ func (m *model) act(b keymap.Binding) tea.Cmd {
 	switch b.Action {
 	case keymap.Help:
 		m.help, m.helpOffset = !m.help, 0
+	case keymap.Palette:
+		return m.openPalette("")
 	case keymap.Filter:
 		m.openFilter()
+	case keymap.FindNext, keymap.FindPrev:
+		m.find(b.Action == keymap.FindNext, false)
 	case keymap.Drill:
 		return m.drill()
 	case keymap.Back:
 		m.back()
+	case keymap.Older:
+		m.travel(-1)
+	case keymap.Newer:
+		m.travel(1)
 	case keymap.Next, keymap.Previous:
-		m.stepFocus(b.Action == keymap.Next)
+		return m.stepFocus(b.Action == keymap.Next)
+	case keymap.Left, keymap.Right:
+		return m.stepTab(b.Action == keymap.Right)
 	case keymap.Up, keymap.Down, keymap.PageUp, keymap.PageDown, keymap.Top, keymap.Bottom:
 		m.move(b.Action)
 	case keymap.View:
-		m.goTo(b.Number)
+		return m.goTo(b.Number)
+	case keymap.LogView:
+		return m.goTo(keymap.LogNumber)
 	case keymap.Last:
-		if n := len(m.history); n > 0 {
-			last := m.history[n-1]
-			m.history = m.history[:n-1]
-			m.view, m.page, m.help = last, nil, false
-		}
+		return m.goTo(m.previous)
+	default:
+		return m.actMore(b)
+	}
+	return nil
+}
+
+// actMore is act for keys that are not about moving.
+func (m *model) actMore(b keymap.Binding) tea.Cmd {
+	switch b.Action {
+	case keymap.Zoom:
+		m.zoom()
+	case keymap.Mark:
+		m.mark()
+	case keymap.Marked:
+		m.onlyMarked()
 	case keymap.Pause:
 		m.pause()
+	case keymap.Follow:
+		m.follow()
+	case keymap.Wrap:
+		m.log.wrap = !m.log.wrap
+	case keymap.Level:
+		m.log.level = (m.log.level + 1) % len(panel.LogLevels())
+		m.log.version++
 	case keymap.Sort:
-		m.sort = (m.sort + 1) % panel.SliceSorts
+		m.nextSort()
 	case keymap.Rerun:
 		return m.rerun()
-	case keymap.Copy:
-		return m.copyCommand()
+	case keymap.Create:
+		return m.openPalette("imvu create --name ")
+	case keymap.Scale:
+		return m.scale()
+	case keymap.Standing:
+		return m.standing()
+	case keymap.Undo:
+		return m.undoLast()
+	case keymap.Value, keymap.Row, keymap.Copy:
+		return m.copyRows(b.Action)
+	case keymap.Verify:
+		return m.verifyNow()
 	case keymap.Dismiss:
 		m.dismissed = m.newestAlert()
+	default:
+		return m.actSession(b)
+	}
+	return nil
+}
+
+// actSession is act for keys that are about the console itself.
+func (m *model) actSession(b keymap.Binding) tea.Cmd {
+	switch b.Action {
+	case keymap.Theme:
+		m.nextTheme()
+	case keymap.Mouse:
+		return m.setMouse(!m.mouse)
+	case keymap.ReadOnly:
+		m.setReadOnly(!m.readOnly())
 	case keymap.Redraw:
+		if p := m.top(); p != nil {
+			return tea.Batch(tea.ClearScreen, m.fetch(p))
+		}
 		return tea.ClearScreen
+	case keymap.Suspend:
+		if !m.options.Job {
+			m.note(wire.LevelInfo, "there is no shell to go back to")
+			return nil
+		}
+		return tea.Suspend
 	case keymap.Quit:
 		return m.askQuit(m.launching())
 	case keymap.Abort:
@@ -161,131 +252,42 @@ func (m *model) act(b keymap.Binding) tea.Cmd {
 	return nil
 }
 
-func (m *model) goTo(view int) {
-	if view == 7 {
-		m.note(wire.LevelInfo, "7 media: Nexus Stream and Nexus OTT Mini are not built yet")
+// onlyMarked narrows the rows to the marked ones, or shows all again.
+func (m *model) onlyMarked() {
+	if len(m.marked) == 0 && !m.markedOnly {
+		m.note(wire.LevelInfo, "no row is marked; space marks one")
 		return
 	}
-	if view != m.view {
-		m.history = append(m.history, m.view)
-		m.history = m.history[max(len(m.history)-historyMax, 0):]
-	}
-	m.view, m.page, m.help = view, nil, false
-}
-
-// back closes the innermost thing: help, page, filter, then the view.
-func (m *model) back() {
-	switch {
-	case m.help:
-		m.help = false
-	case m.page != nil:
-		m.page = nil
-	case m.filters[m.active()] != nil:
-		m.setFilter(m.active(), nil)
-	case m.view != 0:
-		m.goTo(0)
+	m.markedOnly = !m.markedOnly
+	m.touchMarks()
+	if m.markedOnly {
+		m.note(wire.LevelInfo, "marked rows only; "+m.keys.Key(keymap.Marked)+" or esc shows all")
 	}
 }
 
-func (m *model) stepFocus(forward bool) {
-	if m.view != 0 || m.page != nil || m.help {
+// follow keeps the newest row under the cursor: the last line of the log, the first row elsewhere.
+func (m *model) follow() {
+	if m.view == keymap.LogNumber {
+		m.log.follow = !m.log.follow
 		return
 	}
-	order := focusOrder(classOf(m.width, m.height))
-	for i, id := range order {
-		if id == m.focus {
-			step := len(order) - 1
-			if forward {
-				step = 1
-			}
-			m.focus = order[(i+step)%len(order)]
-			return
-		}
+	m.moveCursor(m.active(), 0)
+	if m.paused {
+		m.pause()
 	}
-	m.focus = order[0]
+	m.note(wire.LevelInfo, "following: the newest stays on top")
 }
 
-// move scrolls what has the keys: help, page or the active panel.
-func (m *model) move(a keymap.Action) {
-	pageRows := max(m.height-chromeHeight-2, 1)
-	target := func(pos, last int) int {
-		switch a {
-		case keymap.Up:
-			pos--
-		case keymap.Down:
-			pos++
-		case keymap.PageUp:
-			pos -= pageRows
-		case keymap.PageDown:
-			pos += pageRows
-		case keymap.Top:
-			pos = 0
-		case keymap.Bottom:
-			pos = last
-		}
-		return max(min(pos, last), 0)
-	}
-	switch {
-	case m.help:
-		m.helpOffset = target(m.helpOffset, max(len(m.helpLines())-m.bodyHeight()+1, 0))
-	case m.page != nil:
-		m.page.offset = target(m.page.offset, max(len(m.page.lines)-m.bodyHeight()+1, 0))
-	default:
-		id := m.active()
-		m.moveCursor(id, target(m.cursors[id].pos, len(m.index(id))-1))
-	}
-}
-
-func (m *model) pause() {
-	m.paused = !m.paused
-	m.versions[panel.SecDecisions]++
-	if !m.paused && m.waiting != nil {
-		m.show(m.waiting)
-	}
-}
-
-// openFilter starts the filter line with the filter that is there.
-func (m *model) openFilter() {
-	if m.page != nil || m.help || m.panels[m.active()] == nil {
-		m.note(wire.LevelInfo, "nothing to filter here")
+// nextSort gives the active panel its next order.
+func (m *model) nextSort() {
+	id := m.active()
+	p := m.panels[id]
+	if p == nil || len(p.Sorts) < 2 {
+		m.note(wire.LevelInfo, "these rows have one order only")
 		return
 	}
-	m.typing, m.typed = true, nil
-	if f := m.filters[m.active()]; f != nil {
-		m.typed = []rune(f.Text)
-	}
-}
-
-func (m *model) typeFilter(msg tea.KeyMsg) {
-	switch msg.Type {
-	case tea.KeyEnter:
-		f, err := panel.ParseFilter(string(m.typed))
-		if err != nil {
-			m.note(wire.LevelWarning, describe(err))
-			return
-		}
-		m.typing = false
-		m.setFilter(m.active(), f)
-	case tea.KeyEsc, tea.KeyCtrlC:
-		m.typing = false
-	case tea.KeyBackspace:
-		m.typed = m.typed[:max(len(m.typed)-1, 0)]
-	case tea.KeyCtrlU:
-		m.typed = nil
-	case tea.KeyRunes, tea.KeySpace:
-		if len(string(m.typed))+len(string(msg.Runes)) <= panel.FilterTextMax {
-			m.typed = append(m.typed, msg.Runes...)
-		}
-	}
-}
-
-func (m *model) setFilter(id panel.ID, f *panel.Filter) {
-	if f == nil {
-		delete(m.filters, id)
-	} else {
-		m.filters[id] = f
-	}
-	m.moveCursor(id, 0)
+	m.sorts[id] = (m.sorts[id] + 1) % len(p.Sorts)
+	m.note(wire.LevelInfo, p.Title+" by "+p.Sorts[m.sorts[id]])
 }
 
 func (m *model) newestAlert() (t time.Time) {
@@ -295,17 +297,4 @@ func (m *model) newestAlert() (t time.Time) {
 		}
 	}
 	return t
-}
-
-// copyCommand puts the command of the page or row on the terminal's clipboard and into the messages, where it can be
-// selected when the terminal has no clipboard.
-func (m *model) copyCommand() tea.Cmd {
-	cmd := m.command()
-	if cmd == "" {
-		m.note(wire.LevelInfo, "nothing to copy here; open a decision or a tally first")
-		return nil
-	}
-	m.note("command", cmd)
-	m.flash, m.flashLevel = "sent to the clipboard (also in 9 messages): "+theme.Clean(cmd), wire.LevelInfo
-	return func() tea.Msg { m.copies(cmd); return nil }
 }

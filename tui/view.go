@@ -17,6 +17,7 @@ func (m *model) View() string {
 		return ""
 	}
 	class := classOf(m.width, m.height)
+	m.hits = m.hits[:0]
 	if class == tiny {
 		return m.statusLine() + strings.Repeat("\n", m.height-1)
 	}
@@ -82,7 +83,7 @@ func (m *model) header() string {
 	bar := " " + th.Symbols.Bar + " "
 	l.Add(theme.Strong, "NEXUS ").Add(theme.Plain, th.Cut(theme.Clean(o.Node.Name), max(m.width/4, 8)))
 	mode := "RW"
-	if m.options.readOnly() {
+	if m.readOnly() {
 		mode = "RO"
 	}
 	word, style := m.nodeState()
@@ -131,7 +132,7 @@ func (m *model) tabs() string {
 	th := m.theme()
 	l := th.NewLine(m.width)
 	if m.view != 0 {
-		return l.Add(theme.Faint, fmt.Sprintf(" %d %s", m.view, keymap.Views()[m.view])).String()
+		return l.Add(theme.Faint, " "+viewTitle(m.view)).String()
 	}
 	for _, id := range focusOrder(compact) {
 		if id == m.focus {
@@ -146,41 +147,65 @@ func (m *model) tabs() string {
 	return l.String()
 }
 
-// body is what stands between header and alert line.
+// body is what stands between header and alert line. An open command line covers its last lines with offers.
 func (m *model) body(class size) []string {
 	height := m.bodyHeight()
+	lines := m.content(class, height)
+	if m.typing == typingCommand {
+		offers := m.paletteLines(min(height, choicesMax+1))
+		copy(lines[height-len(offers):], offers)
+	}
+	return lines
+}
+
+// content is the body without what lies over it.
+func (m *model) content(class size, height int) []string {
+	top := m.height - m.bodyHeight() - 1 // lines above the body
+	if class != compact {
+		top--
+	}
 	switch {
 	case m.asking != noQuestion:
 		return m.fit(m.questionLines(), 0, height)
+	case m.dialog != nil:
+		return m.fit(m.dialogLines(), 0, height)
 	case m.help:
 		return m.fit(m.helpLines(), m.helpOffset, height)
-	case m.page != nil:
-		return m.pageLines(height)
+	case m.top() != nil:
+		lines := m.pageLines(height)
+		if p := m.top(); p.list != nil {
+			m.hits = append(m.hits, hit{right: m.width, top: top, bottom: top + height, rows: p.at, page: true})
+		}
+		return lines
+	case m.view == keymap.LogNumber:
+		return m.fit(m.drawLog(height), 0, height)
 	case m.view != 0:
-		return m.panelLines(m.active(), placement{width: m.width, height: height, full: true})
+		return m.fit(m.panelLines(m.active(), placement{y: top, width: m.width, height: height, full: true}), 0, height)
 	}
 	out := make([]string, 0, height)
 	for _, b := range overviewBands(class, m.width, height, m.focus, m.slow) {
 		if len(b.columns) == 1 {
 			for _, s := range b.columns[0].slots {
-				out = append(out, m.panelLines(s.id, placement{width: m.width, height: s.height})...)
+				out = append(out, m.panelLines(s.id, placement{y: top + len(out), width: m.width, height: s.height})...)
 			}
 			continue
 		}
-		out = append(out, m.beside(b)...)
+		out = append(out, m.beside(b, top+len(out))...)
 	}
 	return out
 }
 
 // beside joins the columns of a band line by line.
-func (m *model) beside(b band) []string {
+func (m *model) beside(b band, top int) []string {
 	bar := m.theme().Text(theme.Faint, " "+m.theme().Symbols.Bar+" ")
 	stacks := make([][]string, len(b.columns))
+	x := 0
 	for i, c := range b.columns {
 		for _, s := range c.slots {
-			stacks[i] = append(stacks[i], m.panelLines(s.id, placement{width: c.width, height: s.height,
+			stacks[i] = append(stacks[i], m.panelLines(s.id, placement{x: x, y: top + len(stacks[i]), width: c.width, height: s.height,
 				pad: i < len(b.columns)-1})...)
 		}
+		x += c.width + besideGap
 	}
 	out := make([]string, b.height)
 	for row := range out {
@@ -195,6 +220,7 @@ func (m *model) beside(b band) []string {
 
 // placement is a panel's place on the screen.
 type placement struct {
+	x, y          int
 	width, height int
 	pad, full     bool
 }
@@ -209,12 +235,15 @@ func (m *model) panelLines(id panel.ID, at placement) []string {
 	if id == panel.Pane {
 		from = panel.Stream
 	}
-	in := m.source()
+	in := m.source(from)
 	in.Width, in.Height, in.Pad, in.Full = at.width, at.height, at.pad, at.full
 	in.Focus, in.Index, in.Cursor = m.active() == id, m.index(from), m.cursors[from].pos
 	in.Paused, in.NewRows, in.AgeMs = m.paused, m.newRows(), -1
 	if f := m.filters[id]; f != nil {
 		in.Filter = f.Text
+	}
+	if len(m.marked) > 0 && p.Key != nil {
+		in.Marked = func(i int) bool { return m.marked[p.Key(in, i)] }
 	}
 	age := ""
 	if id == panel.Splits {
@@ -223,12 +252,15 @@ func (m *model) panelLines(id panel.ID, at placement) []string {
 	}
 	key := cacheKey{version: m.version(p), width: at.width, height: at.height, theme: in.Theme, pad: at.pad,
 		focus: in.Focus,
-		full:  at.full, cursor: in.Cursor, sort: m.sort, filter: m.filters[from], paused: m.paused, newRows: in.NewRows,
-		age: age}
+		full:  at.full, cursor: in.Cursor, sort: m.sorts[from], filter: m.filters[from], paused: m.paused, newRows: in.NewRows,
+		marks: m.marksKey(), age: age}
 	c := &m.cache[id]
 	if c.lines == nil || c.key != key {
+		in.At = &c.rows
+		c.rows = panel.RowsAt{}
 		c.key, c.lines = key, p.Draw(in)
 	}
+	m.hits = append(m.hits, hit{id: id, left: at.x, right: at.x + at.width, top: at.y, bottom: at.y + at.height, rows: c.rows})
 	return c.lines
 }
 
@@ -263,62 +295,18 @@ func (m *model) rule(name, right string) string {
 		0).String()
 }
 
-// pageLines draws what enter opened: a rule, then the page from its offset on.
-func (m *model) pageLines(height int) []string {
-	p, th := m.page, m.theme()
-	key := pageKey{version: m.changes, width: m.width, theme: th, loading: p.loading}
-	if p.lines == nil || p.key != key {
-		pg := panel.NewPage(th, m.width)
-		switch {
-		case p.loading:
-			pg.Field("", "asking the node", theme.Info)
-		case p.err != nil:
-			pg.Field("refused", describe(p.err), theme.Bad)
-		case p.decision != nil:
-			pg.Decision(p.decision)
-		case p.proof != nil:
-			pg.Proof(p.proof)
-		case !pg.Thing(m.shown, p.target):
-			pg.Field("", "it is no longer there", theme.Warn)
-		}
-		p.lines, p.key = append([]string{}, pg.Lines()...), key
-	}
-	p.offset = max(min(p.offset, len(p.lines)-height+1), 0)
-	right := "esc back"
-	if len(p.lines) >= height {
-		right = fmt.Sprintf("line %d of %d, esc back", p.offset+1, len(p.lines))
-	}
-	return m.fit(append([]string{m.rule(pageTitle(p), right)}, p.lines[p.offset:]...), 0, height)
-}
-
-func pageTitle(p *page) string {
-	switch p.target.Kind {
-	case panel.PhaseTarget:
-		return fmt.Sprintf("Phase %d", p.target.Number)
-	case panel.SliceTarget:
-		return "Slice of " + theme.Clean(p.target.Label)
-	case panel.DecisionTarget:
-		return fmt.Sprintf("Decision #%d", p.target.Index)
-	case panel.TallyTarget:
-		return "Proof of " + theme.Clean(p.target.Label) + " " + theme.Clean(p.target.Currency)
-	case panel.MemberTarget:
-		return "Node " + theme.Clean(p.target.Label)
-	case panel.UnitTarget:
-		return "Unit " + theme.Clean(p.target.Label)
-	default:
-		return "Message"
-	}
-}
-
 // helpLines are made from the key map of the view, never written by hand.
 func (m *model) helpLines() []string {
 	th := m.theme()
-	lines := []string{m.rule("Help: keys of "+keymap.Views()[m.view], "esc back")}
+	lines := []string{m.rule("Help: keys of "+viewTitle(m.view), "esc back")}
 	for _, b := range m.keys.List(m.view) {
 		l := th.NewLine(m.width)
 		style, words := theme.Plain, b.Help
-		if b.Changes && m.options.readOnly() {
-			style, words = theme.Faint, words+" (off: "+readOnlyReason(m.options)+")"
+		switch {
+		case b.Changes && m.readOnly():
+			style, words = theme.Faint, words+" (off: "+m.readOnlyReason()+")"
+		case b.Changes:
+			words += " (nexus " + b.Verb + ", " + b.Danger.String() + ")"
 		}
 		lines = append(lines, l.Space(1).Cell(theme.Accent, b.String(), 16).Add(style, words).String())
 	}
@@ -346,6 +334,10 @@ func (m *model) questionLines() []string {
 	lines := []string{m.rule("Leave the console", "esc cancel"), "",
 		th.NewLine(m.width).Space(2).Add(theme.Plain, "This session launched the node. What shall become of it?").String(),
 		""}
+	for _, f := range m.impact([]string{"stop"}) {
+		lines = append(lines, th.NewLine(m.width).Space(4).Cell(theme.Faint, f[0], 9).Add(theme.Faint, theme.Clean(f[1])).String())
+	}
+	lines = append(lines, "")
 	for _, o := range [][2]string{{"s", "stop the node, in order"}, {"l",
 		"leave it serving: `nexus console` comes back to it"},
 		{"esc", "cancel: stay here"}} {

@@ -20,7 +20,10 @@ func clusterPanel() Panel {
 			m := &in.Overview.Cluster[i]
 			return Target{Kind: MemberTarget, Key: m.Node + m.Name, Label: m.Name}
 		},
-		Draw: drawCluster}
+		Value:   func(in Input, i int) string { return in.Overview.Cluster[i].Addr },
+		Item:    func(in Input, i int) any { return in.Overview.Cluster[i] },
+		Command: func(Input, int) string { return "nexus cluster members" },
+		Draw:    drawCluster}
 }
 
 func admission(admitted bool) string {

@@ -15,6 +15,7 @@ type sheet struct {
 	in    Input
 	lines []string
 	line  *theme.Line
+	keep  int // lines left free below the rows
 }
 
 func newSheet(in Input) *sheet {
@@ -83,13 +84,13 @@ func (s *sheet) head(build func(l *theme.Line)) {
 // rows draws the page of rows that holds the cursor; paging instead of scrolling keeps lines where they are. When
 // there are none it says what to do next, or that the filter hides them.
 func (s *sheet) rows(empty string, draw func(l *theme.Line, i int, text theme.Style)) {
-	in, room := s.in, s.left()
+	in, room := s.in, s.left()-s.keep
 	if room <= 0 {
 		return
 	}
 	if len(in.Index) == 0 {
 		if in.Filter != "" {
-			empty = "no row matches; / and enter on an empty line clears the filter"
+			empty = "no row matches the filter; esc clears it"
 		}
 		for _, line := range theme.Wrap(empty, in.Width-3) {
 			s.next().Add(theme.Plain, "   ").Add(theme.Faint, line)
@@ -99,14 +100,23 @@ func (s *sheet) rows(empty string, draw func(l *theme.Line, i int, text theme.St
 	}
 	cursor := min(max(in.Cursor, 0), len(in.Index)-1)
 	first := cursor / room * room
+	if in.At != nil {
+		*in.At = RowsAt{Line: len(s.lines), First: first, Count: min(room, len(in.Index)-first)}
+	}
 	for pos := first; pos < min(first+room, len(in.Index)); pos++ {
 		l := s.next()
 		selected := in.Focus && pos == cursor
 		style := theme.Plain
-		if selected {
+		switch marked := in.Marked != nil && in.Marked(in.Index[pos]); {
+		case selected && marked:
+			style = theme.Strong
+			l.Add(theme.Accent, in.Theme.Symbols.Mark+in.Theme.Symbols.Cursor)
+		case selected:
 			style = theme.Strong
 			l.Add(theme.Accent, " "+in.Theme.Symbols.Cursor)
-		} else {
+		case marked:
+			l.Add(theme.Accent, in.Theme.Symbols.Mark+" ")
+		default:
 			l.Space(2)
 		}
 		draw(l.Space(1), in.Index[pos], style)

@@ -1,9 +1,11 @@
 package panel
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
@@ -22,7 +24,30 @@ func gatesPanel() Panel {
 			g := &in.Overview.Gates[i]
 			return Target{Kind: GateTarget, Key: strconv.Itoa(g.Gate), Number: g.Gate}
 		},
+		Sorts: []string{"number", "denied", "last denial"},
+		Less: func(in Input) func(a, b int) int {
+			rows := in.Overview.Gates
+			switch in.Sort {
+			case 1:
+				return func(a, b int) int { return cmp.Compare(rows[b].Denied, rows[a].Denied) }
+			case 2:
+				return func(a, b int) int { return lastDenial(&rows[b]).Compare(lastDenial(&rows[a])) }
+			}
+			return nil
+		},
+		Value: func(in Input, i int) string { return in.Overview.Gates[i].Name },
+		Item:  func(in Input, i int) any { return in.Overview.Gates[i] },
+		Command: func(in Input, i int) string {
+			return fmt.Sprintf("nexus gates log --gate %d", in.Overview.Gates[i].Gate)
+		},
 		Draw: drawGates}
+}
+
+func lastDenial(g *wire.GateRow) (t time.Time) {
+	if g.LastDeniedTime != nil {
+		t = *g.LastDeniedTime
+	}
+	return t
 }
 
 func gateName(number int, name string) string { return fmt.Sprintf("G%02d %s", number, name) }
@@ -105,7 +130,10 @@ func streamPanel() Panel {
 			d := &in.Overview.Decisions[i]
 			return Target{Kind: DecisionTarget, Key: strconv.FormatUint(d.Index, 10), Index: d.Index}
 		},
-		Draw: drawStream}
+		Value:   func(in Input, i int) string { return strconv.FormatUint(in.Overview.Decisions[i].Index, 10) },
+		Item:    func(in Input, i int) any { return in.Overview.Decisions[i] },
+		Command: func(in Input, i int) string { return DecisionCommand(in.Overview.Decisions[i].Index) },
+		Draw:    drawStream}
 }
 
 // refusedGates names the gates that refused, or says that all allowed.

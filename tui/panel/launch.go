@@ -21,7 +21,10 @@ func launchPanel() Panel {
 		Target: func(in Input, i int) Target {
 			return Target{Kind: PhaseTarget, Key: strconv.Itoa(i + 1), Number: i + 1}
 		},
-		Draw: drawLaunch}
+		Value:   func(in Input, i int) string { return in.Overview.Launch.Phases[i].Name },
+		Item:    func(in Input, i int) any { return in.Overview.Launch.Phases[i] },
+		Command: func(Input, int) string { return "nexus status" },
+		Draw:    drawLaunch}
 }
 
 func drawLaunch(in Input) []string {

@@ -20,7 +20,22 @@ func messagesPanel() Panel {
 			}
 			return Target{Kind: TextTarget, Text: n.Time + " " + n.Level + " " + n.Text}
 		},
-		Draw: drawMessages}
+		Value:   func(in Input, i int) string { n, _ := noteAt(in, i); return n.Text },
+		Item:    func(in Input, i int) any { n, _ := noteAt(in, i); return n },
+		Command: messageCommand,
+		Draw:    drawMessages}
+}
+
+// messageCommand is the command line of a row: the one it is, or the one that shows its decision.
+func messageCommand(in Input, i int) string {
+	n, index := noteAt(in, i)
+	switch {
+	case n.Level == "command":
+		return n.Text
+	case index > 0:
+		return DecisionCommand(index)
+	}
+	return ""
 }
 
 // noteAt gives the row and, for an alert, the decision it comes from. The console's own lines come first.

@@ -31,7 +31,8 @@ const (
 	Units
 	Stream // gate decisions, newest first
 	Messages
-	Pane // short evidence of the selected decision, beside Stream
+	Media // what is not there yet, and what is
+	Pane  // short evidence of the selected decision, beside Stream
 	idEnd
 )
 
@@ -64,13 +65,19 @@ const (
 	NoTarget Kind = iota
 	PhaseTarget
 	SliceTarget
-	GateTarget // the audit view, filtered to the gate
+	GateTarget // its rule and its decisions
 	DecisionTarget
 	TallyTarget
-	TotalTarget // the splits view, filtered to the rule and currency
 	MemberTarget
 	UnitTarget
-	TextTarget // a message, shown whole
+	TextTarget    // a message, shown whole
+	ClassTarget   // the accounts under a rule and currency
+	AccountTarget // a tally: its proof, then its transactions
+	EntryTarget   // one ledger entry, with the proof of its inclusion
+	OutputTarget  // what a command line said
+	ChainTarget   // the newest entries of the log
+	FindingsTarget
+	RowTarget // a row shown as JSON
 )
 
 // Target is what enter opens on a row.
@@ -100,9 +107,14 @@ type Input struct {
 	Sort     int
 	Filter   string // as typed, for the title; empty when there is none
 	Paused   bool
-	NewRows  int // decisions since the pause began
+	NewRows  int              // decisions since the pause began
+	At       *RowsAt          // when not nil, Draw says there where it put the rows
+	Marked   func(i int) bool // nil: no row is
 	AgeMs    int64
 }
+
+// RowsAt says where a drawing holds rows: from which of its lines on, the position of the first and how many.
+type RowsAt struct{ Line, First, Count int }
 
 // Note is a message of the console itself or a command that it stands for.
 type Note struct {
@@ -124,19 +136,25 @@ type Panel struct {
 	Text   func(in Input, i int) string
 	Target func(in Input, i int) Target
 	Less   func(in Input) func(a, b int) int // order for in.Sort, nil or returning nil: as it comes
-	Draw   func(in Input) []string
+	Sorts  []string                          // names of the orders; nil: one only
+	// Value is what copying a row's value gives, Item the row itself, Command the command line that shows or re-verifies it.
+	Value   func(in Input, i int) string
+	Item    func(in Input, i int) any
+	Command func(in Input, i int) string
+	Draw    func(in Input) []string
 }
 
 // All lists the panels in the order of their ids.
 func All() []Panel {
 	return []Panel{launchPanel(), slicesPanel(), gatesPanel(), splitsPanel(), clusterPanel(), unitsPanel(), streamPanel(),
-		messagesPanel(), panePanel()}
+		messagesPanel(), mediaPanel(), panePanel()}
 }
 
 // FilterTextMax bounds a filter, in bytes.
 const FilterTextMax = 200
 
-// Filter keeps rows by a regular expression, or with a leading ! the rows that do not match.
+// Filter keeps rows by a regular expression, with a leading ! the rows that do not match, with a leading ~ those that hold
+// what was typed in order but not in a row.
 type Filter struct {
 	Text    string
 	re      *regexp.Regexp
@@ -146,6 +164,7 @@ type Filter struct {
 // ParseFilter reads what the user typed; empty text gives nil, no filter.
 func ParseFilter(text string) (*Filter, error) {
 	expr, inverse := strings.CutPrefix(text, "!")
+	expr, loose := strings.CutPrefix(expr, "~")
 	if expr == "" {
 		return nil, nil
 	}
@@ -153,13 +172,28 @@ func ParseFilter(text string) (*Filter, error) {
 		return nil, nexus.Errf("filter", nexus.CodeMalformed, "filter", "a shorter one", "longer than %d bytes",
 			FilterTextMax)
 	}
+	if loose {
+		expr = looseExpression(expr)
+	}
 	re, err := regexp.Compile("(?i)" + expr)
 	if err != nil {
 		return nil, nexus.Errf("filter", nexus.CodeMalformed, "filter "+theme.Clean(text),
-			"a regular expression such as deny|G08",
+			"a regular expression such as deny|G08, or ~ and any letters of it",
 			"%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 	return &Filter{Text: text, re: re, inverse: inverse}, nil
+}
+
+// looseExpression matches the runes of a text in order with anything between them.
+func looseExpression(text string) string {
+	var b strings.Builder
+	for i, r := range strings.Join(strings.Fields(text), "") {
+		if i > 0 {
+			b.WriteString(".*?")
+		}
+		b.WriteString(regexp.QuoteMeta(string(r)))
+	}
+	return b.String()
 }
 
 // Keep reports whether a row stays. A nil filter keeps all.

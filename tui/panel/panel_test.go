@@ -206,9 +206,8 @@ func TestPagesNameTheirCommand(t *testing.T) {
 	if !strings.Contains(strings.Join(short.Lines(), "\n"), "do not trust") {
 		t.Error("a decision with 16 verdicts looks whole")
 	}
-	for _, target := range []panel.Target{{Kind: panel.PhaseTarget, Number: 7}, {Kind: panel.SliceTarget, Key: "slice-6"},
-		{Kind: panel.MemberTarget, Key: "88aa0303edge-4"}, {Kind: panel.UnitTarget, Key: o.Units[4].ID},
-		{Kind: panel.TextTarget, Text: "x"}} {
+	for _, target := range []panel.Target{{Kind: panel.PhaseTarget, Number: 7}, {Kind: panel.MemberTarget,
+		Key: "88aa0303edge-4"}, {Kind: panel.TextTarget, Text: "x"}} {
 		for width := 1; width < 170; width += 13 {
 			page := panel.NewPage(th, width)
 			if !page.Thing(o, target) {
@@ -217,8 +216,74 @@ func TestPagesNameTheirCommand(t *testing.T) {
 			checkLines(t, "page", page.Lines(), width, len(page.Lines()), false)
 		}
 	}
-	if panel.NewPage(th, 80).Thing(o, panel.Target{Kind: panel.UnitTarget, Key: "gone"}) {
-		t.Error("a unit that is not there is shown")
+	if panel.NewPage(th, 80).Thing(o, panel.Target{Kind: panel.MemberTarget, Key: "gone"}) {
+		t.Error("a node that is not there is shown")
+	}
+}
+
+// Every page keeps to its width, whatever the width and the character set.
+func TestPagesKeepToTheirWidth(t *testing.T) {
+	t.Parallel()
+	o, b := tuitest.Overview(), tuitest.NewBackend(nil)
+	slice, err := b.Slice(t.Context(), "slice-3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit, err := b.Unit(t.Context(), o.Units[3].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := b.UnitEntries(t.Context(), o.Units[3].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry, err := b.EntryProof(t.Context(), 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ascii := range []bool{false, true} {
+		th := theme.New(theme.Options{ASCII: ascii})
+		for width := 1; width < 170; width += 7 {
+			draw := func(name string, build func(p *panel.Page)) {
+				p := panel.NewPage(th, width)
+				build(p)
+				checkLines(t, fmt.Sprintf("%s at %d", name, width), p.Lines(), width, len(p.Lines()), false)
+			}
+			draw("slice", func(p *panel.Page) { p.Slice(&slice.SliceRow, &slice) })
+			draw("slice, not asked yet", func(p *panel.Page) { p.Slice(&o.Slices[6], nil) })
+			draw("entry", func(p *panel.Page) { p.Entry(&entry, true) })
+			draw("gate", func(p *panel.Page) { p.GateHead(&o.Gates[1]) })
+			draw("output", func(p *panel.Page) { p.Output("imvu list", 4, "wide\tline "+strings.Repeat("新", 90), "no\x1b[2J") })
+			for tab := range panel.UnitTabs() {
+				draw("unit", func(p *panel.Page) { p.Unit(o, &o.Units[3], &unit, &entries, tab) })
+			}
+		}
+	}
+}
+
+// The chart shows what it was given: the line at the limit, what is over it as such, how far it went, and nothing when there is nothing.
+func TestChart(t *testing.T) {
+	t.Parallel()
+	th := theme.New(theme.Options{Color: theme.Color256})
+	bad := strings.TrimSuffix(th.Text(theme.Bad, "x"), "x\x1b[0m")
+	low, high := 2.0, 35.0
+	series := panel.Series{Name: "p99", Style: theme.Good, Letter: "*", Values: []*float64{&low, &low, nil, &high}}
+	text := strings.Join(panel.Chart(th, 60, 9, 10, "ms", series), "\n")
+	for _, want := range []string{"10.0 ms", "to 35.00", "╌", bad} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the chart lacks %q:\n%q", want, text)
+		}
+	}
+	calm := panel.Series{Name: "p99", Style: theme.Good, Letter: "*", Values: []*float64{&low}}
+	if text := strings.Join(panel.Chart(th, 60, 9, 10, "ms", calm), "\n"); !strings.Contains(text, "20.0") || strings.Contains(text, "to ") {
+		t.Errorf("a calm chart does not end at twice the limit:\n%q", text)
+	}
+	if text := strings.Join(panel.Chart(th, 60, 9, 10, "ms", panel.Series{Values: []*float64{nil}}), ""); !strings.Contains(text, "nothing measured") {
+		t.Errorf("a chart of nothing says %q", text)
+	}
+	ascii := strings.Join(panel.Chart(theme.New(theme.Options{ASCII: true}), 60, 9, 10, "ms", series), "\n")
+	if !strings.Contains(ascii, "*") || !strings.Contains(ascii, "----") {
+		t.Errorf("without braille:\n%s", ascii)
 	}
 }
 

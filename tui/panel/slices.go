@@ -13,7 +13,6 @@ const (
 	sortP99 = iota
 	sortRate
 	sortLabel
-	SliceSorts // number of orders
 )
 
 // latencyMsMax is the promise for interactive traffic (SPEC section 4), used when a slice carries no budget.
@@ -43,7 +42,11 @@ func slicesPanel() Panel {
 				return func(a, b int) int { return cmp.Compare(orMinus(rows[b].P99Ms), orMinus(rows[a].P99Ms)) }
 			}
 		},
-		Draw: drawSlices}
+		Sorts:   []string{"p99", "rate", "label"},
+		Value:   func(in Input, i int) string { return in.Overview.Slices[i].Slice },
+		Item:    func(in Input, i int) any { return in.Overview.Slices[i] },
+		Command: func(in Input, i int) string { return "nexus slices show " + in.Overview.Slices[i].Slice },
+		Draw:    drawSlices}
 }
 
 func orMinus(v *float64) float64 {
@@ -110,7 +113,7 @@ func drawSlices(in Input) []string {
 	case over > 0:
 		state, style = fmt.Sprintf("%d OVER", over), theme.Bad
 	}
-	order := [SliceSorts]string{"p99", "rate", "label"}[in.Sort%SliceSorts]
+	order := slicesPanel().Sorts[in.Sort%3]
 	s.title(2, "Slices", fmt.Sprintf("added ms, limit %.1f %s by %s", latencyMsMax, in.Theme.Symbols.Rule, order),
 		state, style)
 	c := columnsFor(in.Width)

@@ -1,6 +1,7 @@
 package panel
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/big"
@@ -72,23 +73,54 @@ func splitsPanel() Panel {
 			r := &o.Tallies[i-len(o.Totals)]
 			return strings.Join([]string{r.Unit, r.Name, r.Kind, r.Rule, r.Currency, r.Channel, r.Owner}, " ")
 		},
+		Sorts: []string{"rule", "gross", "newest"}, Less: splitOrder,
+		Value: func(in Input, i int) string {
+			if o := in.Overview; i >= len(o.Totals) {
+				r := &o.Tallies[i-len(o.Totals)]
+				return money(r.Creator, r.Currency)
+			}
+			return money(in.Overview.Totals[i].Creator, in.Overview.Totals[i].Currency)
+		},
+		Item: func(in Input, i int) any {
+			if o := in.Overview; i >= len(o.Totals) {
+				return o.Tallies[i-len(o.Totals)]
+			}
+			return in.Overview.Totals[i]
+		},
+		Command: func(in Input, i int) string {
+			if o := in.Overview; i >= len(o.Totals) {
+				return "nexus revenue tally --unit " + o.Tallies[i-len(o.Totals)].Unit
+			}
+			return "nexus revenue tally"
+		},
 		Target: splitTarget, Draw: drawSplits}
+}
+
+// splitOrder keeps the totals first; it orders the tallies below them.
+func splitOrder(in Input) func(a, b int) int {
+	o, first := in.Overview, len(in.Overview.Totals)
+	if in.Sort == 0 {
+		return nil
+	}
+	return func(a, b int) int {
+		if a < first || b < first {
+			return cmp.Compare(a, b)
+		}
+		x, y := &o.Tallies[a-first], &o.Tallies[b-first]
+		if in.Sort == 1 {
+			return cmp.Compare(y.Gross, x.Gross)
+		}
+		return y.PostedTime.Compare(x.PostedTime)
+	}
 }
 
 func splitTarget(in Input, i int) Target {
 	o := in.Overview
 	if i < len(o.Totals) {
 		t := &o.Totals[i]
-		return Target{Kind: TotalTarget, Text: t.Rule, Currency: t.Currency}
+		return Target{Kind: ClassTarget, Key: t.Rule + t.Currency, Text: t.Rule, Currency: t.Currency}
 	}
-	r := &o.Tallies[i-len(o.Totals)]
-	unit := r.UnitID
-	if unit == "" {
-		unit = r.Unit
-	}
-	return Target{Kind: TallyTarget, Key: r.UnitID + "|" + r.Unit + "|" + r.Channel + "|" + r.Currency, Unit: unit,
-		Label:    r.Unit,
-		Currency: r.Currency}
+	return accountTarget(&o.Tallies[i-len(o.Totals)])
 }
 
 func drawSplits(in Input) []string {

@@ -14,24 +14,10 @@ func (p *Page) Thing(o *wire.Overview, t Target) bool {
 	case PhaseTarget:
 		p.phase(&o.Launch.Phases[min(max(t.Number, 1), wire.PhaseCount)-1], &o.Launch)
 		return true
-	case SliceTarget:
-		for i := range o.Slices {
-			if o.Slices[i].Slice == t.Key {
-				p.slice(&o.Slices[i])
-				return true
-			}
-		}
 	case MemberTarget:
 		for i := range o.Cluster {
 			if o.Cluster[i].Node+o.Cluster[i].Name == t.Key {
 				p.member(&o.Cluster[i])
-				return true
-			}
-		}
-	case UnitTarget:
-		for i := range o.Units {
-			if o.Units[i].ID == t.Key {
-				p.unit(o, &o.Units[i])
 				return true
 			}
 		}
@@ -80,35 +66,6 @@ func (p *Page) phase(ph *wire.Phase, launch *wire.Launch) {
 	p.Command("nexus status")
 }
 
-func (p *Page) slice(r *wire.SliceRow) {
-	word, style := sliceState(r)
-	p.Field("slice", r.Slice+" of "+r.Label+" "+r.Name, theme.Strong)
-	p.Field("state", word, style)
-	p.Field("class", fmt.Sprintf("%s, budget %s ms", r.Class, number(budget(r))), theme.Plain)
-	p.Blank()
-	p.Heading(fmt.Sprintf("added latency in ms, %s samples through the real listener", count(r.Samples)))
-	for _, row := range []struct {
-		label string
-		v     *float64
-	}{{"p50", r.P50Ms}, {"p99", r.P99Ms}, {"p99.9", r.P999Ms}, {"baseline p50", r.BaselineP50Ms}, {"gateway p99",
-		r.GatewayP99Ms}} {
-		p.Field(row.label, ms(p.th, row.v), theme.Plain)
-	}
-	p.Blank()
-	p.Heading(fmt.Sprintf("p99 of the last minute, bars to %s ms", number(2*budget(r))))
-	p.line(func(l *theme.Line) { l.Space(15).Spark(r.History, budget(r), wire.HistoryCellsMax) })
-	p.Blank()
-	p.Field("rate", bits(r.RateBps), theme.Plain)
-	p.Field("guarantee", zeroMeans(r.GuaranteedBps, "none: a fair share of what is there"), theme.Plain)
-	p.Field("ceiling", zeroMeans(r.CeilingBps, "the gateway's capacity"), theme.Plain)
-	p.Field("in flight", count(uint64(max(r.InFlight, 0))), theme.Plain)
-	p.Field("queue", count(uint64(max(r.Queue, 0))), theme.Plain)
-	p.Field("refused", count(r.Refused), theme.Plain)
-	p.Field("dropped", count(r.Dropped), theme.Plain)
-	p.Blank()
-	p.Command("nexus slices show " + r.Slice)
-}
-
 func zeroMeans(bps uint64, words string) string {
 	if bps == 0 {
 		return words
@@ -134,38 +91,6 @@ func (p *Page) member(m *wire.MemberRow) {
 	}
 	p.Blank()
 	p.Command("nexus cluster members")
-}
-
-func (p *Page) unit(o *wire.Overview, u *wire.UnitRow) {
-	symbol, style := state(p.th, dormancy(u))
-	p.Field("unit", u.Label+" "+u.Name, theme.Strong)
-	p.Field("status", symbol+" "+dormancy(u), style)
-	p.Field("id", u.ID, theme.Plain)
-	p.Field("kind", u.Kind+", split "+u.Rule, theme.Plain)
-	p.Field("owner", u.OwnerName+" "+u.Owner, theme.Plain)
-	p.Field("domain", u.Domain, theme.Plain)
-	p.Field("stage", u.StageDomain, theme.Plain)
-	p.Field("jurisdiction", u.Jurisdiction, theme.Plain)
-	p.Field("slice", u.Slice, theme.Plain)
-	p.Field("envelope", fmt.Sprintf("%s, %s processes (ceilings, not reservations)", envelope(&u.Envelope),
-		count(u.Envelope.Processes)), theme.Plain)
-	p.Blank()
-	p.Heading("revenue")
-	found := false
-	for i := range o.Tallies {
-		r := &o.Tallies[i]
-		if r.UnitID != u.ID && r.Unit != u.Label {
-			continue
-		}
-		found = true
-		p.Field(r.Currency+" "+r.Rule, fmt.Sprintf("gross %s, creator %s, platform %s, %s", money(r.Gross, r.Currency),
-			money(r.Creator, r.Currency), money(r.Platform, r.Currency), plural(int(r.Events), "event")), theme.Plain)
-	}
-	if !found {
-		p.Field("", "none yet", theme.Faint)
-	}
-	p.Blank()
-	p.Command("nexus " + noun(u.Kind) + " show " + u.Label)
 }
 
 // noun is the command-line word for a kind of unit.

@@ -1,6 +1,7 @@
 package panel
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -22,7 +23,23 @@ func unitsPanel() Panel {
 			u := &in.Overview.Units[i]
 			return Target{Kind: UnitTarget, Key: u.ID, Label: u.Label}
 		},
-		Draw: drawUnits}
+		Sorts: []string{"label", "name", "owner", "status"},
+		Less: func(in Input) func(a, b int) int {
+			u := in.Overview.Units
+			switch in.Sort {
+			case 1:
+				return func(a, b int) int { return cmp.Compare(strings.ToLower(u[a].Name), strings.ToLower(u[b].Name)) }
+			case 2:
+				return func(a, b int) int { return cmp.Compare(u[a].OwnerName, u[b].OwnerName) }
+			case 3:
+				return func(a, b int) int { return cmp.Compare(dormancy(&u[a]), dormancy(&u[b])) }
+			}
+			return nil
+		},
+		Value:   func(in Input, i int) string { return in.Overview.Units[i].ID },
+		Item:    func(in Input, i int) any { return in.Overview.Units[i] },
+		Command: func(in Input, i int) string { return unitCommand(&in.Overview.Units[i]) },
+		Draw:    drawUnits}
 }
 
 func dormancy(u *wire.UnitRow) string {

@@ -15,7 +15,7 @@ import (
 type Line struct {
 	theme *Theme
 	buf   []byte
-	style Style  // in force at the end of buf
+	now   brush  // in force at the end of buf
 	tail  string // last grapheme of buf
 	used  int
 	width int
@@ -28,7 +28,7 @@ func (t *Theme) NewLine(width int) *Line {
 
 // Reset empties the line for the next use.
 func (l *Line) Reset() *Line {
-	l.buf, l.used, l.style, l.tail = l.buf[:0], 0, Plain, ""
+	l.buf, l.used, l.now, l.tail = l.buf[:0], 0, brush{}, ""
 	return l
 }
 
@@ -37,7 +37,7 @@ func (l *Line) paint(s Style, text string) {
 	if text == "" {
 		return
 	}
-	l.turn(s)
+	l.turn(l.theme.paint[s])
 	l.buf = append(l.buf, text...)
 	l.tail = lastGrapheme(text)
 }
@@ -55,12 +55,11 @@ func (l *Line) apart(text string) string {
 	return text
 }
 
-func (l *Line) turn(s Style) {
-	from, to := l.theme.paint[l.style], l.theme.paint[s]
-	l.style = s
-	if from.on != to.on {
+func (l *Line) turn(to brush) {
+	if from := l.now; from.on != to.on {
 		l.buf = append(append(l.buf, from.off...), to.on...)
 	}
+	l.now = to
 }
 
 // Left is the number of free cells.
@@ -131,13 +130,13 @@ func (l *Line) Fill(s Style, symbol string, upto int) *Line {
 // String gives the line as built, without blanks at its end: they cost bytes and show nothing.
 func (l *Line) String() string {
 	l.buf = trimBlanks(l.buf)
-	l.turn(Plain)
+	l.turn(brush{})
 	return string(l.buf)
 }
 
 // Padded gives the line filled to its width, for a panel with another to its right.
 func (l *Line) Padded() string {
-	l.turn(Plain)
+	l.turn(brush{})
 	l.Space(l.Left())
 	return string(l.buf)
 }

@@ -160,6 +160,14 @@ func hardCut(s string, width int) []string {
 	return pieces
 }
 
+// Hard cuts clean text into pieces of at most width cells, blanks included.
+func Hard(s string, width int) []string {
+	if width < 1 {
+		return nil
+	}
+	return hardCut(s, width)
+}
+
 // lastGrapheme gives the last grapheme of a text.
 func lastGrapheme(s string) string {
 	if s == "" || s[len(s)-1] < utf8.RuneSelf {

@@ -41,6 +41,10 @@ type Options struct {
 	Light bool // light background
 	ASCII bool // no symbols outside ASCII: C locale, linux console, ambiguous-wide terminals
 	Muted bool // everything faint: the picture is old because the node is lost
+	// Palette replaces the tones of Light or dark; nil: those. A palette is immutable.
+	Palette *Palette
+	// Name is what the theme is called: one of Names, or a user's; empty: dark or light by Light.
+	Name string
 }
 
 // Theme is one session's look. It is immutable and safe for concurrent use.
@@ -59,6 +63,9 @@ type brush struct{ on, off string }
 type Symbols struct {
 	Passed, Failed, Degraded, Skipped, Running, Pending string
 	Alert, Cursor, Rule, Bar, Equal, Ellipsis, Dash     string
+	Limit                                               string   // a line at a limit
+	Mark                                                string   // a marked row
+	Crumb                                               string   // between the parts of a path
 	Spark                                               []string // rising
 	SparkOver                                           string   // a cell over its limit, when colour cannot say so
 }
@@ -66,11 +73,11 @@ type Symbols struct {
 func symbols(ascii bool) Symbols {
 	if ascii {
 		return Symbols{Passed: "+", Failed: "x", Degraded: "!", Skipped: "-", Running: "*", Pending: ".", Alert: "!",
-			Cursor: ">", Rule: "-", Bar: "|", Equal: "=", Ellipsis: "~", Dash: "-",
+			Cursor: ">", Rule: "-", Bar: "|", Equal: "=", Ellipsis: "~", Dash: "-", Limit: "-", Mark: "@", Crumb: ">",
 			Spark: []string{".", ":", "-", "=", "+", "*", "#"}, SparkOver: "!"}
 	}
 	return Symbols{Passed: "✔", Failed: "✘", Degraded: "▲", Skipped: "○", Running: "◐", Pending: "·", Alert: "!",
-		Cursor: "▸", Rule: "─", Bar: "│", Equal: "=", Ellipsis: "…", Dash: "–",
+		Cursor: "▸", Rule: "─", Bar: "│", Equal: "=", Ellipsis: "…", Dash: "–", Limit: "╌", Mark: "◆", Crumb: "›",
 		Spark: []string{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}, SparkOver: "!"}
 }
 
@@ -107,6 +114,9 @@ func (t *Theme) define(s Style) lipgloss.Style {
 	}
 	if t.Muted {
 		return base.Faint(t.Color != ColorNone)
+	}
+	if t.Palette != nil {
+		return t.Palette.tones[s].style(base, t.Color)
 	}
 	switch s {
 	case Strong:

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
+	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
@@ -21,6 +23,8 @@ type Backend struct {
 	dead     bool
 	calls    []string
 	refusing error
+	lines    []string
+	readOnly bool
 }
 
 // NewBackend plays o from the start; nil starts without a picture.
@@ -179,3 +183,147 @@ func (b *Backend) DryRun(_ context.Context, req wire.UnitCreate) ([]wire.Verdict
 
 // Identity gives Who.
 func (b *Backend) Identity() wire.Identity { return b.Who }
+
+// Unit gives a unit of Overview with a route and a created time.
+func (b *Backend) Unit(_ context.Context, word string) (wire.UnitDetail, error) {
+	if err := b.call("unit %s", word); err != nil {
+		return wire.UnitDetail{}, err
+	}
+	for _, u := range units() {
+		if u.ID == word || u.Label == word {
+			return wire.UnitDetail{UnitRow: u, Created: at(time.Hour), CreatedIndex: 77, Class: "interactive", BudgetMs: 10, Domains: []string{u.Domain},
+				Routes:   []wire.RouteRow{{Host: u.Domain, Unit: u.ID, Label: u.Label, Backend: "dir:/srv/www", Index: 78}},
+				Sequence: 17, Head: nexus.Hash{8}.String()}, nil
+		}
+	}
+	return wire.UnitDetail{}, nexus.Errf("find unit", nexus.CodeNotFound, word, "list units with nexus imvu list", "no unit has this id, label or slug")
+}
+
+// UnitEntries gives money entries of a unit.
+func (b *Backend) UnitEntries(_ context.Context, word string) (wire.UnitEntries, error) {
+	if err := b.call("entries of %s", word); err != nil {
+		return wire.UnitEntries{}, err
+	}
+	page := wire.UnitEntries{Size: 120441, Next: 64000}
+	for i := range 5 {
+		page.Entries = append(page.Entries, wire.Entry{Seq: uint64(120400 - i*7), Index: uint64(120390 - i*7), Time: at(61 * time.Second), Kind: "revenue",
+			Unit: word, UnitSeq: uint64(17 - i), UnitPrev: nexus.Hash{8}.String(), Commitment: nexus.Hash{byte(9 + i)}.String(),
+			Body: map[string]any{"EventID": fmt.Sprintf("ev-%d\x1b[2J", 900-i)},
+			Postings: []wire.Posting{{Account: "source", Ref: "cdbaby", Currency: "USD", Minor: -1999}, {Account: "creator", Currency: "USD", Minor: 1100},
+				{Account: "platform", Currency: "USD", Minor: 899}}})
+	}
+	return page, nil
+}
+
+// Entries gives a few entries of the log.
+func (b *Backend) Entries(ctx context.Context) (wire.Entries, error) {
+	page, err := b.UnitEntries(ctx, "log")
+	out := wire.Entries{Size: page.Size}
+	for i := len(page.Entries) - 1; i >= 0; i-- {
+		out.Entries = append(out.Entries, page.Entries[i])
+	}
+	return out, err
+}
+
+// EntryProof gives the proof of any entry.
+func (b *Backend) EntryProof(ctx context.Context, seq uint64) (wire.EntryProof, error) {
+	if err := b.call("prove %d", seq); err != nil {
+		return wire.EntryProof{}, err
+	}
+	page, err := b.UnitEntries(ctx, unitID(0))
+	if err != nil {
+		return wire.EntryProof{}, err
+	}
+	e := page.Entries[0]
+	e.Seq = seq
+	return wire.EntryProof{Entry: e, Leaf: nexus.Hash{9}.String(), Inclusion: []string{nexus.Hash{10}.String(), nexus.Hash{11}.String()}, Size: 120441,
+		Root: "fzqRvAfU4cENRG8CqhezyQ==", Checkpoint: checkpoint, Key: "edge-1+ab"}, nil
+}
+
+// GateDecisions gives the denials of Overview that a gate made.
+func (b *Backend) GateDecisions(_ context.Context, gate int) (wire.Decisions, error) {
+	if err := b.call("gate %d", gate); err != nil {
+		return wire.Decisions{}, err
+	}
+	out := wire.Decisions{}
+	for _, d := range decisions() {
+		if len(d.Gates) > 0 && d.Gates[0] == gate {
+			out.Decisions = append(out.Decisions, d)
+		}
+	}
+	return out, nil
+}
+
+// Slice gives a slice of Overview with a series that passes its limit, and a distribution.
+func (b *Backend) Slice(_ context.Context, id string) (wire.SliceDetail, error) {
+	if err := b.call("slice %s", id); err != nil {
+		return wire.SliceDetail{}, err
+	}
+	for _, r := range sliceRows() {
+		if r.Slice != id {
+			continue
+		}
+		d := wire.SliceDetail{SliceRow: r}
+		for i := range wire.SlicePointsMax {
+			if i%61 == 7 || r.P99Ms == nil {
+				d.Points = append(d.Points, wire.SlicePoint{})
+				continue
+			}
+			wave := math.Sin(float64(i) / 19)
+			d.Points = append(d.Points, wire.SlicePoint{P50Ms: ptr(*r.P50Ms + wave*0.4), P99Ms: ptr(max(*r.P99Ms+wave*3, 0.1)), P999Ms: ptr(*r.P999Ms + wave*5)})
+		}
+		for i, upTo := range []float64{0.1, 0.2, 0.5, 1, 2, 5, 10, 20} {
+			d.Buckets = append(d.Buckets, wire.Bucket{UpToMs: ptr(upTo), Count: uint64(1 + i*i*13%97)})
+		}
+		d.Buckets = append(d.Buckets, wire.Bucket{Count: 3})
+		return d, nil
+	}
+	return wire.SliceDetail{}, nexus.Errf("show slice", nexus.CodeNotFound, id, "list slices with nexus slices list", "no such slice")
+}
+
+// Audit gives one finding.
+func (b *Backend) Audit(context.Context) (wire.AuditReport, error) {
+	if err := b.call("audit"); err != nil {
+		return wire.AuditReport{}, err
+	}
+	return wire.AuditReport{Time: at(0), Units: 6, Checks: 84, Findings: []wire.Finding{{Where: "route shop.example", What: "leads to a host that does not answer",
+		Required: "a backend that answers", Evidence: "connection refused", Unit: "IMVU-003"}}}, nil
+}
+
+// Log gives lines made by AddLog from an offset on, and waits for one or for ctx.
+func (b *Backend) Log(ctx context.Context, from int64) (wire.LogPage, error) {
+	for {
+		b.mu.Lock()
+		lines, dead, changed := b.lines, b.dead, b.changed
+		b.mu.Unlock()
+		if dead {
+			return wire.LogPage{}, errors.New("connection refused")
+		}
+		if from < 0 {
+			from = 0
+		}
+		if int(from) < len(lines) {
+			return wire.LogPage{Lines: append([]string{}, lines[from:]...), Next: int64(len(lines))}, nil
+		}
+		select {
+		case <-ctx.Done():
+			return wire.LogPage{Next: from}, ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// AddLog adds lines to the log.
+func (b *Backend) AddLog(lines ...string) {
+	b.change(func() { b.lines = append(b.lines[:len(b.lines):len(b.lines)], lines...) })
+}
+
+// SetReadOnly records the call when it changes something.
+func (b *Backend) SetReadOnly(on bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.readOnly != on {
+		b.calls = append(b.calls, fmt.Sprintf("read-only %v", on))
+	}
+	b.readOnly = on
+}
