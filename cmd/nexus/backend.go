@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"sync"
 
@@ -20,8 +21,9 @@ type backend struct {
 	file control.NodeFile // of the node; its address does not change while it runs
 	addr string           // instead of the file's own address (console --node)
 
-	mu   sync.Mutex
-	live *node // nil until the first call, and after the node was lost
+	mu       sync.Mutex
+	live     *node // nil until the first call, and after the node was lost
+	readOnly bool
 }
 
 // errFounded ends an early watch once the cluster is founded.
@@ -42,8 +44,19 @@ func (b *backend) node(ctx context.Context) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
+	n.SetReadOnly(n.ReadOnly() || b.readOnly)
 	b.live = n
 	return n, nil
+}
+
+// SetReadOnly implements tui.Backend.
+func (b *backend) SetReadOnly(on bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.readOnly = on
+	if b.live != nil {
+		b.live.SetReadOnly(on || b.app.conf.yes("read_only"))
+	}
 }
 
 // drop forgets a connection that failed or was made too early.
@@ -109,13 +122,87 @@ func (b *backend) Proof(ctx context.Context, unit, currency string) (wire.Proof,
 	return n.tallyProof(ctx, unit, currency)
 }
 
+// Unit implements tui.Backend.
+func (b *backend) Unit(ctx context.Context, word string) (wire.UnitDetail, error) {
+	return ask[wire.UnitDetail](ctx, b, "/v1/units/"+url.PathEscape(word))
+}
+
+// entriesShown is how many entries the console shows of a unit or of the log.
+const entriesShown = 200
+
+// UnitEntries implements tui.Backend.
+func (b *backend) UnitEntries(ctx context.Context, word string) (wire.UnitEntries, error) {
+	return ask[wire.UnitEntries](ctx, b, "/v1/units/"+url.PathEscape(word)+"/entries", "limit", fmt.Sprint(entriesShown))
+}
+
+// Entries implements tui.Backend.
+func (b *backend) Entries(ctx context.Context) (wire.Entries, error) {
+	head, err := ask[wire.Head](ctx, b, "/v1/head")
+	if err != nil {
+		return wire.Entries{}, err
+	}
+	from := uint64(0)
+	if head.Size > entriesShown {
+		from = head.Size - entriesShown
+	}
+	return ask[wire.Entries](ctx, b, "/v1/entries", "from", fmt.Sprint(from), "limit", fmt.Sprint(entriesShown))
+}
+
+// EntryProof implements tui.Backend: the proof is re-computed here before it is shown.
+func (b *backend) EntryProof(ctx context.Context, seq uint64) (wire.EntryProof, error) {
+	n, err := b.node(ctx)
+	if err != nil {
+		return wire.EntryProof{}, err
+	}
+	p, _, err := n.proveEntry(ctx, fmt.Sprint(seq))
+	if err != nil {
+		return wire.EntryProof{}, err
+	}
+	return p.(wire.EntryProof), nil
+}
+
+// GateDecisions implements tui.Backend.
+func (b *backend) GateDecisions(ctx context.Context, gate int) (wire.Decisions, error) {
+	return ask[wire.Decisions](ctx, b, "/v1/decisions", "gate", fmt.Sprint(gate), "limit", fmt.Sprint(entriesShown))
+}
+
+// Slice implements tui.Backend.
+func (b *backend) Slice(ctx context.Context, id string) (wire.SliceDetail, error) {
+	return ask[wire.SliceDetail](ctx, b, "/v1/slices/"+url.PathEscape(id))
+}
+
+// Audit implements tui.Backend.
+func (b *backend) Audit(ctx context.Context) (wire.AuditReport, error) {
+	n, err := b.node(ctx)
+	if err != nil {
+		return wire.AuditReport{}, err
+	}
+	var r wire.AuditReport
+	return r, n.Post(ctx, "/v1/audit", struct{}{}, &r)
+}
+
+// Log implements tui.Backend.
+func (b *backend) Log(ctx context.Context, from int64) (wire.LogPage, error) {
+	return ask[wire.LogPage](ctx, b, "/v1/log", "from", fmt.Sprint(from), "wait", "1")
+}
+
+// ask reads an answer of the node.
+func ask[T any](ctx context.Context, b *backend, path string, query ...string) (T, error) {
+	n, err := b.node(ctx)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return get[T](ctx, n, path, query...)
+}
+
 // RerunPhase implements tui.Backend.
 func (b *backend) RerunPhase(ctx context.Context, phase int) error {
 	n, err := b.node(ctx)
 	if err != nil {
 		return err
 	}
-	return n.Post(ctx, fmt.Sprintf("/v1/phases/%d/rerun", phase), struct{}{}, nil)
+	return n.rerun(ctx, phase)
 }
 
 // Stop implements tui.Backend. Before genesis no action can be signed; the user who started the process ends it.

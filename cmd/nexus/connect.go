@@ -62,7 +62,9 @@ func (a *app) connectTo(ctx context.Context, file control.NodeFile, addr string)
 			return nil, err
 		}
 	}
-	return &node{Client: control.NewClient(addr, cluster, signer), file: file, app: a, source: a.signerSource()}, nil
+	n := &node{Client: control.NewClient(addr, cluster, signer), file: file, app: a, source: a.signerSource()}
+	n.SetReadOnly(a.conf.yes("read_only"))
+	return n, nil
 }
 
 // passingKey is a key for this command only.

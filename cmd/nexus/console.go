@@ -64,8 +64,11 @@ func (a *app) attach(ctx context.Context, b *backend, launching bool) error {
 	var result tui.Result
 	err := error(nil)
 	if !plain {
-		result, err = tui.Run(ctx, tui.Options{Backend: b, In: a.in, Out: a.out, Theme: theme.Detect(a.getenv), Launching: launching, Now: a.now})
-		if err != nil {
+		options, err := a.consoleOptions(b, launching)
+		if err != nil { // the user's own files: say which and where, and start nothing
+			return err
+		}
+		if result, err = tui.Run(ctx, options); err != nil {
 			a.say("the console could not start, printing lines instead: %v", err)
 			plain = true
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/engine/identity"
 	"github.com/BobbyBlanco400/nexus-cos/engine/launch"
 	nodes "github.com/BobbyBlanco400/nexus-cos/engine/node"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 )
 
 func (a *app) launchCommand() *cobra.Command {
@@ -55,7 +56,45 @@ then the node is stopped and the exit code is the verdict (0 passed, 1 degraded 
 		}
 		return a.launchHere(ctx, serve, keep)
 	})
+	cmd.AddCommand(a.rerunCommand())
 	return cmd
+}
+
+func (a *app) rerunCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "rerun PHASE", Short: "Run a phase of the running node again, and what depends on it", Args: oneArg("PHASE"),
+		Long:    "PHASE is a number or a name. The act is a signed action, phase.rerun, with a gate decision like any other; the phases then run in the node.",
+		Example: "  nexus launch rerun 8\n  nexus launch rerun nn5g",
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			var out []string
+			for _, p := range wire.PhaseNames() {
+				out = append(out, p.Name+"\t"+p.Title)
+			}
+			return out, cobra.ShellCompDirectiveNoFileComp
+		}}
+	cmd.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, args []string) error {
+		numbers, err := phaseNumbers(args)
+		if err != nil || len(numbers) != 1 {
+			return usage("PHASE "+args[0], "write 1 to 12 or a name such as nn5g", "no such phase")
+		}
+		if err := n.rerun(ctx, numbers[0]); err != nil {
+			return err
+		}
+		a.say("phase %d runs again; follow it with nexus status or in the console", numbers[0])
+		return nil
+	})
+	return cmd
+}
+
+// rerun has the node run a phase again: by a signed action once there is a ledger to record it.
+func (n *node) rerun(ctx context.Context, phase int) error {
+	if n.Cluster().IsZero() || n.file.LedgerOn != "" {
+		return n.Post(ctx, fmt.Sprintf("/v1/phases/%d/rerun", phase), struct{}{}, nil)
+	}
+	r, err := n.act(ctx, state.KindPhaseRerun, nexus.ID{}, state.PhaseRerun{Phase: uint32(phase)})
+	if err == nil {
+		n.app.say("decision %d", r.Index)
+	}
+	return err
 }
 
 // nodeConfig turns the configuration into the node's.

@@ -43,7 +43,7 @@ func (a *app) startSession(extra ...string) (*session, error) {
 	for _, set := range settings(a.getenv) {
 		v := a.conf.values[set.key]
 		switch set.key {
-		case "no_tui", "output", "plain", "timeout":
+		case "no_tui", "output", "plain", "timeout", "read_only", "theme", "mouse", "ascii", "keys":
 			continue
 		}
 		if v.origin != "default" && v.text != "" {
@@ -180,6 +180,9 @@ func (a *app) launchDetached(ctx context.Context) error {
 // launchTerminal starts the node as a session of its own and attaches the console. Quitting a failed launch stops it and
 // exits 1; whatever else ends the console, the node goes on unless the user said stop.
 func (a *app) launchTerminal(ctx context.Context, _ *cobra.Command) error {
+	if _, err := a.consoleOptions(&backend{app: a}, true); err != nil { // a mistake in the user's files starts no node
+		return err
+	}
 	s, err := a.startSession("--keep-failed")
 	if err != nil {
 		return err

@@ -51,6 +51,11 @@ func settings(getenv func(string) string) []setting {
 		{key: "no_tui", kind: kindBool, def: "false", help: "never open a screen, never ask"},
 		{key: "output", kind: kindText, def: "text", choice: []string{"text", "json"}, short: "o", help: "text or json"},
 		{key: "plain", kind: kindBool, def: "false", help: "lines instead of a screen: no cursor movement, no colour"},
+		{key: "read_only", kind: kindBool, def: "false", help: "change nothing: the node itself refuses every act of this session"},
+		{key: "theme", kind: kindText, help: "look of the console: dark, light, high-contrast, mono, or a file of themes beside the configuration"},
+		{key: "mouse", kind: kindBool, def: "false", help: "mouse in the console: click and wheel instead of the terminal's selection"},
+		{key: "ascii", kind: kindBool, def: "false", help: "no symbols outside ASCII: for terminals that draw them two cells wide"},
+		{key: "keys", kind: kindPath, help: "file of console keys (default: keys.conf beside the configuration)"},
 		{key: "timeout", kind: kindDuration, def: "0s", help: "give up after this long; 0 is never"},
 
 		{key: "profile", kind: kindText, def: "dev", choice: []string{"dev", "prod"}, launch: true, help: "dev (loopback, unprivileged) or prod"},

@@ -50,6 +50,8 @@ func bodyOf(kind string) any {
 		return &state.ReportPost{}
 	case state.KindAuditFinding:
 		return &state.AuditFinding{}
+	case state.KindPhaseRerun:
+		return &state.PhaseRerun{}
 	case state.KindNodeStop:
 		return &struct{}{}
 	case state.KindPolicySet:
