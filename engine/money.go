@@ -29,7 +29,8 @@ func (e *Engine) Money(f MoneyFilter) (wire.Money, error) {
 		out.Read = min(d.read, out.Entries)
 		e.View(func(s *state.State) {
 			out.Index, out.Time = s.Index, ms(s.TimeMs)
-			for _, a := range moneyAccounts(s, f) {
+			waiting := s.PendingSums()
+			for _, a := range moneyAccounts(s, f, waiting) {
 				u, k := s.Units[a.Unit], state.AccountKey{Unit: a.Unit, Currency: a.Currency}
 				day, month := d.between(k, today, today), d.between(k, first, last)
 				for _, p := range s.Periods(u.ID) {
@@ -38,6 +39,7 @@ func (e *Engine) Money(f MoneyFilter) (wire.Money, error) {
 					}
 					row := moneyRow(s, u, a, p)
 					row.Today, row.Month = day, month
+					row.Pending, row.Pendings = waiting[k].Minor, waiting[k].Count
 					out.Rows = append(out.Rows, row)
 				}
 			}
@@ -48,23 +50,31 @@ func (e *Engine) Money(f MoneyFilter) (wire.Money, error) {
 }
 
 // moneyAccounts lists the split accounts asked for. A currency that only something pending is in has an empty one.
-func moneyAccounts(s *state.State, f MoneyFilter) []*state.Account {
+func moneyAccounts(s *state.State, f MoneyFilter, waiting map[state.AccountKey]state.Waiting) []*state.Account {
 	var out []*state.Account
+	also := s.MovedAccounts()
+	for k := range waiting {
+		also[k] = true
+	}
 	for _, u := range s.SortedUnits() {
 		if u.Kind == nexus.KindProbe && !f.Probes || !f.Unit.IsZero() && u.ID != f.Unit && u.Parent != f.Unit {
 			continue
 		}
-		out = append(out, s.MoneyAccounts(u.ID)...)
+		out = append(out, s.MoneyAccounts(u.ID, also)...)
 	}
 	return out
 }
 
 func moneyRow(s *state.State, u *state.Unit, a *state.Account, p state.Period) wire.MoneyRow {
 	b := s.OwedIn(u.ID, p.Number, a.Currency)
+	purse := s.PurseOf(state.PurseKey{Unit: u.ID, Period: uint32(p.Number), Currency: a.Currency})
 	row := wire.MoneyRow{Unit: u.Label, UnitID: u.ID.String(), Name: u.Name, Kind: u.Kind.String(), Rule: RuleOf(u), Currency: a.Currency,
 		Period: p.Number, Current: p.Open, OwnerKey: p.Owner.String(), Earned: b.Earned, Drawn: b.Drawn, Payable: b.Payable(),
-		All:    wire.MoneyPart{Gross: a.Gross, Creator: a.Creator, Platform: a.Platform, Events: a.Events},
-		Newest: ms(a.NewestMs), Posted: ms(a.PostedMs)}
+		All:  wire.MoneyPart{Gross: a.Gross, Creator: a.Creator, Platform: a.Platform, Events: a.Events},
+		Held: purse.Held, OnItsWay: purse.OnItsWay, Paid: purse.Paid, Dues: purse.Dues, Newest: ms(a.NewestMs), Posted: ms(a.PostedMs)}
+	if t := s.TermsOf(u.ID, p.Number); t != nil {
+		row.Payout = nextPayout(t, a.Currency, b.Payable())
+	}
 	if id := s.Identities[p.Owner]; id != nil {
 		row.Owner = id.Name
 	}
@@ -94,4 +104,18 @@ func moneyTotals(rows []wire.MoneyRow) []wire.MoneySum {
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Currency < out[j].Currency })
 	return out
+}
+
+// nextPayout words what the owner's terms do next.
+func nextPayout(t *state.PayoutTerms, currency string, payable int64) *wire.NextPayout {
+	next := &wire.NextPayout{Time: ms(t.NextMs(currency)), Schedule: t.Schedule, Threshold: t.Threshold(currency), Destination: t.Destination}
+	switch {
+	case payable < next.Threshold:
+		next.Why = "the threshold is not reached"
+	case t.Schedule == state.ScheduleManual:
+		next.Why = "paid when the owner asks"
+	default:
+		next.Minor = payable
+	}
+	return next
 }

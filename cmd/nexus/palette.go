@@ -36,8 +36,12 @@ func actingVerbs() map[string]keymap.Danger {
 		"ott channel transfer": keymap.Disruptive,
 		"imvu exit":            keymap.Irreversible, "platform exit": keymap.Irreversible, "imvu rollback": keymap.Irreversible,
 		"route set": keymap.Reversible, "route drop": keymap.Reversible,
-		"revenue record": keymap.Disruptive, "revenue import": keymap.Disruptive, "revenue refund": keymap.Disruptive, "revenue payout": keymap.Irreversible,
-		"identity revoke": keymap.Irreversible, "cluster remove": keymap.Irreversible, "ledger restore": keymap.Irreversible,
+		"revenue record": keymap.Disruptive, "revenue import": keymap.Disruptive, "revenue refund": keymap.Disruptive,
+		"revenue post": keymap.Disruptive, "revenue void": keymap.Disruptive, "revenue transfer": keymap.Irreversible,
+		"revenue hold place": keymap.Disruptive, "revenue hold release": keymap.Disruptive, "revenue hold capture": keymap.Irreversible,
+		"revenue payout set": keymap.Disruptive, "revenue payout request": keymap.Disruptive, "revenue payout post": keymap.Irreversible,
+		"revenue payout void": keymap.Disruptive,
+		"identity revoke":     keymap.Irreversible, "cluster remove": keymap.Irreversible, "ledger restore": keymap.Irreversible,
 		"identity new": keymap.Reversible, "identity import": keymap.Reversible, "notices read": keymap.Reversible,
 		"approvals propose": keymap.Reversible, "cluster invite": keymap.Reversible,
 	}
@@ -46,7 +50,8 @@ func actingVerbs() map[string]keymap.Danger {
 // readingVerbs change nothing.
 func readingVerbs() []string {
 	return []string{"status", "version", "config show", "report list", "report show", "report verify", "logs", "imvu list", "imvu show", "platform list",
-		"platform show", "platform prove", "stream list", "stream show", "ott list", "ott show", "revenue tally", "revenue sources", "route list", "route prove",
+		"platform show", "platform prove", "stream list", "stream show", "ott list", "ott show", "revenue tally", "revenue balance",
+		"revenue pending", "revenue hold list", "revenue payout list", "revenue sources", "route list", "route prove",
 		"identity list", "identity show", "approvals list", "approvals show", "cluster members", "ledger head", "ledger show", "ledger prove", "ledger verify",
 		"gates list", "gates log", "gates explain", "gates try", "slices list", "slices show", "slices probe", "notices list", "audit", "verify", "doctor"}
 }

@@ -19,7 +19,9 @@ import (
 
 func (a *app) revenueCommand() *cobra.Command {
 	cmd := noun("revenue", "Revenue events, their split and their sources")
-	cmd.AddCommand(a.recordCommand(), a.refundCommand(), a.importCommand(), a.tallyCommand(), a.balanceCommand(), a.sourcesCommand())
+	cmd.AddCommand(a.recordCommand(), a.refundCommand(), a.importCommand(), a.tallyCommand(), a.balanceCommand(), a.sourcesCommand(),
+		a.pendingCommand(), a.settlePendingCommand("post", state.KindPendingPost, "Post an announced event, or part of it: from now on it counts"),
+		a.settlePendingCommand("void", state.KindPendingVoid, "Take an announced event back"), a.moneyTransferCommand(), a.holdCommand(), a.payoutCommand())
 	return cmd
 }
 
@@ -47,6 +49,7 @@ per unit and source: the same event again counts once. Nobody attests revenue fo
 	f.String("time", "", "event time, RFC 3339 (default: now)")
 	f.String("memo", "", "text kept with the event")
 	f.String("source", state.OperatorSource, "revenue source; --identity must be its key")
+	pendingFlags(cmd)
 	cmd.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, _ []string) error {
 		if err := required(cmd, "unit", "amount", "currency"); err != nil {
 			return err
@@ -57,6 +60,9 @@ per unit and source: the same event again counts once. Nobody attests revenue fo
 		}
 		if e.Minor < 0 {
 			return usage("--amount", "use nexus revenue refund", "is below zero")
+		}
+		if yes, _ := f.GetBool("pending"); yes {
+			return n.announce(ctx, cmd, word, source, e)
 		}
 		return n.postEvent(ctx, word, source, e)
 	})

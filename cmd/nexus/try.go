@@ -69,6 +69,29 @@ func bodyOf(kind string) any {
 	case state.KindProposalGrant, state.KindProposalRefuse, state.KindProposalWithdraw, state.KindProposalExpire:
 		return &state.ProposalDecide{}
 	}
+	return moneyBody(kind)
+}
+
+// moneyBody gives an empty body for the kinds about money beside the split; nil for any other.
+func moneyBody(kind string) any {
+	switch kind {
+	case state.KindPendingOpen:
+		return &state.PendingOpen{}
+	case state.KindPendingPost, state.KindPendingVoid, state.KindPendingExpire:
+		return &state.PendingSettle{}
+	case state.KindTransferMake:
+		return &state.TransferMake{}
+	case state.KindHoldPlace:
+		return &state.HoldPlace{}
+	case state.KindHoldRelease, state.KindHoldCapture, state.KindHoldExpire:
+		return &state.HoldEnd{}
+	case state.KindPayoutSet:
+		return &state.PayoutSet{}
+	case state.KindPayoutOpen:
+		return &state.PayoutOpen{}
+	case state.KindPayoutPost, state.KindPayoutVoid:
+		return &state.PayoutSettle{}
+	}
 	return nil
 }
 

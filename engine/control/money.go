@@ -2,14 +2,21 @@ package control
 
 import (
 	"net/http"
+	"time"
 
+	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 )
 
 // moneyRoutes are the reads of what was earned, what is owed and what was paid.
 func (s *Server) moneyRoutes() {
 	s.handle("GET /v1/money", publicRead, s.money)
+	s.handle("GET /v1/money/periods", publicRead, s.periods)
+	s.handle("GET /v1/money/pending", publicRead, s.pendings)
+	s.handle("GET /v1/money/holds", publicRead, s.holds)
+	s.handle("GET /v1/money/payouts", publicRead, s.payouts)
 }
 
 // seesPeriod reports whether the caller may see a period's money: the platform all, an owner the unit's whole, an earlier owner the
@@ -20,18 +27,123 @@ func (s *Server) seesPeriod(who caller) func(*state.State, *state.Unit, state.Pe
 	}
 }
 
+// unitAsked reads ?unit=; zero when it is absent.
+func (s *Server) unitAsked(r *http.Request) (nexus.ID, error) {
+	word := r.URL.Query().Get("unit")
+	if word == "" {
+		return nexus.ID{}, nil
+	}
+	var id nexus.ID
+	s.engine().View(func(st *state.State) {
+		if u, ok := st.FindUnit(word); ok {
+			id = u.ID
+		}
+	})
+	if id.IsZero() {
+		return id, noUnit(word)
+	}
+	return id, nil
+}
+
 func (s *Server) money(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
-	f := engine.MoneyFilter{Probes: r.URL.Query().Get("probes") == "1", Sees: s.seesPeriod(who)}
-	if word := r.URL.Query().Get("unit"); word != "" {
-		found := false
-		s.engine().View(func(st *state.State) {
-			if u, ok := st.FindUnit(word); ok {
-				f.Unit, found = u.ID, true
+	id, err := s.unitAsked(r)
+	if err != nil {
+		return nil, err
+	}
+	return s.engine().Money(engine.MoneyFilter{Unit: id, Probes: r.URL.Query().Get("probes") == "1", Sees: s.seesPeriod(who)})
+}
+
+func (s *Server) periods(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
+	id, err := s.unitAsked(r)
+	if err != nil {
+		return nil, err
+	}
+	out := wire.OwnerPeriods{Periods: []wire.OwnerPeriod{}}
+	s.engine().View(func(st *state.State) {
+		u := st.Units[id]
+		if u == nil {
+			err = noUnit("")
+			return
+		}
+		out.Unit, out.UnitID = u.Label, id.String()
+		for _, p := range st.Periods(id) {
+			if s.seesPeriod(who)(st, u, p) {
+				out.Periods = append(out.Periods, wire.OwnerPeriod{Number: p.Number, Owner: nameIn(st, p.Owner), OwnerKey: p.Owner.String(), Current: p.Open,
+					Yours: p.Owner == who.query.Actor})
 			}
-		})
-		if !found {
-			return nil, noUnit(word)
+		}
+	})
+	if err == nil && len(out.Periods) == 0 {
+		return nil, s.mayRead(who, id, unitRead) // the gate words the refusal
+	}
+	return out, err
+}
+
+func (s *Server) pendings(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
+	id, err := s.unitAsked(r)
+	out := wire.Pendings{Pending: []wire.PendingRow{}}
+	s.engine().View(func(st *state.State) {
+		for _, p := range st.PendingList() {
+			u, src := st.Units[p.Event.Unit], st.Sources[p.Source]
+			if !id.IsZero() && u.ID != id || !s.sees(who, st, u) && (src == nil || src.Key != who.query.Actor) {
+				continue
+			}
+			out.Pending = append(out.Pending, wire.PendingRow{ID: p.ID.String(), Unit: u.Label, UnitID: u.ID.String(), Source: p.Source, EventID: p.Event.EventID,
+				Kind: p.Event.Kind, Currency: p.Event.Currency, Minor: p.Event.Minor, EventTime: utc(p.Event.TimeMs), Opened: utc(p.OpenedMs),
+				Expires: utc(p.ExpiresMs), Index: p.OpenedIndex})
+		}
+	})
+	return out, err
+}
+
+// periodOf gives a period of a unit if the caller may see it.
+func (s *Server) periodOf(who caller, st *state.State, unit nexus.ID, number uint32) (*state.Unit, state.Period, bool) {
+	u := st.Units[unit]
+	for _, p := range st.Periods(unit) {
+		if p.Number == int(number) {
+			return u, p, s.seesPeriod(who)(st, u, p)
 		}
 	}
-	return s.engine().Money(f)
+	return u, state.Period{}, false
+}
+
+func (s *Server) holds(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
+	id, err := s.unitAsked(r)
+	out := wire.Holds{Holds: []wire.HoldRow{}}
+	s.engine().View(func(st *state.State) {
+		for _, h := range st.Holds() {
+			u, p, seen := s.periodOf(who, st, h.Unit, h.Period)
+			if !seen || !id.IsZero() && h.Unit != id {
+				continue
+			}
+			out.Holds = append(out.Holds, wire.HoldRow{ID: h.ID.String(), Unit: u.Label, UnitID: u.ID.String(), Period: p.Number, Owner: nameIn(st, p.Owner),
+				Currency: h.Currency, Minor: h.Minor, Consented: h.Consented, By: nameIn(st, h.By), Reason: h.Reason, Placed: utc(h.PlacedMs),
+				Expires: utc(h.ExpiresMs), Index: h.Index})
+		}
+	})
+	return out, err
+}
+
+func (s *Server) payouts(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
+	id, err := s.unitAsked(r)
+	status := r.URL.Query().Get("status")
+	out := wire.Payouts{Payouts: []wire.PayoutRow{}}
+	s.engine().View(func(st *state.State) {
+		all := st.Payouts()
+		for i := len(all) - 1; i >= 0 && len(out.Payouts) < maxPage; i-- {
+			x := all[i]
+			u, p, seen := s.periodOf(who, st, x.Unit, x.Period)
+			if !seen || !id.IsZero() && x.Unit != id || status != "" && x.Status != status {
+				continue
+			}
+			row := wire.PayoutRow{ID: x.ID.String(), Unit: u.Label, UnitID: u.ID.String(), Period: p.Number, Owner: nameIn(st, p.Owner), Currency: x.Currency,
+				Minor: x.Minor, Destination: x.Destination, Scheduled: x.Scheduled, Status: x.Status, Reference: x.Reference, Reason: x.Reason,
+				Opened: utc(x.OpenedMs), Index: x.OpenedIndex, Decided: x.DecidedIndex}
+			if x.ClosedMs > 0 {
+				row.Closed = time.UnixMilli(x.ClosedMs).UTC()
+			}
+			out.Payouts = append(out.Payouts, row)
+		}
+	})
+	return out, err
 }

@@ -72,6 +72,9 @@ func DescribeBody(kind ledger.EntryKind, body []byte) any {
 	case ledger.KindOwnership:
 		return read(&OwnershipEntry{})
 	}
+	if v := moneyBody(kind); v != nil {
+		return read(v)
+	}
 	return nil
 }
 

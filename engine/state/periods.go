@@ -1,6 +1,8 @@
 package state
 
 import (
+	"sort"
+
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 )
 
@@ -72,10 +74,27 @@ func (s *State) OwedIn(unit nexus.ID, period int, currency string) Owed {
 	} else if a := s.Accounts[AccountKey{unit, currency}]; a != nil {
 		end = a.Creator
 	}
-	return Owed{Earned: end - before}
+	return Owed{Earned: end - before, Drawn: s.PurseOf(PurseKey{unit, uint32(period), currency}).Drawn}
 }
 
-// MoneyAccounts lists a unit's split accounts by currency.
-func (s *State) MoneyAccounts(unit nexus.ID) []*Account {
-	return append([]*Account(nil), s.accounts[unit]...)
+// MoneyAccounts lists a unit's split accounts by currency, and an empty one for each currency in which something is pending or was
+// paid without any revenue.
+func (s *State) MoneyAccounts(unit nexus.ID, also map[AccountKey]bool) []*Account {
+	out := append([]*Account(nil), s.accounts[unit]...)
+	for k := range also {
+		if k.Unit == unit && s.Accounts[k] == nil {
+			out = append(out, &Account{Unit: unit, Currency: k.Currency})
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Currency < out[j].Currency })
+	return out
+}
+
+// MovedAccounts lists the accounts that transfers, holds or payouts ever touched.
+func (s *State) MovedAccounts() map[AccountKey]bool {
+	out := map[AccountKey]bool{}
+	for k := range s.money.Purses {
+		out[AccountKey{k.Unit, k.Currency}] = true
+	}
+	return out
 }

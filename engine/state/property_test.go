@@ -27,6 +27,7 @@ func TestReplicasAgree(t *testing.T) {
 			}
 		}
 		g.w.check()
+		g.w.verified()
 	})
 }
 

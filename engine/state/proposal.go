@@ -202,6 +202,9 @@ func (s *State) Current(p *Proposal) bool {
 // partiesOf lists whose signatures a change needs.
 func (s *State) partiesOf(u *Unit, kind string, body []byte) []Party {
 	out := []Party{{Role: PartyOwner, Key: u.Owner}}
+	if owner, about := s.ownerAsked(u, kind, body); about {
+		out[0].Key = owner
+	}
 	var t UnitTransfer
 	if kind == KindUnitTransfer && nexus.Decode(body, &t) == nil {
 		out = append(out, Party{Role: PartyNewOwner, Key: t.To}, Party{Role: PartyPlatform})
@@ -596,6 +599,13 @@ func describeChange(p *Proposal) string {
 	case KindPolicySet:
 		var b PolicySet
 		return text(&b, "policy.set in place of version %d: %d rules", func() []any { return []any{b.Base, len(b.Policy.Rules)} })
+	case KindTransferMake:
+		var b TransferMake
+		return text(&b, "transfer.make %s from the owner to the platform: %s",
+			func() []any { return []any{nexus.Money{Minor: b.Minor, Currency: b.Currency}, b.Reason} })
+	case KindHoldCapture:
+		var b HoldEnd
+		return text(&b, "hold.capture of hold %s: %s", func() []any { return []any{b.Hold, b.Reason} })
 	case KindUnitTransfer:
 		var b UnitTransfer
 		return text(&b, "unit.transfer to key %s", func() []any { return []any{b.To.Short()} })

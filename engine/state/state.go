@@ -173,6 +173,7 @@ type State struct {
 	inboxes       map[nexus.PublicKey]*Inbox
 	keys          keysState
 	service       serviceState
+	money         moneyState
 	gone          map[string]int // how many keys of a name were revoked without a successor; from Identities
 
 	floods [gates.Count]uint64 // rolled-up refusals (flood.go)

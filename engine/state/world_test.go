@@ -34,6 +34,9 @@ type world struct {
 	operator nexus.KeySigner
 	money    map[state.AccountKey]*account // what the accounts must be
 	heads    map[nexus.ID]ledger.UnitHead  // of every unit's chain, followed here
+	purses   map[state.PurseKey]*state.Purse
+	records  [][]byte // canonical, as stored
+	commands [][]byte // those of the records
 }
 
 // account is recomputed from what was posted, with big numbers.
@@ -57,7 +60,7 @@ func newWorld(t failer) *world {
 	}
 	w := &world{t: t, chain: chain, a: state.New(chain), b: state.New(chain), store: map[string][]byte{}, now: 1_000_000,
 		cluster: nexus.ID{7}, platform: signer(1), node: signer(2), operator: signer(3),
-		money: map[state.AccountKey]*account{}, heads: map[nexus.ID]ledger.UnitHead{}}
+		money: map[state.AccountKey]*account{}, heads: map[nexus.ID]ledger.UnitHead{}, purses: map[state.PurseKey]*state.Purse{}}
 	w.must(w.platform, state.KindGenesis, nexus.ID{}, state.GenesisBody{Cluster: w.cluster, Profile: "dev",
 		BaseDomain: "nexus.localhost", Platform: w.platform.Public(), Node: w.node.Public(), NodeName: "n",
 		Operator: w.operator.Public(), OperatorName: "operator"})
@@ -130,6 +133,7 @@ func (w *world) apply(cmd []byte) *state.Outcome {
 	for _, kv := range out.Puts {
 		w.store[string(kv.Key)] = kv.Value
 	}
+	w.records, w.commands = append(w.records, out.Record.Encode()), append(w.commands, cmd)
 	w.entries(out)
 	return out
 }
@@ -165,8 +169,11 @@ func (w *world) entries(out *state.Outcome) {
 		}
 		w.heads[e.Unit] = ledger.UnitHead{Unit: e.Unit, Seq: e.UnitSeq,
 			Head: ledger.Commitment(ledger.EntrySalt(out.Record.Salt, uint32(i)), raw)}
-		if len(e.Postings) > 0 {
+		switch {
+		case e.Kind == ledger.KindRevenue || e.Kind == ledger.KindRefund:
 			w.posting(&e)
+		case len(e.Postings) > 0:
+			w.moved(&e)
 		}
 	}
 }

@@ -91,11 +91,22 @@ const (
 	kindRefund   = 4
 	kindUnit     = 5
 	kindRollup   = 9
-	kindMax      = 29
+
+	kindOwnership = 19
+	kindPending   = 23
+	kindTransfer  = 24
+	kindHold      = 25
+	kindPayout    = 26
+	kindMax       = 29
 
 	accountSource   = 1
 	accountCreator  = 2
 	accountPlatform = 3
+	accountOwner    = 4
+	accountHeld     = 5
+	accountPayout   = 6
+	accountPaid     = 7
+	accountDues     = 8
 	accountMax      = 8
 )
 

@@ -66,6 +66,20 @@ func (c *run) content(i int, e *entry) {
 	case kindRevenue, kindRefund:
 		c.revenueEntry(e)
 		return
+	case kindOwnership:
+		c.ownershipEntry(e)
+	case kindPending:
+		c.pendingEntry(e)
+		return
+	case kindTransfer:
+		c.transferEntry(e)
+		return
+	case kindHold:
+		c.holdEntry(e)
+		return
+	case kindPayout:
+		c.payoutEntry(e)
+		return
 	}
 	for _, p := range e.postings {
 		if p.account != accountSource {
@@ -168,6 +182,7 @@ func (c *run) revenueEntry(e *entry) {
 	c.checkPostings(e, &body, creator-t.Creator, gross-creator-t.Platform)
 	t.Gross, t.Creator, t.Platform = gross, creator, gross-creator
 	t.Events++
+	c.noteRevenue(e, &body)
 }
 
 // checkPostings holds the postings to the event: source -amount, creator and platform the two differences, no other.

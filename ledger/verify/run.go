@@ -15,7 +15,7 @@ func Run(ctx context.Context, src Source, o Options) (Report, error) {
 	if o.FindingsMax == 0 {
 		o.FindingsMax = 100
 	}
-	c := &run{o: o, src: src, units: map[[16]byte]*unit{}}
+	c := &run{o: o, src: src, units: map[[16]byte]*unit{}, pending: map[[16]byte]announced{}, waits: map[eventName][16]byte{}}
 	c.tree.full = c.checkTile
 	c.scan(ctx)
 	c.prepareCheckpoint()
@@ -52,6 +52,12 @@ type run struct {
 	decisions  int // of the record under way
 	rollups    int
 	genesis    bool
+
+	pending   map[[16]byte]announced // events that wait
+	waits     map[eventName][16]byte // the same by their names
+	lastEvent eventName              // the newest revenue entry of the record under way, while anything waits
+	lastMinor int64
+	unsettled int // events posted in this record that wait for their entry
 }
 
 type headValue struct{ version, applied, lastIndex, size uint64 }
@@ -66,6 +72,7 @@ type unit struct {
 	parent   [16]byte
 	accounts []account
 	balances []balance
+	money    *unitMoney
 }
 
 type account struct {
@@ -187,12 +194,15 @@ func (c *run) oneRecord(index uint64, encoded []byte) bool {
 	}
 	c.timeMs = max(c.timeMs, r.TimeMs)
 	c.checkSeqKey(r)
-	c.decisions, c.rollups, c.genesis = 0, 0, false
+	c.decisions, c.rollups, c.genesis, c.unsettled, c.lastEvent = 0, 0, false, 0, eventName{}
 	for i, b := range r.Entries {
 		c.oneEntry(i, b)
 	}
 	if c.decisions != 1 && !c.genesis && (c.decisions > 1 || c.rollups == 0) {
 		c.foundRecord("%d decisions, want one per command", c.decisions)
+	}
+	if c.unsettled != 0 {
+		c.foundRecord("posts an event that was announced, without settling the announcement")
 	}
 	if root := c.tree.root(); root != r.Root && !c.rooted {
 		c.rooted = true

@@ -45,6 +45,7 @@ type MoneyRow struct {
 	Held      int64       `json:"held"`
 	OnItsWay  int64       `json:"on_its_way"`
 	Paid      int64       `json:"paid"`
+	Dues      int64       `json:"dues"`                  // what the owner paid the platform for other reasons, less what the platform paid
 	Payout    *NextPayout `json:"next_payout,omitempty"` // none: no terms are set for this period
 	Newest    time.Time   `json:"newest_event_time,omitzero"`
 	Posted    time.Time   `json:"posted_time,omitzero"`
@@ -72,4 +73,88 @@ type MoneySum struct {
 	Held     int64     `json:"held"`
 	OnItsWay int64     `json:"on_its_way"`
 	Paid     int64     `json:"paid"`
+}
+
+// OwnerPeriod is one time of ownership of a unit.
+type OwnerPeriod struct {
+	Number   int    `json:"number"`
+	Owner    string `json:"owner"`
+	OwnerKey string `json:"owner_key"`
+	Current  bool   `json:"current"`
+	Yours    bool   `json:"yours"`
+}
+
+// OwnerPeriods lists the periods of a unit that the reader may see.
+type OwnerPeriods struct {
+	Unit    string        `json:"unit"`
+	UnitID  string        `json:"unit_id"`
+	Periods []OwnerPeriod `json:"periods"`
+}
+
+// PendingRow is an announced event that waits.
+type PendingRow struct {
+	ID        string    `json:"id"`
+	Unit      string    `json:"unit"`
+	UnitID    string    `json:"unit_id"`
+	Source    string    `json:"source"`
+	EventID   string    `json:"event"`
+	Kind      string    `json:"kind"`
+	Currency  string    `json:"currency"`
+	Minor     int64     `json:"amount"`
+	EventTime time.Time `json:"event_time"`
+	Opened    time.Time `json:"opened"`
+	Expires   time.Time `json:"expires"`
+	Index     uint64    `json:"index"`
+}
+
+// Pendings is the answer of `nexus revenue pending`.
+type Pendings struct {
+	Pending []PendingRow `json:"pending"`
+}
+
+// HoldRow is a hold that stands.
+type HoldRow struct {
+	ID        string    `json:"id"`
+	Unit      string    `json:"unit"`
+	UnitID    string    `json:"unit_id"`
+	Period    int       `json:"period"`
+	Owner     string    `json:"owner"`
+	Currency  string    `json:"currency"`
+	Minor     int64     `json:"amount"`
+	Consented bool      `json:"consented"` // the owner placed it
+	By        string    `json:"by"`
+	Reason    string    `json:"reason"`
+	Placed    time.Time `json:"placed"`
+	Expires   time.Time `json:"expires"`
+	Index     uint64    `json:"index"`
+}
+
+// Holds is the answer of `nexus revenue hold list`.
+type Holds struct {
+	Holds []HoldRow `json:"holds"`
+}
+
+// PayoutRow is one payout.
+type PayoutRow struct {
+	ID          string    `json:"id"`
+	Unit        string    `json:"unit"`
+	UnitID      string    `json:"unit_id"`
+	Period      int       `json:"period"`
+	Owner       string    `json:"owner"`
+	Currency    string    `json:"currency"`
+	Minor       int64     `json:"amount"`
+	Destination string    `json:"destination"`
+	Scheduled   bool      `json:"scheduled"`
+	Status      string    `json:"status"` // pending, posted, voided
+	Reference   string    `json:"reference,omitempty"`
+	Reason      string    `json:"reason,omitempty"`
+	Opened      time.Time `json:"opened"`
+	Closed      time.Time `json:"closed,omitzero"`
+	Index       uint64    `json:"index"`             // decision that opened it
+	Decided     uint64    `json:"decided,omitempty"` // decision that ended it
+}
+
+// Payouts is the answer of `nexus revenue payout list`, newest first.
+type Payouts struct {
+	Payouts []PayoutRow `json:"payouts"`
 }

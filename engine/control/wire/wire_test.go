@@ -18,7 +18,8 @@ func TestEveryFieldHasASnakeCaseKey(t *testing.T) {
 	for _, v := range []any{wire.Overview{}, wire.Decision{}, wire.Proof{}, wire.Tally{}, wire.Head{}, wire.Gates{},
 		wire.Slices{}, wire.ActionRequest{}, wire.ActionAnswer{}, wire.UnitCreate{}, wire.UnitCreated{}, wire.Event{},
 		wire.Problem{}, wire.VersionLine{}, wire.PhaseStartedLine{}, wire.PhaseCheckLine{}, wire.PhaseFinishedLine{},
-		wire.LaunchFinishedLine{}, wire.Money{}} {
+		wire.LaunchFinishedLine{}, wire.Money{},
+		wire.OwnerPeriods{}, wire.Pendings{}, wire.Holds{}, wire.Payouts{}} {
 		checkKeys(t, reflect.TypeOf(v), map[reflect.Type]bool{})
 	}
 }
