@@ -2,12 +2,17 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
+	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/engine/identity"
+	"github.com/BobbyBlanco400/nexus-cos/ledger"
 )
 
 func (a *app) balanceCommand() *cobra.Command {
@@ -53,4 +58,44 @@ func printBalance(w io.Writer, m *wire.Money) error {
 			cell(r.OnItsWay), cell(r.Paid), cell(r.Payable), next)
 	}
 	return t.print(w)
+}
+
+// earlier demands that an earlier ledger is the beginning of the present one, whose signed checkpoint was checked and pinned.
+func (n *node) earlier(ctx context.Context, at *wire.TallyPlace, head wire.Head) error {
+	if at == nil {
+		return nexus.Errf("tally", nexus.CodeUnavailable, "--at", "start this version's node", "the node does not tell tallies of earlier moments")
+	}
+	if at.Size == 0 {
+		n.app.say("nothing stood in the ledger then")
+		return nil
+	}
+	cp, err := identity.ParseCheckpoint(head.Checkpoint)
+	if err != nil {
+		return err
+	}
+	raw, err := base64.StdEncoding.DecodeString(at.Root)
+	if err != nil || len(raw) != len(nexus.Hash{}) {
+		return nexus.Errf("tally", nexus.CodeCorrupt, "root "+strconv.Quote(at.Root), "do not trust this node", "not a hash")
+	}
+	if at.Size > cp.Size { // entries since the head was asked for
+		if head, err = n.pinned(ctx); err != nil {
+			return err
+		}
+		if cp, err = identity.ParseCheckpoint(head.Checkpoint); err != nil {
+			return err
+		}
+	}
+	c, err := get[wire.Consistency](ctx, n, "/v1/consistency", "old", strconv.FormatUint(at.Size, 10), "new", strconv.FormatUint(cp.Size, 10))
+	if err != nil {
+		return err
+	}
+	proof, err := hashes(c.Proof)
+	if err != nil {
+		return err
+	}
+	if err := ledger.CheckConsistency(proof, at.Size, cp.Size, nexus.Hash(raw), cp.Root); err != nil {
+		return err
+	}
+	n.app.say("as of %s, %d entries, root %s: the beginning of the signed checkpoint at %d entries (proof checked)", when(at.Time), at.Size, at.Root, cp.Size)
+	return nil
 }

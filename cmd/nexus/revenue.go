@@ -161,19 +161,25 @@ func (a *app) refundCommand() *cobra.Command {
 
 func (a *app) tallyCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "tally", Short: "The split of every unit in every currency", Args: noArgs,
-		Example: "  nexus revenue tally\n  nexus revenue tally --unit IMVU-001 -o json"}
+		Example: "  nexus revenue tally\n  nexus revenue tally --unit IMVU-001 -o json\n  nexus revenue tally --at 2026-10-31T23:59:59Z"}
+	cmd.Flags().String("at", "", "as of an earlier ledger: its number of entries, or a time (RFC 3339); recomputed from the entries")
 	cmd.Flags().String("unit", "", "only this unit (and a mini-platform's channels)")
 	cmd.Flags().Bool("probes", false, "with the probe units of the suites")
 	cmd.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, _ []string) error {
-		if _, err := n.pinned(ctx); err != nil {
+		head, err := n.pinned(ctx)
+		if err != nil {
 			return err
 		}
 		word, _ := cmd.Flags().GetString("unit")
+		at, _ := cmd.Flags().GetString("at")
 		probes := ""
 		if yes, _ := cmd.Flags().GetBool("probes"); yes {
 			probes = "1"
 		}
-		tally, err := get[wire.Tally](ctx, n, "/v1/tally", "unit", word, "probes", probes)
+		tally, err := get[wire.Tally](ctx, n, "/v1/tally", "unit", word, "probes", probes, "at", at)
+		if err == nil && at != "" {
+			err = n.earlier(ctx, tally.At, head)
+		}
 		if err != nil {
 			return err
 		}

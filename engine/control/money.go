@@ -2,6 +2,7 @@ package control
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -146,4 +147,21 @@ func (s *Server) payouts(_ http.ResponseWriter, r *http.Request, who caller) (an
 		}
 	})
 	return out, err
+}
+
+// tallyAsked gives the tally of now, or with ?at= as of a size of the ledger or an RFC 3339 time.
+func (s *Server) tallyAsked(r *http.Request) (wire.Tally, error) {
+	probes, at := r.URL.Query().Get("probes") == "1", r.URL.Query().Get("at")
+	if at == "" {
+		return s.engine().Tally(probes), nil
+	}
+	if size, err := strconv.ParseUint(at, 10, 64); err == nil && size > 0 {
+		return s.engine().TallyAt(size, 0, probes)
+	}
+	when, err := time.Parse(time.RFC3339, at)
+	if err != nil {
+		return wire.Tally{}, nexus.Errf("tally", nexus.CodeMalformed, "at "+strconv.Quote(at), "a number of entries, or a time such as 2026-10-31T23:59:59Z",
+			"neither a size nor a time")
+	}
+	return s.engine().TallyAt(0, when.UnixMilli(), probes)
 }

@@ -38,10 +38,12 @@ func (s *Server) seesAll(who caller, st *state.State) bool {
 }
 
 func (s *Server) tally(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
-	t := s.engine().Tally(r.URL.Query().Get("probes") == "1")
+	t, err := s.tallyAsked(r)
+	if err != nil {
+		return nil, err
+	}
 	word := r.URL.Query().Get("unit")
 	rows := t.Units[:0]
-	var err error
 	s.engine().View(func(st *state.State) {
 		var only *state.Unit
 		if word != "" {

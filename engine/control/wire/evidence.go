@@ -70,6 +70,16 @@ type Tally struct {
 	Totals []TotalRow `json:"totals"`
 	Index  uint64     `json:"index"` // ledger index it was taken at
 	Time   time.Time  `json:"time"`
+
+	At *TallyPlace `json:"at,omitempty"` // of a tally as of an earlier moment
+}
+
+// TallyPlace says of which ledger an earlier tally is: the entries before Size, whose tree has Root.
+type TallyPlace struct {
+	Size  uint64    `json:"size"`
+	Root  string    `json:"root"` // base64
+	Index uint64    `json:"index"`
+	Time  time.Time `json:"time"` // log time of its newest entry
 }
 
 // Head is the answer of `nexus ledger head -o json`.
