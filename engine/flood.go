@@ -159,10 +159,11 @@ func (g *floodGuard) putBack(b state.RefusalFlood) {
 	f.body = b
 }
 
-// refuseFlood answers an action that belongs to a flood without making a command of it; nil when it is to go its way.
+// refuseFlood answers an action that belongs to a flood without making a command of it; nil when it is to go its way. The node's
+// own refusals stay entries each: its suites ask the gates for them and read every one back as their evidence.
 func (e *Engine) refuseFlood(a *nexus.Action) error {
 	now := e.clock()
-	if !e.floods.hot(a.Actor, now) {
+	if a.Actor == e.NodeKey() || !e.floods.hot(a.Actor, now) {
 		return nil
 	}
 	if _, _, found := e.lookUpAction(a, a.Digest()); found {
@@ -249,7 +250,13 @@ func (e *Engine) switchGates(ctx context.Context) error {
 			return nil
 		}
 		_, err := e.Act(ctx, state.KindGateSetSwitch, nexus.ID{}, state.GateSetSwitch{From: from, To: to})
-		if err != nil {
+		if err == nil {
+			continue
+		}
+		// Another sweep may have taken this very step between the look and the act.
+		var now nexus.Hash
+		e.View(func(s *state.State) { now = s.GateSet })
+		if now == from {
 			return errors.Join(errors.New("gate set not switched"), err)
 		}
 	}

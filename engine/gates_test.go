@@ -217,3 +217,17 @@ func TestWhatIfPolicy(t *testing.T) {
 		t.Errorf("no question: %v", err)
 	}
 }
+
+// What the gates refuse the node itself is an entry each, however often: its suites read every refusal back as their evidence.
+func TestNodesOwnRefusalsAreEntriesEach(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	seen := map[uint64]bool{}
+	for range 40 {
+		rec, err := r.eng.Act(context.Background(), state.KindLedgerEdit, nexus.ID{}, state.LedgerEdit{Seq: 1})
+		if nexus.CodeOf(err) != nexus.CodeRefused || rec.Index == 0 || seen[rec.Index] {
+			t.Fatalf("refusal %d: index %d, %v", len(seen), rec.Index, err)
+		}
+		seen[rec.Index] = true
+	}
+}

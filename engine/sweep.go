@@ -73,7 +73,14 @@ func (e *Engine) raiseRules(ctx context.Context) error {
 		if level >= state.RulesMax {
 			return nil
 		}
-		if _, err := e.Act(ctx, state.KindClusterRules, nexus.ID{}, state.RulesRaise{Level: level + 1}); err != nil {
+		_, err := e.Act(ctx, state.KindClusterRules, nexus.ID{}, state.RulesRaise{Level: level + 1})
+		if err == nil {
+			continue
+		}
+		// Another sweep may have taken this very step between the look and the act.
+		var now uint32
+		e.View(func(s *state.State) { now = s.Rules })
+		if now == level {
 			return err
 		}
 	}

@@ -62,7 +62,7 @@ func TestBadLines(t *testing.T) {
 		"negative, no sale":    {field("amount", "-5"), "refund_of"},
 		"refund above zero":    {field("refund_of", `"a"`), "below zero"},
 		"currency unknown":     {field("currency", `"USX"`), "ISO 4217"},
-		"currency lower case":  {field("currency", `"usd"`), "ISO 4217"},
+		"currency lower case":  {field("currency", `"usd"`), `write it "USD"`},
 		"time without zone":    {field("time", `"2026-01-31T12:00:00"`), "RFC 3339"},
 		"time before year one": {field("time", `"0000-01-01T00:00:00Z"`), "RFC 3339"},
 		"id missing":           {field("id", ""), "field id"},
