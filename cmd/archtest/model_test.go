@@ -127,6 +127,7 @@ var libraries = []library{
 	{"github.com/dgraph-io/badger/v4", []string{"ledger/badgerstore"}},
 	{"golang.org/x/mod/sumdb/tlog", []string{"ledger/merkle"}},
 	{"golang.org/x/mod/sumdb/note", []string{"ledger", "ledger/verify", "engine/identity"}},
+	{"github.com/santhosh-tekuri/jsonschema/v6", []string{"tests"}},
 	{"github.com/transparency-dev/merkle", []string{"tests"}},
 
 	{"github.com/hashicorp/serf", []string{"cluster/gossip"}},

@@ -19,10 +19,18 @@ import (
 
 func (a *app) consoleCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "console", Short: "Attach the console to a running node", Args: noArgs,
-		Long:    "Attach the console to the node of the data directory, or to another by the path of its socket. With --plain, lines instead of a screen.",
-		Example: "  nexus console\n  nexus console --node /var/lib/nexus/nexus.sock\n  nexus console --plain"}
+		Long: "Attach the console to the node of the data directory, or to another by the path of its socket. With --plain, lines instead of a screen. " +
+			"With --replay, a launch from the lines that nexus launch -o json wrote; long pauses are cut.",
+		Example: "  nexus console\n  nexus console --node /var/lib/nexus/nexus.sock\n  nexus console --plain\n  nexus console --replay run.ndjson"}
 	cmd.Flags().String("node", "", "socket of the node (default: the node of --data-dir)")
+	cmd.Flags().String("replay", "", "show a launch from its JSON lines instead of a node")
 	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
+		if path, _ := cmd.Flags().GetString("replay"); path != "" {
+			if set(cmd.Flags(), "node") {
+				return usage("--node, --replay", "give one of them", "exclude each other")
+			}
+			return a.showReplay(ctx, path)
+		}
 		addr, _ := cmd.Flags().GetString("node")
 		if addr != "" && !strings.Contains(addr, "/") {
 			return usage("--node "+addr, "give the path of a node's socket; remote consoles come with the SSH console", "not a path")

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/engine/launch"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 	"github.com/BobbyBlanco400/nexus-cos/gates/rules"
@@ -58,7 +59,7 @@ func (a *app) docsCommand() *cobra.Command {
 
 // referencePages gives every generated page by file name: one per noun, and those of the lists.
 func referencePages(root *cobra.Command) map[string][]byte {
-	pages := map[string][]byte{"exit-codes.md": exitCodesPage(), "actions.md": actionsPage()}
+	pages := map[string][]byte{"exit-codes.md": exitCodesPage(), "actions.md": actionsPage(), "launch.schema.json": []byte(wire.LaunchSchema)}
 	extra := map[string]func(*bytes.Buffer){"gates": gatesTable, "launch": phasesTable, "config": settingsTable, "slices": classesTable}
 	for _, c := range root.Commands() {
 		if c.Hidden || c.Name() == "help" || c.Name() == "completion" {

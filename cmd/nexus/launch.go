@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -142,7 +143,9 @@ func (a *app) launchHere(ctx context.Context, serve, keepFailed bool) error {
 	if err != nil {
 		return err
 	}
-	cfg.Emit = a.emitLine
+	shown := a.newHeadless()
+	defer shown.stop()
+	cfg.Emit = shown.line
 	n, err := nodes.Start(cfg)
 	if err != nil {
 		return err
@@ -158,6 +161,7 @@ func (a *app) launchHere(ctx context.Context, serve, keepFailed bool) error {
 	}()
 	started := a.now()
 	line := n.Launch(run)
+	shown.stop()
 	var problems []error
 	if path := a.conf.text("junit"); path != "" {
 		results := n.Results()
@@ -195,26 +199,6 @@ func within(limit time.Duration, stop func() error) error {
 	}
 }
 
-// emitLine prints one line of the launch. The last one is the result; the others are progress.
-func (a *app) emitLine(line any) {
-	if a.conf.json() {
-		b, err := json.Marshal(line)
-		if err == nil {
-			fmt.Fprintln(a.out, string(b))
-		}
-		return
-	}
-	text := launch.Plain(line)
-	if text == "" {
-		return
-	}
-	if _, last := line.(wire.LaunchFinishedLine); last {
-		fmt.Fprintln(a.out, clean(text))
-		return
-	}
-	fmt.Fprintln(a.err, clean(text))
-}
-
 // verdict is the exit of a launch.
 func (a *app) verdict(status string) error {
 	if status == wire.StatusPassed || status == wire.StatusDegraded && a.conf.yes("allow_degraded") {
@@ -243,8 +227,11 @@ func parseLine(raw []byte) (any, error) {
 	case wire.LineLaunchFinished:
 		return decodeLine[wire.LaunchFinishedLine](raw)
 	}
-	return nil, nexus.Errf("launch", nexus.CodeInternal, fmt.Sprintf("line of type %q", head.Type), "", "unknown")
+	return nil, nexus.Errf("launch", nexus.CodeInternal, fmt.Sprintf("line of type %q", head.Type), "", "%w", errUnknownLine)
 }
+
+// errUnknownLine is a line of a type that this version does not know.
+var errUnknownLine = errors.New("unknown")
 
 func decodeLine[T any](raw []byte) (any, error) {
 	var v T

@@ -49,7 +49,7 @@ Without a command, on a terminal, it opens the console of the running node.`,
 		cmds []*cobra.Command
 	}{
 		{groupRun, []*cobra.Command{a.launchCommand(), a.statusCommand(), a.stopCommand(), a.consoleCommand(), a.doctorCommand(),
-			a.configCommand(), a.versionCommand(), a.manCommand()}},
+			a.configCommand(), a.versionCommand(), a.manCommand(), a.schemaCommand()}},
 		{groupAct, []*cobra.Command{a.imvuCommand(), a.platformCommand(), a.frontCommand("stream", "Nexus Stream: live streaming"),
 			a.frontCommand("ott", "Nexus OTT Mini: video on demand"), a.revenueCommand(), a.routeCommand(), a.identityCommand(),
 			a.approvalsCommand(), a.policyCommand(), a.consentCommand(), a.clusterCommand()}},

@@ -196,11 +196,15 @@ func cmdFlip(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // cmdJSONLines demands that stdout is launch lines as promised: the first a version, the last the verdict, twelve phases
-// started and finished once each, checks only in between.
+// started and finished once each, checks only in between, every line valid by the published schema.
 func cmdJSONLines(ts *testscript.TestScript, _ bool, _ []string) {
 	lines := strings.Split(strings.TrimSpace(ts.ReadFile("stdout")), "\n")
 	started, finished := map[int]bool{}, map[int]bool{}
+	schema := launchSchema(scriptT{ts})
 	for i, text := range lines {
+		if err := validLine(schema, text); err != nil {
+			ts.Fatalf("line %d is not valid by the schema: %v: %s", i+1, err, text)
+		}
 		line, err := parseLine([]byte(text))
 		if err != nil {
 			ts.Fatalf("line %d: %v: %s", i+1, err, text)
@@ -229,6 +233,13 @@ func cmdJSONLines(ts *testscript.TestScript, _ bool, _ []string) {
 		ts.Fatalf("%d phases started, %d finished", len(started), len(finished))
 	}
 }
+
+// scriptT lets a helper of the tests end a script.
+type scriptT struct{ *testscript.TestScript }
+
+func (scriptT) Helper() {}
+
+func (s scriptT) Fatal(args ...any) { s.Fatalf("%s", fmt.Sprint(args...)) }
 
 // TestScriptHelpers keeps the helpers honest: a checker that lets everything pass would hide a broken program.
 func TestScriptHelpers(t *testing.T) {

@@ -155,13 +155,9 @@ func (a *app) launchDetached(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = s.close() }()
-	last, err := s.follow(ctx, func(raw []byte, line any) {
-		if a.conf.json() {
-			fmt.Fprintln(a.out, string(raw))
-			return
-		}
-		a.emitLine(line)
-	})
+	shown := a.newHeadless()
+	last, err := s.follow(ctx, func(_ []byte, line any) { shown.line(line) })
+	shown.stop()
 	if err != nil {
 		if ctx.Err() != nil { // an interrupted launch leaves nothing running
 			_ = s.cmd.Process.Signal(syscall.SIGTERM)

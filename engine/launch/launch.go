@@ -86,7 +86,7 @@ func (r *Runner) Run(ctx context.Context) string {
 	}
 	r.mu.Lock()
 	r.started = time.Now()
-	r.emit(wire.VersionLine{Type: wire.LineVersion, Version: r.opts.Version, Schema: "1.0", Time: r.started.UTC()})
+	r.emit(wire.VersionLine{Type: wire.LineVersion, Version: r.opts.Version, Schema: wire.LaunchSchemaVersion, Time: r.started.UTC()})
 	r.mu.Unlock()
 	r.graph(ctx, func(Phase) bool { return true })
 	r.mu.Lock()

@@ -1,6 +1,9 @@
 package wire
 
-import "time"
+import (
+	_ "embed" // the schema is part of the program
+	"time"
+)
 
 // Statuses of a phase, a check and a launch (SPEC section 2). Pending and running never end a launch.
 const (
@@ -70,6 +73,14 @@ type Check struct {
 	Detail string   `json:"detail,omitempty"` // what was observed, in words
 	Remedy string   `json:"remedy,omitempty"` // how to mend it, an order
 }
+
+// LaunchSchema is the JSON Schema (draft 2020-12) of one line of `nexus launch -o json`, printed by `nexus schema launch`.
+//
+//go:embed launch.schema.json
+var LaunchSchema string
+
+// LaunchSchemaVersion is what the first line says of the lines. Within a major version fields are only added.
+const LaunchSchemaVersion = "1.0"
 
 // Types of the lines of `nexus launch -o json` (CLI.md), one JSON object each.
 const (
