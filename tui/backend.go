@@ -71,6 +71,9 @@ type Options struct {
 	Commands Commands
 	// Themes are the user's palettes by name, beside those built in.
 	Themes []*theme.Palette
+	// Guide takes the terminal over and leads through the creation of a unit; it says what came of it. It returns soon after ctx
+	// ends, with the terminal as it found it. nil: the palette with the command line begun.
+	Guide Guide
 	// Mouse turns the mouse on at the start.
 	Mouse bool
 	// StateDir keeps saved views and, when the terminal has no clipboard, copies; empty: they last as long as the session.
@@ -82,6 +85,9 @@ type Options struct {
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
 }
+
+// Guide leads through the creation of a unit on the terminal that it is given, width by height cells until that says its own.
+type Guide func(ctx context.Context, in io.Reader, out io.Writer, width, height int) (said string, err error)
 
 // Quit says how a console session ended.
 type Quit string

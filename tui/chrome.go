@@ -60,7 +60,7 @@ func (m *model) nextStep() string {
 	case o.Launch.Status == wire.StatusFailed && number > 0:
 		return fmt.Sprintf("phase %d failed: 1 and enter show why, %s runs it again", number, key(keymap.Rerun))
 	case own == 0:
-		return "create the first unit: " + key(keymap.Palette) + " imvu create --name NAME --owner NAME (nexus imvu create -i guides through it)"
+		return key(keymap.Guide) + " guides you to the first unit; " + key(keymap.Palette) + " imvu create --name NAME does it in a line"
 	case len(o.Tallies) == 0:
 		return "post the first revenue: " + key(keymap.Palette) + " revenue record --unit IMVU-001 --amount 1999 --currency USD"
 	case o.Launch.Status == wire.StatusDegraded && number > 0 && m.view < 2:

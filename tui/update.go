@@ -206,6 +206,8 @@ func (m *model) actMore(b keymap.Binding) tea.Cmd {
 		return m.rerun()
 	case keymap.Create:
 		return m.openPalette("imvu create --name ")
+	case keymap.Guide:
+		return m.guide()
 	case keymap.Scale:
 		return m.scale()
 	case keymap.Standing:

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -109,17 +111,8 @@ func (a *app) afterConsole(ctx context.Context, b *backend, result tui.Result) e
 
 // showWizard opens the guided creation. Leaving it without creating is no failure; the draft is kept.
 func (a *app) showWizard(ctx context.Context, n *node, req creationRequest) error {
-	o := wizard.Options{Backend: &backend{app: a, file: n.file}, In: a.in, Out: a.out, Prefill: req.UnitCreate, Theme: theme.Detect(a.getenv),
-		Accessible: a.conf.yes("plain"), BaseDomain: a.conf.text("base_domain")}
-	if dir := a.stateFolder(); dir != "" {
-		o.DraftFile = dir + "/draft-" + req.Kind + ".json"
-	}
-	for _, j := range rules.Jurisdictions() {
-		o.Jurisdictions = append(o.Jurisdictions, wizard.Choice{Value: j.Tag, Words: j.Meaning})
-	}
-	for _, c := range slices.ClassSpecs() {
-		o.Classes = append(o.Classes, wizard.Choice{Value: c.Class.String(), Words: c.Purpose})
-	}
+	o := a.wizardOptions(&backend{app: a, file: n.file}, req)
+	o.In, o.Out = a.in, a.out
 	_, created, err := wizard.Run(ctx, o)
 	if errors.Is(err, wizard.ErrLeft) {
 		a.say("%v", err)
@@ -132,4 +125,41 @@ func (a *app) showWizard(ctx context.Context, n *node, req creationRequest) erro
 		return nexus.Errf("wizard", nexus.CodeInternal, "answer of the node", "", "names no unit")
 	}
 	return nil
+}
+
+// guide is the wizard inside the console, on the console's terminal and in its look.
+func (a *app) guide(b *backend, look theme.Options) tui.Guide {
+	return func(ctx context.Context, in io.Reader, out io.Writer, width, height int) (string, error) {
+		o := a.wizardOptions(b, creationRequest{UnitCreate: wire.UnitCreate{Kind: "imvu"}})
+		o.In, o.Out, o.Theme, o.Width, o.Height, o.Accessible, o.NoCard = in, out, look, width, height, false, true
+		_, created, err := wizard.Run(ctx, o)
+		if errors.Is(err, wizard.ErrLeft) {
+			return err.Error(), nil
+		}
+		if err != nil {
+			return "", err
+		}
+		u := created.Unit
+		said := fmt.Sprintf("done: created %s %s, decision %d; enter on it in 6 units, or nexus imvu show %s", u.Label, u.Name, created.Receipt.Index, u.Label)
+		if created.OwnerKeyFile != "" {
+			said += "; its owner's key is " + created.OwnerKeyFile
+		}
+		return said, nil
+	}
+}
+
+// wizardOptions are what the wizard offers and where it keeps its draft.
+func (a *app) wizardOptions(b *backend, req creationRequest) wizard.Options {
+	o := wizard.Options{Backend: b, Prefill: req.UnitCreate, Theme: theme.Detect(a.getenv), Accessible: a.conf.yes("plain"),
+		BaseDomain: a.conf.text("base_domain")}
+	if dir := a.stateFolder(); dir != "" {
+		o.DraftFile = dir + "/draft-" + req.Kind + ".json"
+	}
+	for _, j := range rules.Jurisdictions() {
+		o.Jurisdictions = append(o.Jurisdictions, wizard.Choice{Value: j.Tag, Words: j.Meaning})
+	}
+	for _, c := range slices.ClassSpecs() {
+		o.Classes = append(o.Classes, wizard.Choice{Value: c.Class.String(), Words: c.Purpose})
+	}
+	return o
 }

@@ -24,8 +24,11 @@ func (a *app) consoleOptions(b *backend, launching bool) (tui.Options, error) {
 	if o.Themes, err = a.userThemes(); err != nil {
 		return o, err
 	}
-	o.Theme, err = a.look(o.Themes)
-	return o, err
+	if o.Theme, err = a.look(o.Themes); err != nil {
+		return o, err
+	}
+	o.Guide = a.guide(b, o.Theme)
+	return o, nil
 }
 
 // look chooses colours and glyphs: the setting, else what the environment says of the terminal.

@@ -152,7 +152,7 @@ func (a *app) showReplay(ctx context.Context, path string) error {
 		return err
 	}
 	r.pace = true
-	o.Backend, o.ReadOnly, o.Commands = r, true, nil
+	o.Backend, o.ReadOnly, o.Commands, o.Guide = r, true, nil, nil
 	_, err = tui.Run(ctx, o)
 	return err
 }

@@ -116,12 +116,13 @@ func TestEveryActingKeyIsDecidedAndRecorded(t *testing.T) {
 	screen, _ := n.openConsole(160, 48)
 	steps := map[keymap.Action]struct{ keys, shows, kind string }{
 		keymap.Create:   {"6", ":imvu create --name ", "imvu.create"},
+		keymap.Guide:    {"0", "What shall it be?", "imvu.create"},
 		keymap.Scale:    {"6g/walk\r", ":imvu scale IMVU-001", "imvu.scale"},
 		keymap.Standing: {"6", "Do it?", "imvu.suspend"},
 		keymap.Undo:     {"", "done", "imvu.resume"},
 		keymap.Rerun:    {"1g", "runs again", "phase.rerun"},
 	}
-	answers := map[keymap.Action]string{keymap.Create: "Second\r", keymap.Scale: " --cpu 3\r", keymap.Standing: "y"}
+	answers := map[keymap.Action]string{keymap.Create: "Second\r", keymap.Guide: "\r\rThird\r\r\r\r\r\r", keymap.Scale: " --cpu 3\r", keymap.Standing: "y"}
 	keys, err := keymap.New(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +131,7 @@ func TestEveryActingKeyIsDecidedAndRecorded(t *testing.T) {
 	for _, v := range (&commands{app: &app{getenv: os.Getenv, now: time.Now}}).Verbs() {
 		verbs[v.Path] = true
 	}
-	for _, action := range []keymap.Action{keymap.Create, keymap.Scale, keymap.Standing, keymap.Undo, keymap.Rerun} {
+	for _, action := range []keymap.Action{keymap.Create, keymap.Guide, keymap.Scale, keymap.Standing, keymap.Undo, keymap.Rerun} {
 		before := uint64(0)
 		if d := n.newest(steps[action].kind); d != nil {
 			before = d.Index

@@ -47,6 +47,7 @@ const (
 	Scale    Action = "scale"
 	Standing Action = "suspend-resume"
 	Create   Action = "create"
+	Guide    Action = "guide"
 	Undo     Action = "undo"
 	Sort     Action = "sort"
 	Value    Action = "copy-value"
@@ -147,6 +148,8 @@ func table() []Binding {
 			Changes: true, Danger: Reversible, Verb: "launch rerun"},
 		{Action: Create, Keys: []string{"+"}, Hint: "new unit", Help: "create a unit: the command line, begun", Views: []int{6}, Changes: true, Danger: Reversible,
 			Verb: "imvu create"},
+		{Action: Guide, Keys: []string{"W"}, Help: "create a unit, guided: a step at a time, all gates asked before the last", Changes: true,
+			Danger: Reversible, Verb: "imvu create"},
 		{Action: Scale, Keys: []string{"e"}, Hint: "scale",
 			Help: "change the unit's ceilings: the command line with what they are now", Views: []int{6}, Changes: true,
 			Danger: Reversible, Verb: "imvu scale"},

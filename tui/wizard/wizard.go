@@ -44,6 +44,8 @@ type Options struct {
 	Accessible bool
 	// DraftFile keeps the answers between runs; its folder must exist. Empty: nothing is kept.
 	DraftFile string
+	// NoCard leaves out the card that is printed after a creation: the caller shows it.
+	NoCard bool
 	// BaseDomain is shown in the preview of the domain, "nexus.localhost" when empty.
 	BaseDomain string
 	// Jurisdictions and Classes are the tags and slice classes to offer; the defaults of the specification when empty.
@@ -90,6 +92,9 @@ func Run(ctx context.Context, o Options) (wire.UnitCreate, wire.UnitCreated, err
 		if err := os.Remove(o.DraftFile); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return req, *created, err
 		}
+	}
+	if o.NoCard {
+		return req, *created, nil
 	}
 	return req, *created, w.printCard(o.Out, created)
 }
