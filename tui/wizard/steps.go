@@ -218,7 +218,7 @@ func revenueStep() step {
 				return fmt.Sprintf("of %s you get %s, the platform %s", show(gross), show(c), show(gross-c))
 			}
 			return []string{
-				fmt.Sprintf("An %s splits %d/%d. It is a constant of the program: no setting and no operator changes it, and "+
+				fmt.Sprintf("Your %s splits %d/%d. It is a constant of the program: no setting and no operator changes it, and "+
 					"no fee comes before it.", kindWords(w.draft.Kind), creator, platform),
 				"For example: " + example(1_000_000) + "; " + example(1_99) + "; " + example(1) + ".",
 				"It is counted over all revenue so far, in whole minor units: the one unit that rounding may give goes to you.",
