@@ -12,7 +12,8 @@ SHELL       := /bin/bash
 #   jq               reading JSON output in the examples of the README and in script tests
 #   dnsutils         dig: asking the names that a launch prints
 #   gcc, libc6-dev   `make race` only: the race detector is built through cgo
-COMMANDS_NEEDED := git:git tmux:tmux jq:jq dig:dnsutils gcc:gcc
+#   poppler-utils    pdftotext: reading the PDF of a statement in a script test
+COMMANDS_NEEDED := git:git tmux:tmux jq:jq dig:dnsutils gcc:gcc pdftotext:poppler-utils
 FILES_NEEDED    := /etc/ssl/certs/ca-certificates.crt:ca-certificates /usr/include/stdlib.h:libc6-dev
 GO_MIN_MINOR    := 26
 

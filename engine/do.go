@@ -35,6 +35,9 @@ func (e *Engine) Do(ctx context.Context, a nexus.Action) (nexus.Receipt, error) 
 	if err := e.refuseFlood(&a); err != nil {
 		return nexus.Receipt{}, err
 	}
+	if err := e.checkStatement(&a); err != nil {
+		return nexus.Receipt{}, err
+	}
 	return e.propose(ctx, a)
 }
 

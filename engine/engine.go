@@ -72,16 +72,17 @@ type Engine struct {
 	sinceSnapshot int    // commands
 	sinceEntries  uint64 // ledger entries
 
-	checkpoint atomic.Pointer[signedHead]
-	version    atomic.Uint64 // grows with each applied batch
-	refusals   refusalCounter
-	floods     floodGuard
-	replaying  sync.Mutex // one replay of the log at a time
-	recent     *recentDecisions
-	days       moneyDays
-	closed     atomic.Bool
-	stopRun    context.CancelFunc
-	running    sync.WaitGroup
+	checkpoint    atomic.Pointer[signedHead]
+	version       atomic.Uint64 // grows with each applied batch
+	refusals      refusalCounter
+	floods        floodGuard
+	replaying     sync.Mutex // one replay of the log at a time
+	recent        *recentDecisions
+	days          moneyDays
+	statementLock sync.Mutex // one statement is checked at a time
+	closed        atomic.Bool
+	stopRun       context.CancelFunc
+	running       sync.WaitGroup
 }
 
 type signedHead struct {

@@ -24,9 +24,13 @@ type rig struct {
 	bus  *bus.Bus
 
 	gates *gates.Sets // nil: the program's own
+	clock func() time.Time
 }
 
-func newRig(t testing.TB) *rig {
+func newRig(t testing.TB) *rig { return newRigAt(t, time.Now) }
+
+// newRigAt has a clock of its own, for what takes months.
+func newRigAt(t testing.TB, clock func() time.Time) *rig {
 	t.Helper()
 	dir := t.TempDir()
 	gen, err := identity.NewGenesis(dir, identity.GenesisOptions{Profile: identity.ProfileDev, NodeName: "test", OperatorName: "operator"})
@@ -37,7 +41,7 @@ func newRig(t testing.TB) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, dir: dir, gen: gen, keys: keys}
+	r := &rig{t: t, dir: dir, gen: gen, keys: keys, clock: clock}
 	r.open()
 	return r
 }
@@ -58,7 +62,7 @@ func (r *rig) tryOpen() error {
 	r.bus = bus.New(bus.Limits{})
 	eng, err := engine.Open(engine.Config{DataDir: r.dir, NodeName: "test", Cluster: r.gen.Cluster, Node: r.keys.Node, Genesis: act,
 		Bus: r.bus, Logger: slog.New(slog.DiscardHandler), Capacity: engine.Capacity{CPUMilli: 2000, MemoryBytes: 8 << 30, NetworkBps: 1e9},
-		Gates: r.gates})
+		Gates: r.gates, Clock: r.clock})
 	if err == nil {
 		r.eng = eng
 	}
@@ -75,7 +79,7 @@ func (r *rig) operator() nexus.Signer { return r.keys.Operator }
 
 func (r *rig) do(s nexus.Signer, kind string, unit nexus.ID, body any) (nexus.Receipt, error) {
 	r.t.Helper()
-	a, err := engine.NewAction(s, r.gen.Cluster, kind, unit, body, time.Now())
+	a, err := engine.NewAction(s, r.gen.Cluster, kind, unit, body, r.clock())
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -64,6 +64,15 @@ type PayoutBody struct {
 	Payable     int64
 }
 
+// StatementBody is the body of a KindStatement entry: the unit's months up to Month are closed, and the digest is that of the document made
+// from its entries before Size. It has no postings.
+type StatementBody struct {
+	Month  uint32 // YYYYMM, UTC
+	After  uint32 // the month closed before it; 0: none
+	Size   uint64 // entries of the ledger the document was made from
+	Digest nexus.Hash
+}
+
 // MinorLimit is an amount in one currency, minor units.
 type MinorLimit struct {
 	Currency string

@@ -60,3 +60,14 @@ func ScanRevenue(entry []byte) (RevenueLine, bool, error) {
 	}
 	return l, true, p.err
 }
+
+// EntryUnit reads whose chain an entry stands in without decoding the rest. Error: nexus.CodeMalformed.
+func EntryUnit(entry []byte) (nexus.ID, error) {
+	var unit nexus.ID
+	p := parser{b: entry}
+	p.uvarint() // sequence
+	p.uvarint() // index
+	p.varint()  // log time
+	copy(unit[:], p.take(16))
+	return unit, p.err
+}

@@ -64,6 +64,8 @@ var rooms = []roomRule{
 	{"engine/doctor", []string{".", "engine/control/wire"}},
 	{"engine/state", []string{".", "gates", "gates/rules", "ledger", "ledger/merkle", "ledger/split", "slices",
 		"engine/imvu"}},
+	{"engine/statement", []string{".", "ledger", "engine/state"}},
+	{"engine/statement/page", []string{".", "engine/statement"}},
 	{"engine/identity", fabricMay},
 	{"engine/compute", fabricMay},
 	{"engine/dns", fabricMay},
@@ -104,7 +106,7 @@ var fabricMay = []string{".", "gates", "ledger", "ledger/merkle", "slices/...", 
 
 // engineMay: the door joins the siblings, the state machine and the fabrics.
 var engineMay = append([]string{"gates/...", "ledger/...", "slices/...", "cluster/...", "engine/control/wire",
-	"engine/identity", "engine/compute", "engine/dns", "engine/mail", "engine/route", "engine/slicing",
+	"engine/statement", "engine/identity", "engine/compute", "engine/dns", "engine/mail", "engine/route", "engine/slicing",
 	"engine/platform", "engine/stream", "engine/ott"}, fabricMay...)
 
 // aboveTheDoor: whoever calls the engine may see all that the engine sees, and the engine itself.
@@ -141,6 +143,8 @@ var libraries = []library{
 	{"aidanwoods.dev/go-paseto", []string{"slices/session"}},
 
 	{"golang.org/x/crypto/ssh", []string{"engine/identity", "tests"}},
+	{"codeberg.org/go-pdf/fpdf", []string{"engine/statement/page"}},
+	{"golang.org/x/image/font/gofont", []string{"engine/statement/page"}},
 	{"filippo.io/age", []string{"engine/identity"}},
 
 	{"github.com/charmbracelet", []string{"tui/..."}},

@@ -17,7 +17,7 @@ const (
 	needsCompute = "the compute fabric is not built in this version"
 	needsExit    = "exit and import are not built in this version"
 	needsMedia   = "the media fabric is not built in this version"
-	needsMoney   = "statements and disputes are not built in this version"
+	needsMoney   = "disputes are not built in this version"
 	needsNames   = "the DNS and mail fabrics are not built in this version"
 	needsCluster = "a ledger on several nodes is not built in this version"
 	needsExport  = "export, backup and restore of the ledger are not built in this version; stop the node and copy the data directory"
@@ -31,7 +31,7 @@ func notBuiltCommands() []notBuilt {
 		{"imvu exit", needsExit}, {"imvu exit-status", needsExit}, {"imvu verify-export", needsExit}, {"imvu import", needsExit},
 		{"platform exit", needsExit}, {"platform import", needsExit},
 		{"stream key", needsMedia}, {"ott upload", needsMedia}, {"ott publish", needsMedia}, {"ott grant", needsMedia},
-		{"revenue statement", needsMoney}, {"revenue dispute open", needsMoney},
+		{"revenue dispute open", needsMoney},
 		{"revenue dispute answer", needsMoney}, {"revenue dispute show", needsMoney},
 		{"ledger export", needsExport}, {"ledger backup", needsExport}, {"ledger restore", needsExport},
 		{"cluster join", "a node joins when it is launched: nexus launch --join-token FILE"}, {"cluster leave", needsCluster}, {"cluster rtt", needsCluster},

@@ -16,7 +16,11 @@ func (a *app) print(v any, text func(w io.Writer) error) error {
 	if !a.conf.json() {
 		return text(a.out)
 	}
-	enc := json.NewEncoder(a.out)
+	return printJSON(a.out, v)
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
 }

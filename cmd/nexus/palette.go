@@ -40,8 +40,8 @@ func actingVerbs() map[string]keymap.Danger {
 		"revenue post": keymap.Disruptive, "revenue void": keymap.Disruptive, "revenue transfer": keymap.Irreversible,
 		"revenue hold place": keymap.Disruptive, "revenue hold release": keymap.Disruptive, "revenue hold capture": keymap.Irreversible,
 		"revenue payout set": keymap.Disruptive, "revenue payout request": keymap.Disruptive, "revenue payout post": keymap.Irreversible,
-		"revenue payout void": keymap.Disruptive,
-		"identity revoke":     keymap.Irreversible, "cluster remove": keymap.Irreversible, "ledger restore": keymap.Irreversible,
+		"revenue payout void": keymap.Disruptive, "revenue statement": keymap.Disruptive,
+		"identity revoke": keymap.Irreversible, "cluster remove": keymap.Irreversible, "ledger restore": keymap.Irreversible,
 		"identity new": keymap.Reversible, "identity import": keymap.Reversible, "notices read": keymap.Reversible,
 		"approvals propose": keymap.Reversible, "cluster invite": keymap.Reversible,
 	}

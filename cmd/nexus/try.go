@@ -91,6 +91,8 @@ func moneyBody(kind string) any {
 		return &state.PayoutOpen{}
 	case state.KindPayoutPost, state.KindPayoutVoid:
 		return &state.PayoutSettle{}
+	case state.KindStatementIssue:
+		return &state.StatementIssue{}
 	}
 	return nil
 }

@@ -241,6 +241,7 @@ var preparers = map[string]func(*step) error{
 	KindPayoutOpen:       (*step).payoutOpen,
 	KindPayoutPost:       (*step).payoutPost,
 	KindPayoutVoid:       (*step).payoutVoid,
+	KindStatementIssue:   (*step).statementIssue,
 	KindReportPost:       (*step).reportPost,
 	KindAuditFinding:     (*step).auditFinding,
 	KindRefusalRollup:    (*step).refusalRollup,

@@ -61,7 +61,7 @@ func Kinds() []string {
 		KindChannelCreate, KindProbeCreate, KindProbeRetire, KindUnitScale, KindUnitSuspend, KindUnitResume, KindSliceSet,
 		KindRouteSet, KindRouteDrop, KindDomainClaim, KindSourceRegister, KindSourceClose, KindRevenuePost,
 		KindPendingOpen, KindPendingPost, KindPendingVoid, KindPendingExpire, KindTransferMake, KindHoldPlace, KindHoldRelease, KindHoldCapture,
-		KindHoldExpire, KindPayoutSet, KindPayoutOpen, KindPayoutPost, KindPayoutVoid, KindReportPost,
+		KindHoldExpire, KindPayoutSet, KindPayoutOpen, KindPayoutPost, KindPayoutVoid, KindStatementIssue, KindReportPost,
 		KindAuditFinding, KindRefusalRollup, KindNodeStop, KindLedgerEdit, KindClusterRules, KindProposalOpen, KindProposalGrant,
 		KindProposalRefuse, KindProposalWithdraw, KindProposalExpire, KindUnitTransfer, KindOwnershipSettle, KindNoticeMark,
 		KindGateSetSwitch, KindRefusalFlood, KindPolicySet, KindConsentGive, KindConsentWithdraw, KindConsentUse,

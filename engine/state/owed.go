@@ -321,6 +321,8 @@ func moneyBody(kind ledger.EntryKind) any {
 		return &ledger.HoldBody{}
 	case ledger.KindPayout:
 		return &ledger.PayoutBody{}
+	case ledger.KindStatement:
+		return &ledger.StatementBody{}
 	}
 	return nil
 }

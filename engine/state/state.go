@@ -174,7 +174,8 @@ type State struct {
 	keys          keysState
 	service       serviceState
 	money         moneyState
-	gone          map[string]int // how many keys of a name were revoked without a successor; from Identities
+	statements    map[nexus.ID][]IssuedStatement // closed months by unit, oldest first
+	gone          map[string]int                 // how many keys of a name were revoked without a successor; from Identities
 
 	floods [gates.Count]uint64 // rolled-up refusals (flood.go)
 

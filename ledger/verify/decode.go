@@ -97,6 +97,7 @@ const (
 	kindTransfer  = 24
 	kindHold      = 25
 	kindPayout    = 26
+	kindStatement = 27
 	kindMax       = 29
 
 	accountSource   = 1

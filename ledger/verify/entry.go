@@ -77,6 +77,8 @@ func (c *run) content(i int, e *entry) {
 	case kindHold:
 		c.holdEntry(e)
 		return
+	case kindStatement:
+		c.statementEntry(e)
 	case kindPayout:
 		c.payoutEntry(e)
 		return

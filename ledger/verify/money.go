@@ -2,6 +2,7 @@ package verify
 
 import (
 	"strconv"
+	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 )
@@ -45,6 +46,9 @@ type unitMoney struct {
 	drawn   map[purse]int64
 	holds   map[[16]byte]aside
 	payouts map[[16]byte]aside
+
+	month uint64 // the newest closed month, YYYYMM
+	size  uint64 // entries its statement was made from
 }
 
 func (u *unit) moneyOf() *unitMoney {
@@ -348,4 +352,28 @@ func (c *run) payoutEntry(e *entry) {
 	default:
 		c.foundEntry("payout of unknown fate %q", verb)
 	}
+}
+
+// statementEntry holds that months are closed in order, once over, each from more of the ledger than the one before.
+func (c *run) statementEntry(e *entry) {
+	in := reader{b: e.body}
+	month, after := in.bounded(999912, "month"), in.bounded(999912, "month before")
+	size := in.uint()
+	in.hash()
+	if err := in.end(); err != nil {
+		c.foundEntry("not a canonical statement: %v", err)
+		return
+	}
+	m := c.units[e.unit].moneyOf()
+	if len(e.postings) > 0 {
+		c.foundEntry("a statement moves money")
+	}
+	end := time.Date(int(month/100), time.Month(month%100)+1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+	if month%100 < 1 || month%100 > 12 || e.timeMs < end {
+		c.foundEntry("states the month %d before it is over, or there is no such month", month)
+	}
+	if after != m.month || month <= m.month || size < m.size || size > e.seq {
+		c.foundEntry("states month %d after %d from %d entries; the month closed before is %d, from %d", month, after, size, m.month, m.size)
+	}
+	m.month, m.size = month, size
 }

@@ -1,0 +1,59 @@
+package control
+
+import (
+	"net/http"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+	"github.com/BobbyBlanco400/nexus-cos/engine/statement"
+)
+
+// Statement is the answer of GET /v1/statement.
+type Statement struct {
+	Status   string             `json:"status"` // "issued", "open": over and not issued yet, "draft": still running
+	Digest   nexus.Hash         `json:"digest"`
+	Owner    string             `json:"owner"` // name of the owner's key
+	Decision uint64             `json:"decision,omitempty"`
+	Entry    uint64             `json:"entry,omitempty"` // of the issued one; it commits to the digest
+	Issued   time.Time          `json:"issued,omitzero"`
+	Disputes time.Time          `json:"disputable_until,omitzero"`
+	Document statement.Document `json:"document"`
+}
+
+// The words of Statement.Status.
+const (
+	StatementIssued = "issued"
+	StatementOpen   = "open"
+	StatementDraft  = "draft"
+)
+
+// statement answers GET /v1/statement?unit=&month=YYYY-MM. Whoever may read the unit's ledger may read it (gate 16).
+func (s *Server) statement(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
+	month, err := engine.StatementMonth(r.URL.Query().Get("month"))
+	if err != nil {
+		return nil, err
+	}
+	id, err := s.findFor(who, r.URL.Query().Get("unit"))
+	if err != nil {
+		return nil, err
+	}
+	d, issued, err := s.engine().Statement(id, month)
+	if err != nil {
+		return nil, err
+	}
+	out := Statement{Status: StatementDraft, Digest: d.Digest(), Document: d}
+	end, _ := state.MonthEndMs(month)
+	s.engine().View(func(st *state.State) {
+		out.Owner = nameIn(st, d.Owner)
+		if st.TimeMs >= end || s.engine().Now().UnixMilli() >= end {
+			out.Status = StatementOpen
+		}
+	})
+	if issued != nil {
+		out.Status, out.Decision, out.Entry, out.Issued = StatementIssued, issued.Index, issued.Entry, utc(issued.TimeMs)
+		out.Disputes = utc(issued.TimeMs + state.DisputeTermMs)
+	}
+	return out, nil
+}
