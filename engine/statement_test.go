@@ -80,7 +80,8 @@ func (b *bookkeeper) event(kind string, minor int64, refundOf string, eventMs in
 	b.t.Helper()
 	b.next++
 	e := state.RevenueEvent{Unit: b.unit, EventID: fmt.Sprint("e", b.next), Kind: kind, Currency: "USD", Minor: minor, TimeMs: eventMs, RefundOf: refundOf}
-	if _, err := b.r.do(b.r.operator(), state.KindRevenuePost, nexus.ID{}, state.RevenuePost{Source: state.OperatorSource, Events: []state.RevenueEvent{e}}); err != nil {
+	post := state.RevenuePost{Source: state.OperatorSource, Events: []state.RevenueEvent{e}}
+	if _, err := b.r.do(b.r.operator(), state.KindRevenuePost, nexus.ID{}, post); err != nil {
 		b.t.Fatal(err)
 	}
 	own := statement.MonthOf(eventMs)

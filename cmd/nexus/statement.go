@@ -28,7 +28,8 @@ func (a *app) statementCommand() *cobra.Command {
 ledger commits to its digest, and the month is closed. Events of the month that come later belong to the next open month, as late items.
 Asked for again, the same document comes out. --draft shows a month without issuing it, also one that still runs. What is
 printed was checked here: the digest against the entry, the entry and the ledger it was made from against the signed checkpoint.`,
-		Example: "  nexus revenue statement --unit IMVU-001 --month 2026-10\n  nexus revenue statement --unit IMVU-001 --month 2026-10 --format pdf --out october.pdf\n" +
+		Example: "  nexus revenue statement --unit IMVU-001 --month 2026-10\n" +
+			"  nexus revenue statement --unit IMVU-001 --month 2026-10 --format pdf --out october.pdf\n" +
 			"  nexus revenue statement --unit IMVU-001 --month 2026-11 --draft"}
 	f := cmd.Flags()
 	f.String("unit", "", "unit by id, label or slug (required)")

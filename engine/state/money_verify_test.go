@@ -108,6 +108,7 @@ func moneyStory(t *testing.T) (*world, nexus.ID) {
 	// A refund after the transfer lowers what the new owner is owed, below zero when there is nothing else.
 	w.must(shop, state.KindRevenuePost, nexus.ID{}, state.RevenuePost{Source: "shop", Events: []state.RevenueEvent{
 		{Unit: unit, EventID: "r1", Kind: "chargeback", Currency: "USD", Minor: -400, TimeMs: w.now, RefundOf: "p1"}}})
+	w.now += 120 * 86_400_000
 	for _, month := range []uint32{197001, 197003} {
 		w.must(w.operator, state.KindStatementIssue, unit, state.StatementIssue{Month: month, Size: w.a.Chain.Size(), Digest: nexus.Hash{1}})
 	}
@@ -186,7 +187,8 @@ func TestCheckerFindsFalseMoney(t *testing.T) {
 		}, "that was not there"},
 		"payout paid without reference": {ledger.KindPayout, body(func(b *ledger.PayoutBody) bool { b.Reference = ""; return b.Verb == "posted" }), "reference"},
 		"payout settled twice":          {ledger.KindPayout, body(func(b *ledger.PayoutBody) bool { b.Payout[3]++; return b.Verb == "voided" }), "not on its way"},
-		"month stated that is not over": {ledger.KindStatement, body(func(b *ledger.StatementBody) bool { b.Month = 999912; return true }), "before it is over"},
+		"month stated that is not over": {ledger.KindStatement,
+			body(func(b *ledger.StatementBody) bool { b.Month = 999912; return true }), "before it is over"},
 		"month stated out of order": {ledger.KindStatement, body(func(b *ledger.StatementBody) bool { b.Month = 197001; return b.After > 0 }),
 			"the month closed before is 197001"},
 		"month left out between":       {ledger.KindStatement, body(func(b *ledger.StatementBody) bool { b.After = 197002; return b.Month == 197003 }), "after 197002"},

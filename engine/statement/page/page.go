@@ -93,8 +93,9 @@ func (s *sheet) head() {
 	s.SetFont("go", "B", sizeBig)
 	s.CellFormat(width, 9, "Statement "+s.d.Month, "", 1, "L", false, 0, "")
 	s.SetFont("go", "", size)
-	for _, p := range [][2]string{{"Unit", s.d.Label + "  " + s.d.Name}, {"Kind and rule", fmt.Sprintf("%s, %d %% creator, %d %% platform", s.d.Kind, s.d.Percent,
-		100-s.d.Percent)}, {"Owner", s.title.Owner}, {"Months", s.months()}, {"Status", s.title.Status}} {
+	for _, p := range [][2]string{{"Unit", s.d.Label + "  " + s.d.Name},
+		{"Kind and rule", fmt.Sprintf("%s, %d %% creator, %d %% platform", s.d.Kind, s.d.Percent,
+			100-s.d.Percent)}, {"Owner", s.title.Owner}, {"Months", s.months()}, {"Status", s.title.Status}} {
 		s.SetTextColor(110, 110, 110)
 		s.CellFormat(34, rowHigh, p[0], "", 0, "L", false, 0, "")
 		s.SetTextColor(20, 20, 20)
