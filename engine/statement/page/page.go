@@ -76,7 +76,8 @@ func Write(w io.Writer, d *statement.Document, title Title) error {
 	for _, line := range d.Basis() {
 		s.say("mono", sizeFew-1, line)
 	}
-	s.say("", sizeFew, "Anyone who may read the unit's ledger makes the same document again, byte for byte: nexus revenue statement --unit "+d.Label+" --month "+d.Month)
+	s.say("", sizeFew, "Anyone who may read the unit's ledger makes the same document again, byte for byte:\n"+
+		"nexus revenue statement --unit "+d.Label+" --month "+d.Month)
 	return s.Output(w)
 }
 
