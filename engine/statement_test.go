@@ -31,9 +31,9 @@ type bookkeeper struct {
 }
 
 type booked struct {
-	month, own           uint32
-	kind                 string
-	minor, creator, left int64
+	month, own     uint32
+	kind           string
+	minor, creator int64
 }
 
 func newBookkeeper(t *testing.T, seed int64) *bookkeeper {
