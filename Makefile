@@ -12,8 +12,9 @@ SHELL       := /bin/bash
 #   jq               reading JSON output in the examples of the README and in script tests
 #   dnsutils         dig: asking the names that a launch prints
 #   gcc, libc6-dev   `make race` only: the race detector is built through cgo
+#   hledger, beancount  checking a unit's journal with other people's programs in a script test
 #   poppler-utils    pdftotext: reading the PDF of a statement in a script test
-COMMANDS_NEEDED := git:git tmux:tmux jq:jq dig:dnsutils gcc:gcc pdftotext:poppler-utils
+COMMANDS_NEEDED := git:git tmux:tmux jq:jq dig:dnsutils gcc:gcc pdftotext:poppler-utils hledger:hledger bean-check:beancount
 FILES_NEEDED    := /etc/ssl/certs/ca-certificates.crt:ca-certificates /usr/include/stdlib.h:libc6-dev
 GO_MIN_MINOR    := 26
 

@@ -64,6 +64,7 @@ var rooms = []roomRule{
 	{"engine/doctor", []string{".", "engine/control/wire"}},
 	{"engine/state", []string{".", "gates", "gates/rules", "ledger", "ledger/merkle", "ledger/split", "slices",
 		"engine/imvu"}},
+	{"engine/journal", []string{".", "ledger"}},
 	{"engine/statement", []string{".", "ledger", "engine/state"}},
 	{"engine/statement/page", []string{".", "engine/statement"}},
 	{"engine/identity", fabricMay},

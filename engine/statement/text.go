@@ -82,6 +82,11 @@ func Decimal(minor int64, currency string) string {
 	return nexus.Money{Minor: minor, Currency: currency}.Decimal()
 }
 
+// plain is Decimal without grouping, for programs.
+func plain(minor int64, currency string) string {
+	return strings.ReplaceAll(Decimal(minor, currency), ",", "")
+}
+
 // TimeText writes Unix milliseconds as RFC 3339, UTC.
 func TimeText(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
 
@@ -102,14 +107,14 @@ func WriteCSV(w io.Writer, d *Document) error {
 	for i := range d.Accounts {
 		a := &d.Accounts[i]
 		for _, l := range a.Lines(d.Percent) {
-			put("account", count(uint64(a.Period)), a.Currency, l.Field, count(l.Count), minor(l.Minor), Decimal(l.Minor, a.Currency), "", "", "")
+			put("account", count(uint64(a.Period)), a.Currency, l.Field, count(l.Count), minor(l.Minor), plain(l.Minor, a.Currency), "", "", "")
 		}
 	}
 	for _, m := range d.Moves {
-		put("move", count(uint64(m.Period)), m.Currency, m.What, "", minor(m.Minor), Decimal(m.Minor, m.Currency), count(m.Entry), TimeText(m.TimeMs), Cell(m.Note))
+		put("move", count(uint64(m.Period)), m.Currency, m.What, "", minor(m.Minor), plain(m.Minor, m.Currency), count(m.Entry), TimeText(m.TimeMs), Cell(m.Note))
 	}
 	for _, l := range d.Late {
-		put("late", count(uint64(l.Period)), l.Currency, Cell(l.Kind), "", minor(l.Minor), Decimal(l.Minor, l.Currency), count(l.Entry), TimeText(l.EventMs),
+		put("late", count(uint64(l.Period)), l.Currency, Cell(l.Kind), "", minor(l.Minor), plain(l.Minor, l.Currency), count(l.Entry), TimeText(l.EventMs),
 			Cell(l.Source+"/"+l.Event))
 	}
 	s := &d.Service
