@@ -51,6 +51,15 @@ func (e *Engine) Head() (ledger.Checkpoint, string, time.Time) {
 	return h.cp, h.text, h.at
 }
 
+// CommittedUnits gives the newest checkpoint with the map of units that it commits to; nil before the first. The map never changes.
+func (e *Engine) CommittedUnits() (ledger.Checkpoint, *ledger.UnitMap) {
+	h := e.checkpoint.Load()
+	if h == nil {
+		return ledger.Checkpoint{}, nil
+	}
+	return h.cp, h.units
+}
+
 // rootAt computes the tree root at an earlier size from the stored hashes.
 func (e *Engine) rootAt(size uint64) (nexus.Hash, error) { return merkle.RootAt(size, e.store) }
 

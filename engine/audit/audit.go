@@ -30,7 +30,8 @@ type Edge interface {
 type Auditor struct {
 	eng *engine.Engine
 
-	run sync.Mutex // one scrub at a time
+	run  sync.Mutex // one scrub at a time; guards books
+	read *books
 
 	mu   sync.Mutex // guards what follows
 	edge Edge
@@ -39,7 +40,7 @@ type Auditor struct {
 }
 
 // New makes an auditor over an open engine.
-func New(eng *engine.Engine) *Auditor { return &Auditor{eng: eng} }
+func New(eng *engine.Engine) *Auditor { return &Auditor{eng: eng, read: newBooks()} }
 
 // Watch lets the auditor compare the gateway with the ledger from now on.
 func (a *Auditor) Watch(e Edge) {
@@ -59,8 +60,13 @@ func (a *Auditor) Findings() ([]wire.Finding, time.Time) {
 type scrub struct {
 	eng      *engine.Engine
 	edge     Edge
-	checks   int
-	findings []wire.Finding
+	index    uint64  // last command that the subjects hold
+	platform subject // the platform's own chain
+	// What is signed at index, with the map of units that it commits to.
+	checkpoint ledger.Checkpoint
+	units      *ledger.UnitMap
+	checks     int
+	findings   []wire.Finding
 }
 
 func (s *scrub) check(ok bool, unit, where, what, required, evidence string) {
@@ -83,6 +89,10 @@ type subject struct {
 
 // All scrubs everything; unit narrows it to one unit by id, label or slug.
 func (a *Auditor) All(ctx context.Context, unit string) (wire.AuditReport, error) {
+	return a.scrub(ctx, unit, false)
+}
+
+func (a *Auditor) scrub(ctx context.Context, unit string, gentle bool) (wire.AuditReport, error) {
 	a.run.Lock()
 	defer a.run.Unlock()
 	a.mu.Lock()
@@ -92,13 +102,32 @@ func (a *Auditor) All(ctx context.Context, unit string) (wire.AuditReport, error
 	if err != nil {
 		return wire.AuditReport{}, err
 	}
+	readErr := a.read.read(ctx, a.eng.Store(), s.index, gentle)
+	books := a.read
+	if readErr != nil {
+		a.read = newBooks() // the next pass starts over instead of counting a half-read command twice
+	}
+	if ctx.Err() != nil {
+		return wire.AuditReport{}, ctx.Err()
+	}
+	s.check(readErr == nil, "", "entries", fmt.Sprint(readErr), "every stored entry can be read", "nexus ledger verify names the place")
 	for i := range subjects {
 		if ctx.Err() != nil {
 			return wire.AuditReport{}, ctx.Err()
 		}
 		s.unit(&subjects[i])
+		if readErr == nil {
+			s.books(books, &subjects[i])
+		}
 	}
 	if unit == "" {
+		if readErr == nil {
+			s.books(books, &s.platform)
+		}
+		if s.units != nil {
+			s.check(s.units.Root() == s.checkpoint.Units, "", "map of units", s.units.Root().String(), s.checkpoint.Units.String(),
+				"the newest checkpoint commits to every unit's sequence, head and balances")
+		}
 		s.whole()
 	}
 	now := time.Now().UTC()
@@ -117,6 +146,8 @@ func (a *Auditor) All(ctx context.Context, unit string) (wire.AuditReport, error
 
 func (s *scrub) subjects(only string) (out []subject, err error) {
 	s.eng.View(func(st *state.State) {
+		s.index, s.platform.head = st.Index, st.Chain.Head(nexus.ID{})
+		s.checkpoint, s.units = s.eng.CommittedUnits()
 		if only != "" {
 			if _, ok := st.FindUnit(only); !ok {
 				err = nexus.Errf("audit", nexus.CodeNotFound, fmt.Sprintf("unit %q", only), "list units with nexus imvu list", "no such unit")
@@ -234,7 +265,7 @@ func (a *Auditor) Run(ctx context.Context, report func(wire.Finding)) error {
 		for _, f := range old {
 			known[f] = true
 		}
-		rep, err := a.All(ctx, "")
+		rep, err := a.scrub(ctx, "", true)
 		if err != nil {
 			continue
 		}
