@@ -44,6 +44,26 @@ func TestScrubRecomputesTheBooks(t *testing.T) {
 	if got := books(); got != "" {
 		t.Fatalf("findings on an honest ledger:\n%s", got)
 	}
+	for _, x := range alterations(t) {
+		var undo func()
+		r.eng.View(func(st *state.State) { undo = x.change(st) })
+		if got := books(); !strings.Contains(got, x.word) || !strings.Contains(got, "read one by one") {
+			t.Errorf("%s: not found: %q", x.name, got)
+		}
+		r.eng.View(func(*state.State) { undo() })
+		if got := books(); got != "" {
+			t.Errorf("%s: put right, and still found: %s", x.name, got)
+		}
+	}
+}
+
+// alteration changes the state in memory, and gives what undoes it.
+type alteration struct {
+	name, word string
+	change     func(*state.State) func()
+}
+
+func alterations(t *testing.T) []alteration {
 	account := func(st *state.State) *state.Account {
 		for _, a := range st.SortedAccounts() {
 			if a.Gross > 0 {
@@ -53,10 +73,7 @@ func TestScrubRecomputesTheBooks(t *testing.T) {
 		t.Fatal("the suite left no revenue")
 		return nil
 	}
-	for _, x := range []struct {
-		name, word string
-		change     func(*state.State) func()
-	}{
+	return []alteration{
 		{"a hundred units of money more, split by the rule", " gross ", func(st *state.State) func() {
 			a := account(st)
 			old, percent := *a, int64(st.Units[a.Unit].Percent)
@@ -90,15 +107,5 @@ func TestScrubRecomputesTheBooks(t *testing.T) {
 			st.Chain = forged
 			return func() { st.Chain = old }
 		}},
-	} {
-		var undo func()
-		r.eng.View(func(st *state.State) { undo = x.change(st) })
-		if got := books(); !strings.Contains(got, x.word) || !strings.Contains(got, "read one by one") {
-			t.Errorf("%s: not found: %q", x.name, got)
-		}
-		r.eng.View(func(*state.State) { undo() })
-		if got := books(); got != "" {
-			t.Errorf("%s: put right, and still found: %s", x.name, got)
-		}
 	}
 }
