@@ -53,6 +53,7 @@ var doors = []door{
 		{by: "cluster/consensus.fsm.ApplyBatch", except: "consensus hands over committed commands only"},
 		{by: "engine.Engine.loadState", except: "a restart applies stored records again and compares each root"},
 		{by: "engine.Engine.ReplayLog", except: "a replay on a state of its own, thrown away"},
+		{by: "engine.Engine.applyBackup", except: "a restore into an empty directory applies every record again and compares the bytes"},
 	}},
 	// The store takes the outcome of a decided command, and the image of the state in force.
 	{"ledger/badgerstore.Store.Commit", []way{
@@ -60,6 +61,7 @@ var doors = []door{
 		{by: "engine.pendingBatch.add", inner: true},
 		{by: "engine.pendingBatch.finish", inner: true},
 		{by: "engine.Engine.applyLocked", guard: "engine/state.State.Apply"},
+		{by: "engine.Engine.applyBackup", guard: "engine/state.State.Apply"},
 		{by: "engine.Engine.saveState", except: "chunks of the state in force, no record; only at the applied index"},
 	}},
 	// Nothing enters the replicated log unadmitted.
@@ -103,8 +105,8 @@ func (d door) judge(r *References) (out []string) {
 			seen[by] = true
 		}
 	}
-	for _, w := range d.ways {
-		if !seen[w.by] {
+	for _, w := range d.ways { // a function that was deleted is no way; renamed, it is a bypass above
+		if r.funcs[w.by] != nil && !seen[w.by] {
 			out = append(out, fmt.Sprintf("%s: no such way any more: %s", d.to, w.by))
 		}
 	}
@@ -139,6 +141,9 @@ func TestNoWayRoundTheGates(t *testing.T) {
 		for _, line := range d.judge(r) {
 			t.Error(line)
 		}
+	}
+	if t.Failed() {
+		t.Log("go through the gates, or add the way to its door in doors_test.go with the guard that it asks or the reason why none")
 	}
 }
 
@@ -210,8 +215,8 @@ func TestPlantedBypassesAreFound(t *testing.T) {
 	if got := strings.Join(late.judge(r), "\n"); !strings.Contains(got, "is not asked before") {
 		t.Errorf("a guard that comes too late passes: %q", got)
 	}
-	gone := door{"gates.NewMinter", []way{{by: "engine.Engine.open", except: "x"}, {by: "engine.nobody", except: "x"}}}
-	if got := strings.Join(gone.judge(r), "\n"); !strings.Contains(got, "no such way any more: engine.nobody") {
+	gone := door{"gates.NewMinter", []way{{by: "engine.Engine.open", except: "x"}, {by: "engine.Engine.Head", except: "x"}}}
+	if got := strings.Join(gone.judge(r), "\n"); !strings.Contains(got, "no such way any more: engine.Engine.Head") {
 		t.Errorf("a line with nothing behind it passes: %q", got)
 	}
 	if t.Failed() {
