@@ -61,12 +61,24 @@ func (m *model) nextStep() string {
 		return fmt.Sprintf("phase %d failed: 1 and enter show why, %s runs it again", number, key(keymap.Rerun))
 	case own == 0:
 		return key(keymap.Guide) + " guides you to the first unit; " + key(keymap.Palette) + " imvu create --name NAME does it in a line"
+	case len(o.Tallies) == 0 && m.earner() == "":
+		return "nobody reports revenue of a unit of their own: " + key(keymap.Palette) + " imvu create --name NAME --owner NAME"
 	case len(o.Tallies) == 0:
-		return "post the first revenue: " + key(keymap.Palette) + " revenue record --unit IMVU-001 --amount 1999 --currency USD"
+		return "first revenue: " + key(keymap.Palette) + " revenue record --unit " + m.earner() + " --amount 1999 --currency USD"
 	case o.Launch.Status == wire.StatusDegraded && number > 0 && m.view < 2:
 		return fmt.Sprintf("phase %d is %s: enter on it says why and how to mend it", number, o.Launch.Phases[number-1].Status)
 	}
 	return "enter opens what the cursor is on, down to its proof; " + key(keymap.Help) + " lists all keys, " + key(keymap.Palette) + " all commands"
+}
+
+// earner is the label of a unit that belongs to somebody else, so that gate 6 lets this identity report its revenue; "" without one.
+func (m *model) earner() string {
+	for i := range m.shown.Units {
+		if u := &m.shown.Units[i]; u.Kind == "imvu" && u.Owner != m.shown.Identity.Key {
+			return u.Label
+		}
+	}
+	return ""
 }
 
 // alert is the newest one after the last dismissal.

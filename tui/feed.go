@@ -36,6 +36,10 @@ type feed struct {
 	mu   sync.Mutex
 	last picture
 	wake chan struct{} // one slot: something changed since the last take
+
+	// caught is told a panic of the feed's goroutines, so that whoever owns the terminal can give it back first. nil: they end the
+	// process as any panic does.
+	caught func(any)
 }
 
 func newFeed(b Backend, now func() time.Time) *feed {
@@ -111,9 +115,19 @@ func (f *feed) pace(ctx context.Context, wait func(since time.Duration) time.Dur
 // run does both until ctx ends, and returns when its goroutines have.
 func (f *feed) run(ctx context.Context, wait func(time.Duration) time.Duration, send func(picture)) {
 	var group sync.WaitGroup
-	group.Go(func() { f.watch(ctx) })
-	group.Go(func() { f.pace(ctx, wait, send) })
+	group.Go(func() { defer f.catch(); f.watch(ctx) })
+	group.Go(func() { defer f.catch(); f.pace(ctx, wait, send) })
 	group.Wait()
+}
+
+// catch is deferred by the feed's goroutines.
+func (f *feed) catch() {
+	if f.caught == nil {
+		return
+	}
+	if r := recover(); r != nil {
+		f.caught(r)
+	}
 }
 
 // sleep waits, and reports false when ctx ended first.

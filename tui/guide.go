@@ -15,6 +15,7 @@ type guided struct {
 	in            io.Reader
 	out           io.Writer
 	width, height int
+	writer        *frameWriter
 	said          string
 }
 
@@ -29,6 +30,8 @@ func (g *guided) SetStderr(io.Writer) {}
 
 // Run implements tea.ExecCommand.
 func (g *guided) Run() error {
+	g.writer.partial.Store(true)
+	defer g.writer.partial.Store(false)
 	var err error
 	g.said, err = g.run(g.ctx, g.in, g.out, g.width, g.height)
 	return err
@@ -39,6 +42,6 @@ func (m *model) guide() tea.Cmd {
 	if m.options.Guide == nil {
 		return m.openPalette("imvu create --name ")
 	}
-	g := &guided{ctx: m.ctx, run: m.options.Guide, width: m.width, height: m.height}
+	g := &guided{ctx: m.ctx, run: m.options.Guide, width: m.width, height: m.height, writer: m.writer}
 	return tea.Exec(g, func(err error) tea.Msg { return actMsg{done: g.said, err: err} })
 }

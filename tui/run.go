@@ -3,10 +3,13 @@ package tui
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"unicode/utf8"
 
@@ -50,12 +53,21 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	program := tea.NewProgram(m, options...)
 	var group sync.WaitGroup
 	feed := newFeed(o.Backend, o.now)
+	var broken atomic.Pointer[error]
+	feed.caught = func(r any) {
+		err := fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		broken.CompareAndSwap(nil, &err)
+		program.Kill() // gives the terminal back
+	}
 	group.Go(func() {
 		feed.run(session, writer.wait, func(p picture) { program.Send(pictureMsg{p, writer.slow()}) })
 	})
 	_, err = program.Run()
 	endSession()
 	group.Wait()
+	if first := broken.Load(); first != nil {
+		err = *first
+	}
 	result := Result{Quit: m.quit, Bytes: writer.bytes.Load(), Frames: writer.frames.Load()}
 	if m.arrived {
 		result.Launch = m.newest().Launch.Status

@@ -29,9 +29,12 @@ func TestMain(m *testing.M) {
 	if path == "" {
 		os.Exit(m.Run())
 	}
-	result, err := Run(context.Background(), Options{Backend: tuitest.NewBackend(tuitest.Overview()), In: os.Stdin,
-		Out:   os.Stdout,
-		Theme: theme.Options{Color: theme.Color256}, Launching: true})
+	o := Options{Backend: childBackend{tuitest.NewBackend(childOverview()), os.Getenv(childPanics)}, In: os.Stdin, Out: os.Stdout,
+		Theme: theme.Detect(os.Getenv), Launching: true, Now: tuitest.Time}
+	if os.Getenv(childPanics) == "clock" {
+		o.Now = newPanickingClock()
+	}
+	result, err := Run(context.Background(), o)
 	if err := os.WriteFile(path, fmt.Appendf(nil, "%s %s %v", result.Quit, result.Launch, err), 0o600); err != nil {
 		os.Exit(1)
 	}

@@ -1,11 +1,15 @@
 package tui
 
 import (
+	"bytes"
 	"io"
 	"sync"
 	"sync/atomic"
 	"time"
 )
+
+// eraseBelow is the sequence that erases from the cursor to the end of the screen.
+var eraseBelow = []byte("\x1b[J")
 
 // slowWrite is the time of one write above which the link counts as slow.
 const slowWrite = 50 * time.Millisecond
@@ -20,6 +24,8 @@ type frameWriter struct {
 	frames atomic.Uint64
 	tookNs atomic.Int64
 	cells  atomic.Int64 // of the screen
+	// partial says that what is drawn may leave lines of the screen out: the guide's screens do, the console's never.
+	partial atomic.Bool
 
 	// The byte budget; the pacer's goroutine only.
 	credit  float64 // bytes that may go out now; negative: too many did
@@ -59,7 +65,13 @@ func (w *frameWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	start := time.Now()
-	n, err := w.out.Write(w.slim.slim(p))
+	text := p
+	if !w.partial.Load() {
+		// After a terminal shrank, the renderer erases what lies below its last line. Nothing does: the console fills the screen. But
+		// after a line of full width the cursor still stands on its last cell, and terminals erase that.
+		text = bytes.ReplaceAll(p, eraseBelow, nil)
+	}
+	n, err := w.out.Write(w.slim.slim(text))
 	w.tookNs.Store(int64(time.Since(start)))
 	w.bytes.Add(uint64(n))
 	w.frames.Add(1)

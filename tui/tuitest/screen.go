@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 // Emulator turns written bytes into a screen; tests bring one (vt10x).
@@ -34,17 +35,33 @@ func NewScreen(master *os.File, vt Emulator) *Screen {
 
 func (s *Screen) read() {
 	buf := make([]byte, 32<<10)
+	held := 0 // bytes at the beginning of buf: of a rune whose rest has not come, which an emulator would drop
 	for {
-		n, err := s.master.Read(buf)
+		n, err := s.master.Read(buf[held:])
 		s.mu.Lock()
 		s.bytes += uint64(n)
-		s.raw.Write(buf[:n])
-		_, _ = s.vt.Write(buf[:n])
+		s.raw.Write(buf[held : held+n])
+		whole := wholeRunes(buf[:held+n])
+		_, _ = s.vt.Write(buf[:whole])
+		held = copy(buf, buf[whole:held+n])
 		s.mu.Unlock()
 		if err != nil {
 			return
 		}
 	}
+}
+
+// wholeRunes is the length of p without a rune at its end that is not complete.
+func wholeRunes(p []byte) int {
+	for i := 1; i < utf8.UTFMax && i <= len(p); i++ {
+		if b := p[len(p)-i]; utf8.RuneStart(b) {
+			if !utf8.FullRune(p[len(p)-i:]) {
+				return len(p) - i
+			}
+			break
+		}
+	}
+	return len(p)
 }
 
 // Text is the screen as it stands, one line a row.
