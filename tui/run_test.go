@@ -41,10 +41,10 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-// await retries until the condition holds, for at most ten seconds.
+// await retries until the condition holds, for at most a minute.
 func await(t *testing.T, what string, holds func() bool, show func() string) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%s did not happen:\n%s", what, show())
 		}
