@@ -59,7 +59,8 @@ func (a *app) docsCommand() *cobra.Command {
 
 // referencePages gives every generated page by file name: one per noun, and those of the lists.
 func referencePages(root *cobra.Command) map[string][]byte {
-	pages := map[string][]byte{"exit-codes.md": exitCodesPage(), "actions.md": actionsPage(), "keys.md": keysPage(), "launch.schema.json": []byte(wire.LaunchSchema)}
+	pages := map[string][]byte{"exit-codes.md": exitCodesPage(), "actions.md": actionsPage(), "keys.md": keysPage(),
+		"launch.schema.json": []byte(wire.LaunchSchema)}
 	extra := map[string]func(*bytes.Buffer){"gates": gatesTable, "launch": phasesTable, "config": settingsTable, "slices": classesTable}
 	for _, c := range root.Commands() {
 		if c.Hidden || c.Name() == "help" || c.Name() == "completion" {

@@ -11,9 +11,10 @@ import (
 // keysPage is the reference page of the console's keys, from the table that the console itself goes by.
 func keysPage() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# Keys of the console\n\nThe name is what `keys.conf` calls the key: `pause = b` gives it another ([console](../console.md)).\n"+
-		"A key that changes something is a signed action, judged by all gates, and does what the verb beside it does.\n\n| key | name | what it does | where | acts as |\n"+
-		"| --- | --- | --- | --- | --- |\n")
+	b.WriteString("# Keys of the console\n\n" +
+		"The name is what `keys.conf` calls the key: `pause = b` gives it another ([console](../console.md)).\n" +
+		"A key that changes something is a signed action, judged by all gates, and does what the verb beside it does.\n\n" +
+		"| key | name | what it does | where | acts as |\n| --- | --- | --- | --- | --- |\n")
 	keys, err := keymap.New(nil)
 	if err != nil { // the table itself would be wrong: its test says where
 		return b.Bytes()
