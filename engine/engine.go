@@ -108,6 +108,9 @@ func Open(cfg Config) (*Engine, error) {
 	if e.clock == nil {
 		e.clock = time.Now
 	}
+	if err := refuseUnfinished(cfg.DataDir); err != nil {
+		return nil, err
+	}
 	for _, d := range []string{LedgerDir, RaftDir} {
 		if err := os.MkdirAll(filepath.Join(cfg.DataDir, d), 0o700); err != nil {
 			return nil, fmt.Errorf("open engine: %w", err)
@@ -147,7 +150,14 @@ func (e *Engine) open() (err error) {
 		return err
 	}
 	if e.state.Cluster.IsZero() {
-		return e.found()
+		if _, founded, err := readFounded(e.cfg.DataDir); err != nil || founded {
+			return errors.Join(err, nexus.Errf("open engine", nexus.CodeCorrupt, "ledger in "+e.cfg.DataDir,
+				"restore it: nexus ledger restore; a new cluster needs another directory", "it is empty, though this cluster was founded"))
+		}
+		if err := e.found(); err != nil {
+			return err
+		}
+		return markFounded(e.cfg.DataDir, e.cfg.Cluster)
 	}
 	if err = e.lastDecisions(wire.DecisionRowsMax); err != nil {
 		return err
@@ -155,6 +165,9 @@ func (e *Engine) open() (err error) {
 	if e.state.Cluster != e.cfg.Cluster {
 		return nexus.Errf("open engine", nexus.CodeCorrupt, "cluster "+e.state.Cluster.String(), "restore the genesis file that belongs to this ledger",
 			"genesis file says %s", e.cfg.Cluster)
+	}
+	if err = markFounded(e.cfg.DataDir, e.cfg.Cluster); err != nil {
+		return err
 	}
 	return e.signHead()
 }

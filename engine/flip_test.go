@@ -30,6 +30,7 @@ var damageable = []struct {
 	prefix  bool  // the file is preallocated: only bytes up to the last that is not zero are occupied
 }{
 	{name: "genesis", pattern: "genesis.nexus"},
+	{name: "founding marker", pattern: "founded.nexus"},
 	{name: "keys", pattern: "keys/*"},
 	{name: "head", pattern: "raft/head"},
 	{name: "raft meta", pattern: "raft/log/meta-*"},

@@ -32,12 +32,21 @@ func CheckFiles(dataDir string) ([]wire.Finding, error) {
 	for _, f := range identity.CheckFiles(dataDir) {
 		add(f.File, f.Offset, f.What)
 	}
-	logFindings, err := consensus.CheckFiles(filepath.Join(dataDir, RaftDir), 0)
+	logReport, err := consensus.Inspect(filepath.Join(dataDir, RaftDir), 0)
 	if err != nil {
 		return out, err
 	}
-	for _, f := range logFindings {
+	for _, f := range logReport.Findings {
 		add(under(RaftDir, f.File), f.Offset, f.What)
+	}
+	if err := refuseUnfinished(dataDir); err != nil {
+		add(RestoringDir, 0, err.Error())
+	}
+	switch _, founded, err := readFounded(dataDir); {
+	case err != nil:
+		add(FoundedFile, 0, err.Error())
+	case founded && logReport.Head.Index == 0 && len(logReport.Findings) == 0:
+		add(RaftDir, 0, "no command is acknowledged though the cluster was founded: ledger or log were removed")
 	}
 	if _, err := os.Stat(filepath.Join(dataDir, LedgerDir)); errors.Is(err, fs.ErrNotExist) {
 		// Before the first command there is nothing; afterwards the head file says that there must be something.

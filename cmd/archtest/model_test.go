@@ -30,6 +30,7 @@ var rooms = []roomRule{
 	{"ledger/split", []string{"."}},
 	{"ledger", []string{".", "ledger/merkle", "ledger/split"}},
 	{"ledger/badgerstore", []string{".", "ledger", "ledger/merkle"}},
+	{"ledger/backup", []string{".", "ledger"}},
 	{"ledger/verify", []string{".", "ledger/merkle", "ledger/split"}},
 	{"ledger/ledgertest", []string{".", "ledger", "ledger/merkle", "ledger/split", "ledger/verify"}},
 

@@ -21,7 +21,8 @@ import (
 
 func (a *app) ledgerCommand() *cobra.Command {
 	cmd := noun("ledger", "The append-only log: head, entries, proofs, verification")
-	cmd.AddCommand(a.headCommand(), a.ledgerShowCommand(), a.proveCommand(), a.ledgerVerifyCommand())
+	cmd.AddCommand(a.headCommand(), a.ledgerShowCommand(), a.proveCommand(), a.ledgerVerifyCommand(),
+		a.ledgerBackupCommand(), a.ledgerRestoreCommand())
 	return cmd
 }
 

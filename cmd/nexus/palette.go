@@ -43,7 +43,7 @@ func actingVerbs() map[string]keymap.Danger {
 		"revenue payout void": keymap.Disruptive, "revenue statement": keymap.Disruptive,
 		"identity revoke": keymap.Irreversible, "cluster remove": keymap.Irreversible, "ledger restore": keymap.Irreversible,
 		"identity new": keymap.Reversible, "identity import": keymap.Reversible, "notices read": keymap.Reversible,
-		"approvals propose": keymap.Reversible, "cluster invite": keymap.Reversible,
+		"approvals propose": keymap.Reversible, "ledger backup": keymap.Reversible, "cluster invite": keymap.Reversible,
 	}
 }
 

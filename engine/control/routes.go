@@ -62,6 +62,7 @@ func (s *Server) routes() {
 	s.handle("POST /v1/audit", platformRead, func(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {
 		return s.node.Audit(r.Context(), r.URL.Query().Get("unit"))
 	})
+	s.handle("GET /v1/backup", platformRead, s.backup)
 	s.handle("POST /v1/suites", platformAct, s.suites)
 	s.handle("POST /v1/invite", platformAct, s.invite)
 	s.handle("POST /v1/phases/{phase}/rerun", rerunAct, s.rerunEarly)
