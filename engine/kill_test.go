@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,9 +26,25 @@ import (
 
 const (
 	killVariable = "NEXUS_ENGINE_TEST_DIR"
-	killRounds   = 16
 	killCallers  = 4
 )
+
+// soakRounds is how often a fault is tried: short by default, 1,000 times in `make soak`, or NEXUS_SOAK_ROUNDS times.
+func soakRounds(t *testing.T, short int) int {
+	t.Helper()
+	if os.Getenv("NEXUS_SOAK") == "" {
+		return short
+	}
+	text := os.Getenv("NEXUS_SOAK_ROUNDS")
+	if text == "" {
+		return 1000
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("NEXUS_SOAK_ROUNDS is %q, not a number of rounds", text)
+	}
+	return n
+}
 
 // TestMain turns the test binary into the process that gets killed.
 func TestMain(m *testing.M) {
@@ -169,6 +186,7 @@ func TestKillLosesNothing(t *testing.T) {
 	r.close()
 	total, events := 0, uint64(0)
 	var all []acknowledged
+	killRounds := soakRounds(t, 16)
 	for round := range killRounds {
 		acks := killRound(t, r.dir, round, time.Duration(10+rand.IntN(150))*time.Millisecond)
 		total += len(acks)
