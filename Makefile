@@ -11,10 +11,11 @@ SHELL       := /bin/bash
 #   tmux             driving the console by hand and in the terminal script tests
 #   jq               reading JSON output in the examples of the README and in script tests
 #   dnsutils         dig: asking the names that a launch prints
+#   openssh-client   ssh, ssh-keygen, ssh-agent: the script test of the SSH console
 #   gcc, libc6-dev   `make race` only: the race detector is built through cgo
 #   hledger, beancount  checking a unit's journal with other people's programs in a script test
 #   poppler-utils    pdftotext: reading the PDF of a statement in a script test
-COMMANDS_NEEDED := git:git tmux:tmux jq:jq dig:dnsutils gcc:gcc pdftotext:poppler-utils hledger:hledger bean-check:beancount
+COMMANDS_NEEDED := git:git tmux:tmux jq:jq dig:dnsutils ssh:openssh-client gcc:gcc pdftotext:poppler-utils hledger:hledger bean-check:beancount
 FILES_NEEDED    := /etc/ssl/certs/ca-certificates.crt:ca-certificates /usr/include/stdlib.h:libc6-dev
 GO_MIN_MINOR    := 26
 

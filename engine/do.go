@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"sync"
 	"syscall"
@@ -175,7 +176,14 @@ func NewAction(s nexus.Signer, cluster nexus.ID, kind string, unit nexus.ID, bod
 	if _, err := rand.Read(a.ID[:]); err != nil {
 		return a, err
 	}
-	return nexus.SignAction(s, a)
+	if m, ok := s.(interface{ Mark(*nexus.ID) }); ok { // a session's signer names the session in the id
+		m.Mark(&a.ID)
+	}
+	signed, err := nexus.SignAction(s, a)
+	if cause := errors.Unwrap(err); nexus.CodeOf(cause) == nexus.CodeRefused { // the signer may not sign, and says why
+		err = cause
+	}
+	return signed, err
 }
 
 // Prove completes a receipt: inclusion of its first entry under the newest checkpoint.

@@ -245,7 +245,7 @@ func (e *Engine) WireVerdicts(d *gates.Decision) []wire.Verdict {
 func decisionRow(s *state.State, b *state.DecisionBody) wire.DecisionRow {
 	d := &b.Decision
 	row := wire.DecisionRow{Index: d.Index, Time: ms(d.TimeMs), Verdict: wire.VerdictAllow, Gates: d.Refusing(), Action: d.Kind,
-		Actor: d.Actor.String()}
+		Actor: d.Actor.String(), Session: wire.SessionOf(d.Action)}
 	if id := s.Identities[d.Actor]; id != nil {
 		row.ActorName = id.Name
 	}

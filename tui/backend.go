@@ -80,6 +80,10 @@ type Options struct {
 	StateDir string
 	// Tmux says that copies must pass through tmux, Screen through GNU screen.
 	Tmux, Screen bool
+	// Resizes gives the newest width and height of a terminal that is not a file of this machine; nil when Out says its own.
+	Resizes <-chan [2]int
+	// Hosted says that the console runs in a process that is not its own, such as the node's: it follows no signal.
+	Hosted bool
 	// Job says that the console is a job of a shell and may be suspended.
 	Job bool
 	// Now is the clock, time.Now when nil.

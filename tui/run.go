@@ -38,8 +38,11 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	ctx, stopSignals := signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGTERM)
-	defer stopSignals()
+	if !o.Hosted {
+		var stopSignals context.CancelFunc
+		ctx, stopSignals = signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGTERM)
+		defer stopSignals()
+	}
 	session, endSession := context.WithCancel(ctx)
 	defer endSession()
 	out, writer := newWriter(o.Out)
@@ -52,6 +55,9 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	}
 	program := tea.NewProgram(m, options...)
 	var group sync.WaitGroup
+	if o.Resizes != nil {
+		group.Go(func() { follow(session, o.Resizes, program.Send) })
+	}
 	feed := newFeed(o.Backend, o.now)
 	var broken atomic.Pointer[error]
 	feed.caught = func(r any) {
@@ -77,6 +83,18 @@ func Run(ctx context.Context, o Options) (Result, error) {
 			Hint: "use --plain or --no-tui"}
 	}
 	return result, nil
+}
+
+// follow hands on the sizes of a terminal that is elsewhere until ctx ends.
+func follow(ctx context.Context, sizes <-chan [2]int, send func(tea.Msg)) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case z := <-sizes:
+			send(tea.WindowSizeMsg{Width: z[0], Height: z[1]})
+		}
+	}
 }
 
 // terminalGone tells a terminal that was taken away from one that never worked: reading a hung-up one gives EIO.

@@ -144,7 +144,7 @@ var libraries = []library{
 	{"github.com/coder/websocket", []string{"slices/edge", "slices/session/...", "tests"}},
 	{"aidanwoods.dev/go-paseto", []string{"slices/session"}},
 
-	{"golang.org/x/crypto/ssh", []string{"engine/identity", "tests"}},
+	{"golang.org/x/crypto/ssh", []string{"engine/identity", "tui/sshd", "tests"}},
 	{"codeberg.org/go-pdf/fpdf", []string{"engine/statement/page"}},
 	{"golang.org/x/image/font/gofont", []string{"engine/statement/page"}},
 	{"filippo.io/age", []string{"engine/identity"}},

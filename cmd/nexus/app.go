@@ -34,6 +34,7 @@ type app struct {
 	now    func() time.Time
 	conf   *config
 	args   []string // as typed
+	guest  *guest   // who runs it over SSH; nil: the user of this machine
 }
 
 // failed is the error of a command that has said all there is to say: only the exit code is left.
@@ -142,6 +143,10 @@ func (a *app) interactive() (bool, string) {
 	switch {
 	case a.conf != nil && a.conf.yes("no_tui"):
 		return false, "--no-tui"
+	case a.guest != nil && !a.guest.screen:
+		return false, "the session has no terminal: ssh -t"
+	case a.guest != nil && a.getenv("TERM") != "dumb" && a.getenv("TERM") != "":
+		return true, ""
 	case !terminal(a.in):
 		return false, "stdin is no terminal"
 	case !terminal(a.out):

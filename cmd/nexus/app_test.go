@@ -99,7 +99,7 @@ func TestNotBuiltSaysSo(t *testing.T) {
 			t.Errorf("%s: exit %d, stdout %q, stderr %q", n.path, code, out, errs)
 		}
 	}
-	for _, args := range [][]string{{"launch", "--no-tui", "--ssh", "127.0.0.1:0"}, {"launch", "--no-tui", "--bootstrap-expect", "3"}} {
+	for _, args := range [][]string{{"launch", "--no-tui", "--bootstrap-expect", "3"}} {
 		if code, _, errs := runApp(t, nil, args...); code != 1 || !strings.Contains(errs, "not built") {
 			t.Errorf("%v: exit %d, %q", args, code, errs)
 		}

@@ -245,7 +245,9 @@ func (b *backend) Identity() wire.Identity {
 	live := b.live
 	b.mu.Unlock()
 	var key nexus.PublicKey
-	if live != nil {
+	if g := b.app.guest; g != nil {
+		key, id.Name, id.ReadOnly = g.session.Key, g.session.Name, !g.session.Agent
+	} else if live != nil {
 		key = live.Identity()
 	} else if spec := b.app.conf.text("identity"); spec == "" || identity.CheckName(spec) == nil {
 		if k, err := identity.LoadKey(id.Source); err == nil {

@@ -51,7 +51,7 @@ func (c *config) json() bool { return c.text("output") == "json" }
 // addFlags gives cmd the flags of the settings; launch picks those of launch.
 func (a *app) addFlags(flags *pflag.FlagSet, launch bool) {
 	for _, s := range settings(a.getenv) {
-		if s.launch != launch {
+		if s.launch != launch || a.guest != nil && (s.kind == kindPath || s.key == "identity") {
 			continue
 		}
 		if s.kind == kindBool {
@@ -108,6 +108,9 @@ func (a *app) load(flags *pflag.FlagSet) (*config, error) {
 
 // configFile finds the file: named ones must exist, the standard places need not.
 func (a *app) configFile(flags *pflag.FlagSet) (string, error) {
+	if a.guest != nil { // the machine's configuration is not the guest's
+		return "", nil
+	}
 	path, where := a.getenv("NEXUS_CONFIG"), "NEXUS_CONFIG"
 	if f := flags.Lookup("config"); f != nil && f.Changed {
 		path, where = f.Value.String(), "--config"

@@ -29,6 +29,9 @@ type node struct {
 
 // connect finds the node of the data directory and the identity that signs. CodeNoNode when none answers.
 func (a *app) connect(ctx context.Context) (*node, error) {
+	if a.guest != nil {
+		return a.guest.connect(a), nil
+	}
 	file, err := control.ReadNodeFile(a.conf.text("data_dir"))
 	if err != nil {
 		return nil, err
@@ -38,6 +41,9 @@ func (a *app) connect(ctx context.Context) (*node, error) {
 
 // connectTo speaks to the node behind an address. Hello tells a live node from a file that was left behind.
 func (a *app) connectTo(ctx context.Context, file control.NodeFile, addr string) (*node, error) {
+	if a.guest != nil {
+		return a.guest.connect(a), nil
+	}
 	if addr == "" {
 		return nil, nexus.Errf("find node", nexus.CodeNoNode, "node "+file.Name, "wait until it is up: nexus status", "has no address yet")
 	}
@@ -75,6 +81,9 @@ func passingKey() (nexus.Signer, error) {
 
 // signer gives the identity that signs. An encrypted key file is asked for on a terminal.
 func (a *app) signer() (nexus.Signer, error) {
+	if a.guest != nil {
+		return a.guest.session.Signer, nil
+	}
 	spec := a.conf.text("identity")
 	s, err := identity.Resolve(spec, a.conf.text("data_dir"), a.getenv("SSH_AUTH_SOCK"))
 	if err == nil || !errors.Is(err, identity.ErrPassphrase) {
@@ -92,6 +101,9 @@ func (a *app) signer() (nexus.Signer, error) {
 }
 
 func (a *app) signerSource() string {
+	if a.guest != nil {
+		return a.guest.source()
+	}
 	spec := a.conf.text("identity")
 	switch {
 	case spec == "":

@@ -38,7 +38,7 @@ func (a *app) consoleCommand() *cobra.Command {
 			return usage("--node "+addr, "give the path of a node's socket; remote consoles come with the SSH console", "not a path")
 		}
 		b := &backend{app: a, addr: addr}
-		if addr == "" {
+		if addr == "" && a.guest == nil {
 			file, err := control.ReadNodeFile(a.conf.text("data_dir"))
 			if err != nil {
 				return err
@@ -112,7 +112,8 @@ func (a *app) afterConsole(ctx context.Context, b *backend, result tui.Result) e
 // showWizard opens the guided creation. Leaving it without creating is no failure; the draft is kept.
 func (a *app) showWizard(ctx context.Context, n *node, req creationRequest) error {
 	o := a.wizardOptions(&backend{app: a, file: n.file}, req)
-	o.In, o.Out = a.in, a.out
+	o.In, o.Out = a.in, a.screenOut()
+	o.Width, o.Height, o.Resizes = a.sizes()
 	_, created, err := wizard.Run(ctx, o)
 	if errors.Is(err, wizard.ErrLeft) {
 		a.say("%v", err)

@@ -145,6 +145,9 @@ func (a *app) localKey(name string) (nexus.PublicKey, issuedKey, error) {
 	if err := identity.CheckName(name); err != nil {
 		return nexus.PublicKey{}, issuedKey{}, err
 	}
+	if a.guest != nil {
+		return nexus.PublicKey{}, issuedKey{}, errNoLocalKey(name)
+	}
 	path := identity.KeyPath(a.conf.text("data_dir"), name)
 	if _, err := os.Stat(path); err == nil {
 		key, err := identity.LoadKey(path)

@@ -30,6 +30,7 @@ then the node is stopped and the exit code is the verdict (0 passed, 1 degraded 
   nexus launch --no-tui --allow-degraded
   nexus launch --no-tui --detach
   nexus launch --no-tui --serve -o json
+  nexus launch --no-tui --serve --ssh 127.0.0.1:2222
   nexus launch --no-tui --only nn5g,mini-platforms`}
 	a.addFlags(cmd.Flags(), true)
 	cmd.Flags().Bool("serve", false, "headless: go on serving in the foreground after passed or degraded, until SIGTERM")
@@ -106,6 +107,9 @@ func (a *app) nodeConfig() (nodes.Config, error) {
 		BaseDomain: c.text("base_domain"), Jurisdiction: c.text("jurisdiction"), GatewayAddr: c.text("gateway"), GatewayTLSAddr: c.text("gateway_tls"),
 		GossipAddr: c.text("gossip"), JoinSeeds: c.list("join"), ReportDir: c.text("report_dir"), LogDir: c.text("log_dir"), Version: b.Version,
 		Commit: b.Commit, BuildTime: b.time(), Command: os.Args, LogLevel: slog.LevelInfo}
+	if cfg.SSHAddr = c.text("ssh"); cfg.SSHAddr != "" {
+		cfg.OpenSSH = a.openSSH(cfg.SSHAddr, cfg.DataDir)
+	}
 	var err error
 	if cfg.Only, err = phaseNumbers(c.list("only")); err != nil {
 		return cfg, usage("--only", "", "%w", err)

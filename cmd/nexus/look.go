@@ -12,8 +12,14 @@ import (
 
 // consoleOptions are a console's options by configuration, environment and the user's files: themes, keys, state folder.
 func (a *app) consoleOptions(b *backend, launching bool) (tui.Options, error) {
-	o := tui.Options{Backend: b, In: a.in, Out: a.out, Launching: launching, Now: a.now, Commands: &commands{app: a}, StateDir: a.stateFolder(),
-		ReadOnly: a.conf.yes("read_only"), Mouse: a.conf.yes("mouse"), Tmux: a.getenv("TMUX") != "", Screen: a.getenv("STY") != "", Job: true}
+	o := tui.Options{Backend: b, In: a.in, Out: a.screenOut(), Launching: launching, Now: a.now, Commands: &commands{app: a}, StateDir: a.stateFolder(),
+		ReadOnly: a.conf.yes("read_only"), Mouse: a.conf.yes("mouse"), Tmux: a.getenv("TMUX") != "", Screen: a.getenv("STY") != "", Job: a.guest == nil,
+		Hosted: a.guest != nil}
+	o.Width, o.Height, o.Resizes = a.sizes()
+	if g := a.guest; g != nil {
+		o.ReadOnly = o.ReadOnly || !g.session.Agent
+		a.say("session %s as %s, host key %s", g.session.ID, g.session.Name, g.node.Hello().SSHHostKey)
+	}
 	if b.addr != "" {
 		o.Commands = nil // the command line finds its node by the data directory
 	}

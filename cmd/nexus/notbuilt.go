@@ -46,7 +46,6 @@ func notBuiltCommands() []notBuilt {
 // notBuiltFlags are flags of launch that ask for what is not there; the value beside each is what this version does.
 func notBuiltFlags() []struct{ key, only, why string } {
 	return []struct{ key, only, why string }{
-		{"ssh", "", "the SSH console is not built in this version"},
 		{"bootstrap_expect", "1", needsCluster},
 	}
 }

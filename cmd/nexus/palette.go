@@ -89,6 +89,9 @@ func (c *commands) walk(cmd *cobra.Command, reads map[string]bool) {
 		}
 		if runs := sub.Runnable() && (!sub.HasSubCommands() || reads[path] || shellVerbs()[path] != ""); runs {
 			v := tui.Verb{Path: path, Short: strings.TrimPrefix(sub.Short, notBuiltMark), Why: why, Args: strings.TrimSpace(strings.TrimPrefix(sub.Use, sub.Name()))}
+			if c.app.guest != nil && !guestVerbs()[path] {
+				v.Why = "not served over SSH"
+			}
 			if strings.HasPrefix(sub.Short, notBuiltMark) {
 				v.Why = "not built in this version"
 			}
@@ -136,10 +139,23 @@ func (c *commands) inner(out, errs io.Writer) *app {
 		}
 		return c.app.getenv(name)
 	}
-	return &app{in: strings.NewReader(""), out: out, err: errs, getenv: getenv, now: c.app.now}
+	a := &app{in: strings.NewReader(""), out: out, err: errs, getenv: getenv, now: c.app.now}
+	if c.app.guest != nil {
+		g := *c.app.guest
+		g.screen = false
+		a.guest = &g
+	}
+	return a
 }
 
 func (c *commands) globals(readOnly bool) []string {
+	if c.app.guest != nil {
+		args := []string{"--no-tui"}
+		if readOnly {
+			args = append(args, "--read-only")
+		}
+		return args
+	}
 	args := []string{"--no-tui", "--data-dir=" + c.app.conf.text("data_dir")}
 	if v := c.app.conf.text("identity"); v != "" {
 		args = append(args, "--identity="+v)
@@ -169,7 +185,10 @@ func (c *commands) Run(ctx context.Context, args []string, readOnly bool) tui.Ou
 func (c *commands) Complete(ctx context.Context, args []string) []string {
 	var out, errs cappedBuffer
 	words := append([]string{cobra.ShellCompRequestCmd}, args[:len(args)-1]...)
-	words = append(words, "--data-dir="+c.app.conf.text("data_dir"), args[len(args)-1])
+	if c.app.guest == nil {
+		words = append(words, "--data-dir="+c.app.conf.text("data_dir"))
+	}
+	words = append(words, args[len(args)-1])
 	if c.inner(&out, &errs).run(ctx, words) != exitDone {
 		return nil
 	}

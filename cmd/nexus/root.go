@@ -63,6 +63,9 @@ Without a command, on a terminal, it opens the console of the running node.`,
 	}
 	root.AddCommand(a.docsCommand())
 	addNotBuilt(root)
+	if a.guest != nil {
+		a.forGuest(root, guestVerbs())
+	}
 	return root
 }
 

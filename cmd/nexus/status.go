@@ -98,6 +98,9 @@ func printStatus(w io.Writer, s nodeStatus) error {
 	if err := t.print(w); err != nil {
 		return err
 	}
+	if s.Node.SSHHostKey != "" {
+		fmt.Fprintf(w, "\nssh console: host key %s\n", clean(s.Node.SSHHostKey))
+	}
 	if s.LedgerOn != "" {
 		_, err := fmt.Fprintf(w, "\nledger is on %s\n", clean(s.LedgerOn))
 		return err

@@ -35,6 +35,9 @@ type Client struct {
 	where   string
 
 	readOnly atomic.Bool
+
+	token    string // of a session over SSH
+	unsigned bool   // that session has nothing to sign with
 }
 
 // NewClient makes a client for the node whose socket lies at path (or at a TCP address "host:port" when path has no
@@ -173,8 +176,12 @@ func (c *Client) send(ctx context.Context, method, path string, q url.Values, in
 	if err != nil {
 		return nil, err
 	}
-	if c.signer != nil {
-		mode := c.mode()
+	mode := c.mode()
+	if c.token != "" {
+		req.Header.Set(tokenHeader, c.token)
+		req.Header.Set(modeHeader, mode)
+	}
+	if c.signs(method, path) {
 		if mode != "" {
 			req.Header.Set(modeHeader, mode)
 		}

@@ -82,6 +82,9 @@ func (s *Server) actions(_ http.ResponseWriter, r *http.Request, who caller) (an
 		s.engine().Refused("malformed")
 		return nil, err
 	}
+	if err := fromItsSession(who, &a); err != nil {
+		return nil, err
+	}
 	if req.DryRun {
 		d, err := s.engine().DryRun(a)
 		if len(d.Verdicts) == 0 && err != nil {

@@ -54,6 +54,7 @@ type Server struct {
 	log    *slog.Logger
 	mux    *http.ServeMux
 	socket net.Listener
+	doors  doorSessions
 }
 
 // NewServer listens on the socket (mode 0600). A stale socket file of a dead node is replaced; the data directory's lock
@@ -113,6 +114,9 @@ func (s *Server) Run(ctx context.Context) error {
 type caller struct {
 	query    nexus.Query
 	readOnly bool // the request says that its session changes nothing; the signature covers that
+	// session is the SSH session that asks, empty for any other client. Signed says that the request is signed all the same.
+	session string
+	signed  bool
 }
 
 type handler func(w http.ResponseWriter, r *http.Request, who caller) (any, error)
@@ -142,6 +146,9 @@ func (s *Server) handle(pattern string, n need, h handler) {
 		if err == nil && who.readOnly && n.acts {
 			err = errReadOnly(r)
 		}
+		if err == nil && who.session != "" && n.acts && !who.signed {
+			err = errUnsignedAct(r)
+		}
 		if err == nil {
 			err = s.mayRead(who, nexus.ID{}, n)
 		}
@@ -156,6 +163,10 @@ func (s *Server) handle(pattern string, n need, h handler) {
 
 // authenticate verifies the signed query of a request. What is unsigned is counted and rolled up, never an entry each.
 func (s *Server) authenticate(r *http.Request, body []byte) (caller, error) {
+	within, inside := s.session(r)
+	if inside && r.Header.Get("Authorization") == "" {
+		return within, nil
+	}
 	refuse := func(reason, why string) (caller, error) {
 		if s.engine() != nil {
 			s.engine().Refused(reason)
@@ -181,7 +192,14 @@ func (s *Server) authenticate(r *http.Request, body []byte) (caller, error) {
 	if q.Method != r.Method || q.Target != signedTarget(r.URL.RequestURI(), body, mode) || !q.Verify() {
 		return refuse("forged-query", "the signature is not the actor's over this request")
 	}
-	return caller{query: q, readOnly: mode == modeReadOnly}, nil
+	who := caller{query: q, readOnly: mode == modeReadOnly, signed: true}
+	if inside {
+		if q.Actor != within.query.Actor {
+			return refuse("forged-query", "the signature is not that of the session's identity")
+		}
+		who.session, who.readOnly = within.session, who.readOnly || within.readOnly
+	}
+	return who, nil
 }
 
 // mayRead judges a read by the gates on the applied state. Unknown, revoked or late callers and foreign units are refused.
@@ -192,6 +210,9 @@ func (s *Server) mayRead(who caller, unit nexus.ID, n need) error {
 	var d gates.Decision
 	s.engine().View(func(st *state.State) {
 		f := st.ReadFacts(&who.query, time.Now().UnixMilli(), unit, n.resource, n.public)
+		if who.session != "" { // its login has shown who asks, to this node, now
+			f.Identity.SignatureValid, f.Identity.ClusterMatches = true, true
+		}
 		d = st.Decide(&f, gates.DecisionInput{Kind: f.Kind, Actor: who.query.Actor, Unit: unit, TimeMs: f.NowMs})
 	})
 	if v, refused := d.FirstRefusal(); refused {

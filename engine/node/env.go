@@ -24,9 +24,16 @@ var _ launch.Env = (*Node)(nil)
 // HostChecks implements launch.Env.
 func (n *Node) HostChecks(ctx context.Context) []wire.Check {
 	c := &n.cfg
-	return doctor.Run(ctx, doctor.Options{DataDir: c.DataDir, SocketPath: n.socket, NodePID: os.Getpid(), BuildTime: c.BuildTime,
-		Addresses: []doctor.Address{{Name: "gateway", Network: "tcp", Addr: c.GatewayAddr}, {Name: "gateway-tls", Network: "tcp", Addr: c.GatewayTLSAddr},
-			{Name: "gossip", Network: "tcp", Addr: c.GossipAddr}}})
+	addresses := []doctor.Address{{Name: "gateway", Network: "tcp", Addr: c.GatewayAddr}, {Name: "gateway-tls", Network: "tcp", Addr: c.GatewayTLSAddr},
+		{Name: "gossip", Network: "tcp", Addr: c.GossipAddr}}
+	if c.SSHAddr != "" {
+		addresses = append(addresses, doctor.Address{Name: "ssh", Network: "tcp", Addr: c.SSHAddr})
+	}
+	checks := doctor.Run(ctx, doctor.Options{DataDir: c.DataDir, SocketPath: n.socket, NodePID: os.Getpid(), BuildTime: c.BuildTime, Addresses: addresses})
+	if c.SSHAddr != "" && ctx.Err() == nil {
+		checks = append(checks, n.openDoor())
+	}
+	return checks
 }
 
 // CheckFiles implements launch.Env.

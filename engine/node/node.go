@@ -45,6 +45,7 @@ type Config struct {
 	GatewayAddr    string // "" is 127.0.0.1:0
 	GatewayTLSAddr string // "" is 127.0.0.1:0
 	GossipAddr     string // "" is 127.0.0.1:0
+	SSHAddr        string // "" is no SSH console
 	CapacityBps    uint64 // of the gateway, bits per second; 0 is 1 Gbit/s
 
 	JoinToken string   // text of a join token; the node then holds no ledger
@@ -60,6 +61,8 @@ type Config struct {
 	BuildTime time.Time
 	Command   []string // how the program was started, for the report
 
+	// OpenSSH opens the SSH console; needed with SSHAddr.
+	OpenSSH func(*Node) (Door, error)
 	// Emit gets the lines of the launch as they happen.
 	Emit func(line any)
 	// LogLevel of the node's own log file.
@@ -120,6 +123,7 @@ type Node struct {
 	gateway   *edge.Gateway
 	prober    *edge.Prober
 	sessions  *sessions
+	door      Door // nil without an SSH console
 	agent     *gossip.Agent
 	gossipKey [32]byte
 	before    nexus.Hash
@@ -304,7 +308,7 @@ func (n *Node) takeDown() error {
 	gateway, agent, sessions := n.gateway, n.agent, n.sessions
 	n.mu.Unlock()
 	n.view.touch()
-	var errs []error
+	errs := []error{n.closeDoor()} // whoever watches is told by the end of the session
 	if sessions != nil {
 		sessions.host.Close() // their home goes: clients are told, and hold up no draining
 	}
@@ -321,7 +325,7 @@ func (n *Node) takeDown() error {
 func (n *Node) release() error {
 	n.cancel()
 	n.wg.Wait()
-	var errs []error
+	errs := []error{n.closeDoor()}
 	if n.server != nil {
 		errs = append(errs, n.server.Close())
 	}
@@ -373,6 +377,9 @@ func (n *Node) Hello() wire.NodeInfo {
 		h.Addresses["gateway"] = n.gateway.Addr()
 		h.Addresses["gateway_tls"] = n.gateway.TLSAddr()
 		h.Addresses["edges"] = n.sessions.socket
+	}
+	if n.door != nil {
+		h.Addresses["ssh"], h.SSHHostKey = n.door.Addr(), n.door.Fingerprint()
 	}
 	if n.agent != nil {
 		h.Addresses["gossip"] = n.agent.Addr()

@@ -69,14 +69,30 @@ type (
 
 // show runs the form on a screen of its own.
 func (w *session) show(ctx context.Context) (*wire.UnitCreated, error) {
-	ctx, stopSignals := signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGTERM)
-	defer stopSignals()
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	if w.options.Resizes == nil { // in a process of its own
+		var stopSignals context.CancelFunc
+		ctx, stopSignals = signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGTERM)
+		defer stopSignals()
+	}
 	m := &model{session: w, ctx: ctx, huh: huhTheme(w.theme), keys: huhKeys(), width: w.options.Width,
 		height: w.options.Height}
 	m.at = position(w.path(), w.draft.Step)
-	_, err := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(w.options.In), tea.WithOutput(w.options.Out),
+	program := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(w.options.In), tea.WithOutput(w.options.Out),
 		tea.WithAltScreen(),
-		tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler()).Run()
+		tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler())
+	go func() { // ends with ctx
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case z := <-w.options.Resizes:
+				program.Send(tea.WindowSizeMsg{Width: z[0], Height: z[1]})
+			}
+		}
+	}()
+	_, err := program.Run()
 	switch {
 	case m.saveErr != nil:
 		return nil, m.saveErr

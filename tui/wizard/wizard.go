@@ -50,7 +50,8 @@ type Options struct {
 	BaseDomain string
 	// Jurisdictions and Classes are the tags and slice classes to offer; the defaults of the specification when empty.
 	Jurisdictions, Classes []Choice
-	Width, Height          int // until the terminal says its own; 80x24 when zero
+	Resizes                <-chan [2]int // width and height of a terminal that is not a file of this machine; implies a process not its own
+	Width, Height          int           // until the terminal says its own; 80x24 when zero
 }
 
 // session is one run of the wizard: options with their defaults, the draft, and what the gates said at the review.

@@ -57,6 +57,8 @@ type NodeInfo struct {
 	Version   string            `json:"version"`
 	Addresses map[string]string `json:"addresses"` // at least api and gateway once they listen
 	Started   time.Time         `json:"started"`
+	// SSHHostKey is the fingerprint of the SSH console's host key, as ssh-keygen -l prints it; empty when there is none.
+	SSHHostKey string `json:"ssh_host_key,omitempty"`
 }
 
 // Identity is a public key with a name and what it may do here.
@@ -147,6 +149,7 @@ type DecisionRow struct {
 	Observed  string    `json:"observed"`
 	Required  string    `json:"required"`
 	Fix       string    `json:"fix"`
+	Session   string    `json:"session,omitempty"` // of the SSH console that asked, ten hexadecimal digits
 }
 
 // TallyRow is the split of one unit (or channel) in one currency, as `nexus revenue tally -o json` prints it.

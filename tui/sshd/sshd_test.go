@@ -1,0 +1,423 @@
+package sshd
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+)
+
+// patience is how long a test waits for what must come; nothing is judged by how fast it came.
+const patience = 60 * time.Second
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// world is a server with one known key.
+type world struct {
+	*Server
+	key     ed25519.PrivateKey
+	file    string
+	mu      sync.Mutex
+	seen    []Session
+	arrived chan *Session
+}
+
+func (w *world) handle(ctx context.Context, s *Session) int {
+	w.mu.Lock()
+	w.seen = append(w.seen, *s)
+	w.mu.Unlock()
+	switch s.Command {
+	case "echo":
+		_, _ = fmt.Fprintf(s.Text, "hello %s\n", s.Name)
+		return 7
+	case "panic":
+		panic("of a session")
+	case "sign":
+		id := nexus.ID{1}
+		if m, ok := s.Signer.(interface{ Mark(*nexus.ID) }); ok {
+			m.Mark(&id)
+		}
+		sig, err := s.Signer.Sign([]byte("text"))
+		_, _ = fmt.Fprintf(s.Text, "%v %v %v", s.Key.Verify([]byte("text"), sig), wire.SessionOf(id) == s.ID, nexus.CodeOf(err))
+		return 0
+	case "flood":
+		for ctx.Err() == nil {
+			if _, err := s.Out.Write(make([]byte, 32<<10)); err != nil {
+				return 1
+			}
+		}
+		return 0
+	}
+	w.arrived <- s
+	<-ctx.Done()
+	return 3
+}
+
+func serve(t *testing.T, limits Limits) *world {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{key: key, file: filepath.Join(t.TempDir(), "ssh", "host"), arrived: make(chan *Session, 300)}
+	known := nexus.PublicKey(key.Public().(ed25519.PublicKey))
+	w.Server, err = Listen(Config{Addr: "127.0.0.1:0", HostKeyFile: w.file, Limits: limits, Handle: w.handle,
+		Known: func(k nexus.PublicKey) (string, error) {
+			if k != known {
+				return "", errors.New("is of no identity here: register it")
+			}
+			return "eva", nil
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// dial logs in. The banners are what the server told about keys.
+func (w *world) dial(key ed25519.PrivateKey) (c *gossh.Client, banners string, err error) {
+	signer, err := gossh.NewSignerFromKey(key)
+	if err != nil {
+		return nil, "", err
+	}
+	c, err = gossh.Dial("tcp", w.Addr(), &gossh.ClientConfig{User: "any", Auth: []gossh.AuthMethod{gossh.PublicKeys(signer)}, Timeout: patience,
+		HostKeyCallback: gossh.InsecureIgnoreHostKey(), BannerCallback: func(text string) error { banners += text; return nil }})
+	return c, banners, err
+}
+
+func (w *world) client(t *testing.T) *gossh.Client {
+	t.Helper()
+	c, _, err := w.dial(w.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func session(t *testing.T, c *gossh.Client) *gossh.Session {
+	t.Helper()
+	s, err := c.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestACommandRunsAsTheKeysIdentity(t *testing.T) {
+	t.Parallel()
+	w := serve(t, Limits{})
+	s := session(t, w.client(t))
+	out, err := s.Output("echo")
+	var exit *gossh.ExitError
+	if string(out) != "hello eva\n" || !errors.As(err, &exit) || exit.ExitStatus() != 7 {
+		t.Errorf("%q, %v", out, err)
+	}
+	if err := session(t, w.client(t)).Run("panic"); !errors.As(err, &exit) || exit.ExitStatus() != 1 {
+		t.Errorf("a panic ends as %v", err)
+	}
+	if out, err := session(t, w.client(t)).Output("echo"); string(out) != "hello eva\n" {
+		t.Errorf("after a panic: %q, %v", out, err)
+	}
+}
+
+func TestAnUnknownKeyIsToldHowToRegister(t *testing.T) {
+	t.Parallel()
+	w := serve(t, Limits{})
+	_, stranger, _ := ed25519.GenerateKey(rand.Reader)
+	c, banners, err := w.dial(stranger)
+	if err == nil {
+		_ = c.Close()
+		t.Fatal("a stranger came in")
+	}
+	if !strings.Contains(banners, "SHA256:") || !strings.Contains(banners, "register it") {
+		t.Errorf("told %q", banners)
+	}
+	eventually(t, "the connection is gone", func() bool { n, _ := w.door.count(); return n == 0 })
+}
+
+func TestTheHostKeyStaysAndIsPrivate(t *testing.T) {
+	t.Parallel()
+	w := serve(t, Limits{})
+	info, err := os.Stat(w.file)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v %v", info, err)
+	}
+	again, err := hostKey(w.file)
+	if err != nil || gossh.FingerprintSHA256(again.PublicKey()) != w.Fingerprint() {
+		t.Errorf("another key after a restart: %v", err)
+	}
+	if err := os.Chmod(w.file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := hostKey(w.file); nexus.CodeOf(err) != nexus.CodeUnfit {
+		t.Errorf("a readable host key: %v", err)
+	}
+}
+
+// Nothing but a session: no forwarding, no subsystem, no environment beyond how a terminal looks.
+func TestNothingElseIsServed(t *testing.T) {
+	t.Parallel()
+	w := serve(t, Limits{})
+	c := w.client(t)
+	for _, kind := range []string{"tcpip-forward", "streamlocal-forward@openssh.com", "cancel-tcpip-forward", "no-such"} {
+		if ok, _, err := c.SendRequest(kind, true, gossh.Marshal(struct {
+			A string
+			P uint32
+		}{"127.0.0.1", 0})); ok || err != nil {
+			t.Errorf("%s: %v %v", kind, ok, err)
+		}
+	}
+	for _, kind := range []string{"direct-tcpip", "direct-streamlocal@openssh.com", "x11", "auth-agent@openssh.com", "no-such"} {
+		if ch, _, err := c.OpenChannel(kind, gossh.Marshal(struct {
+			A string
+			P uint32
+			B string
+			Q uint32
+		}{"127.0.0.1", 22, "127.0.0.1", 1})); err == nil {
+			_ = ch.Close()
+			t.Errorf("%s was opened", kind)
+		}
+	}
+	s := session(t, c)
+	for _, name := range []string{"LD_PRELOAD", "PATH", "HOME", "NEXUS_DATA_DIR", "SSH_AUTH_SOCK", "NEXUS_IDENTITY"} {
+		if s.Setenv(name, "/tmp/x") == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+	if s.Setenv("COLORTERM", "truecolor") != nil || s.Setenv("LANG", "x\x1b[2J") == nil || s.Setenv("LANG", strings.Repeat("x", 4096)) == nil {
+		t.Error("wrong environment taken or refused")
+	}
+	for _, kind := range []string{"x11-req", "subsystem", "no-such"} {
+		if ok, err := s.SendRequest(kind, true, gossh.Marshal(struct{ Name string }{"sftp"})); ok || err != nil {
+			t.Errorf("%s: %v %v", kind, ok, err)
+		}
+	}
+	if out, err := s.Output("echo"); string(out) != "hello eva\n" {
+		t.Errorf("after all that: %q %v", out, err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if v := w.seen[0]; v.Getenv("COLORTERM") != "truecolor" || v.Getenv("PATH") != "" || v.Agent {
+		t.Errorf("environment %v", v.env)
+	}
+}
+
+func TestWindowsOfAnySize(t *testing.T) {
+	t.Parallel()
+	w := serve(t, Limits{})
+	s := session(t, w.client(t))
+	if err := s.RequestPty("xterm-256color", 1<<30, 1<<30, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Shell(); err != nil {
+		t.Fatal(err)
+	}
+	v := <-w.arrived
+	if v.Size != (Size{sideMost, sideMost}) || !v.Terminal || v.Getenv("TERM") != "xterm-256color" {
+		t.Errorf("%+v", v)
+	}
+	for i := range 1000 { // nobody reads them: the newest stays, and nothing blocks
+		if err := s.WindowChange(i, i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.WindowChange(40, 100); err != nil {
+		t.Fatal(err)
+	}
+	var last Size
+	eventually(t, "the last size", func() bool {
+		select {
+		case last = <-v.Sizes:
+		default:
+		}
+		return last == Size{100, 40}
+	})
+	if err := s.Signal(gossh.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	var exit *gossh.ExitError
+	if err := s.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != 3 {
+		t.Errorf("interrupted: %v", err)
+	}
+}
+
+func TestTheClientsAgentSigns(t *testing.T) {
+	t.Parallel()
+	w := serve(t, Limits{})
+	c := w.client(t)
+	ring := agent.NewKeyring()
+	if err := ring.Add(agent.AddedKey{PrivateKey: w.key}); err != nil {
+		t.Fatal(err)
+	}
+	if err := agent.ForwardToAgent(c, ring); err != nil {
+		t.Fatal(err)
+	}
+	s := session(t, c)
+	if err := agent.RequestAgentForwarding(s); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := s.Output("sign"); err != nil || !strings.HasPrefix(string(out), "true true") {
+		t.Errorf("with an agent: %q %v", out, err)
+	}
+	if out, err := session(t, w.client(t)).Output("sign"); err != nil || string(out) != "false false "+string(nexus.CodeRefused) {
+		t.Errorf("without one: %q %v", out, err)
+	}
+}
+
+func TestLimitsOfSessions(t *testing.T) {
+	t.Parallel()
+	w := serve(t, Limits{SessionsPerKey: 2})
+	c := w.client(t)
+	for range 2 {
+		if err := session(t, c).Start("wait"); err != nil {
+			t.Fatal(err)
+		}
+		<-w.arrived
+	}
+	third := session(t, c)
+	var told bytes.Buffer
+	third.Stderr = &told
+	if err := third.Run("wait"); err == nil || !strings.Contains(told.String(), "too many sessions with this key") {
+		t.Errorf("%v, %q", err, told.String())
+	}
+	_ = c.Close()
+	eventually(t, "the places are free again", func() bool { return w.Sessions() == 0 })
+}
+
+// Garbage, silence, floods and cut lines end their own connection. The server goes on, with nothing left of them.
+func TestHostileClients(t *testing.T) {
+	t.Parallel()
+	w := serve(t, Limits{Login: 2 * time.Second, Logins: 20, FailuresPerTime: 1 << 20})
+	refused := 0
+	var all []net.Conn
+	for i := range 200 {
+		c, err := net.Dial("tcp", w.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		all = append(all, c)
+		switch i % 4 {
+		case 0: // slow: a byte and no more
+			_, _ = c.Write([]byte("S"))
+		case 1:
+			_, _ = c.Write(bytes.Repeat([]byte{0xff, 0, 13, 10}, 4096))
+		case 2:
+			_, _ = c.Write([]byte("SSH-2.0-x\r\n\x7f\xff\xff\xff\x00garbage"))
+		case 3:
+			_, _ = c.Write([]byte("SSH-2.0-x\r\n"))
+			_ = c.Close()
+		}
+		if conns, logins := w.door.count(); conns > 20 || logins > 20 {
+			t.Fatalf("%d connections, %d logging in", conns, logins)
+		}
+	}
+	for _, c := range all {
+		_ = c.SetReadDeadline(time.Now().Add(patience))
+		if _, err := io.Copy(io.Discard, c); err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+			refused++
+		}
+	}
+	if refused != len(all) {
+		t.Errorf("%d of %d connections were ended", refused, len(all))
+	}
+	eventually(t, "nothing is left of them", func() bool { conns, logins := w.door.count(); return conns == 0 && logins == 0 })
+	// One that reads nothing of what it asked for, and one cut in the middle.
+	c := w.client(t)
+	if err := session(t, c).Start("flood"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it runs", func() bool { return w.Sessions() == 1 })
+	_ = c.Close()
+	eventually(t, "it ended", func() bool { return w.Sessions() == 0 })
+	if out, _ := session(t, w.client(t)).Output("echo"); string(out) != "hello eva\n" {
+		t.Errorf("the server after all that: %q", out)
+	}
+}
+
+func TestFailedLoginsAreCountedByAddress(t *testing.T) {
+	t.Parallel()
+	w := serve(t, Limits{FailuresPerTime: 3, FailureTime: time.Hour})
+	_, stranger, _ := ed25519.GenerateKey(rand.Reader)
+	for range 3 {
+		if _, banners, err := w.dial(stranger); err == nil || banners == "" {
+			t.Fatalf("%q %v", banners, err)
+		}
+	}
+	eventually(t, "the address is turned away", func() bool {
+		_, banners, err := w.dial(stranger)
+		return err != nil && banners == ""
+	})
+}
+
+func TestIdleAndCloseEndSessions(t *testing.T) {
+	t.Parallel()
+	w := serve(t, Limits{Idle: 50 * time.Millisecond})
+	s := session(t, w.client(t))
+	if err := s.RequestPty("xterm", 24, 80, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Shell(); err != nil {
+		t.Fatal(err)
+	}
+	var exit *gossh.ExitError
+	if err := s.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != 3 {
+		t.Errorf("idle: %v", err)
+	}
+	if err := session(t, w.client(t)).Start("flood"); err != nil { // and it is never read
+		t.Fatal(err)
+	}
+	eventually(t, "it runs", func() bool { return w.Sessions() == 1 })
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := w.Sessions(); n != 0 {
+		t.Errorf("%d sessions after Close", n)
+	}
+}
+
+func TestWords(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		`imvu create --name 'Night Show'`: `imvu|create|--name|Night Show`, `a "b c" d\ e`: `a|b c|d e`, `a '' "x\"y" $HOME; rm *`: `a||x"y|$HOME;|rm|*`, "": "",
+	} {
+		got, err := Words(line)
+		if err != nil || strings.Join(got, "|") != want {
+			t.Errorf("%s: %q %v", line, got, err)
+		}
+	}
+	for _, line := range []string{`a 'b`, `a "b`, `a \`, strings.Repeat("x", commandMost+1)} {
+		if got, err := Words(line); err == nil {
+			t.Errorf("%.10s: %q", line, got)
+		}
+	}
+}
