@@ -110,7 +110,7 @@ func guestVerbs() map[string]bool {
 }
 
 // guestFlags are flags that reach into this machine; no guest gives them.
-func guestFlags() []string { return []string{"out", "junit", "node"} }
+func guestFlags() []string { return []string{"out", "junit", "node", "replay"} }
 
 // forGuest takes from a command tree what a guest may not run. A refused verb stays, to say so.
 func (a *app) forGuest(cmd *cobra.Command, allowed map[string]bool) {
