@@ -21,7 +21,7 @@ import (
 
 func (a *app) ledgerCommand() *cobra.Command {
 	cmd := noun("ledger", "The append-only log: head, entries, proofs, verification")
-	cmd.AddCommand(a.headCommand(), a.ledgerShowCommand(), a.proveCommand(), a.ledgerVerifyCommand(),
+	cmd.AddCommand(a.headCommand(), a.ledgerShowCommand(), a.proveCommand(), a.ledgerVerifyCommand(), a.exportCommand(),
 		a.ledgerBackupCommand(), a.ledgerRestoreCommand())
 	return cmd
 }
@@ -37,8 +37,8 @@ func (a *app) headCommand() *cobra.Command {
 			return err
 		}
 		return a.print(head, func(w io.Writer) error {
-			fmt.Fprintf(w, "size       %d\nroot       %s\ncosigners  %d\n\n%s", head.Size, head.Root, head.Cosigners, head.Checkpoint)
-			return nil
+			_, err := fmt.Fprintf(w, "size       %d\nroot       %s\ncosigners  %d\nkey        %s\n\n%s", head.Size, head.Root, head.Cosigners, head.Key, head.Checkpoint)
+			return err
 		})
 	})
 	return cmd
@@ -113,17 +113,33 @@ func printEntry(w io.Writer, e wire.Entry) error {
 }
 
 func (a *app) proveCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "prove ID", Short: "Prove an entry, an action or a unit's tally, and check the proof here", Args: oneArg("ID"),
+	cmd := &cobra.Command{Use: "prove [ID]", Short: "Prove an entry, an action, a unit's tally or all its entries, or that the log only grew", Args: maxOneArg,
 		Long: `Prove that the log holds an entry (by number), an action (by its id) or the newest totals of a unit (by id, label or slug,
-with --currency). The proof is fetched from the node and re-computed here, under a checkpoint that continues the one you saw
-last. --out writes it to a file that a recipient checks with the node's public key alone.`,
-		Example: "  nexus ledger prove 17\n  nexus ledger prove IMVU-001 --currency USD\n  nexus ledger prove IMVU-001 --currency USD --out proof.json"}
+with --currency); with --complete, that a unit's list of entries leaves nothing out, or that there is no such unit; with --since,
+that the log has only grown since a checkpoint that was kept. The proof is fetched from the node and re-computed here, under a
+checkpoint that continues the one you saw last. --out writes it to a file that a recipient checks with nexus-verify and the
+node's public key alone.`,
+		Example: "  nexus ledger prove 17\n  nexus ledger prove IMVU-001 --currency USD\n  nexus ledger prove IMVU-001 --currency USD --out proof.json\n" +
+			"  nexus ledger prove IMVU-001 --complete --out statement.jsonl\n  nexus ledger prove --since checkpoint.txt"}
+	cmd.Flags().Bool("complete", false, "prove a unit's whole list of entries")
+	cmd.Flags().String("since", "", "a kept checkpoint (a signed note) that the log must continue")
 	cmd.Flags().String("currency", "", "currency of a unit's tally")
 	cmd.Flags().String("out", "", "write the proof as JSON to this file")
 	cmd.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, args []string) error {
 		currency, _ := cmd.Flags().GetString("currency")
+		path, _ := cmd.Flags().GetString("out")
+		if since, _ := cmd.Flags().GetString("since"); since != "" {
+			return n.proveSince(ctx, since, path)
+		}
+		if len(args) == 0 {
+			return usage("ledger prove", "an entry's number, an action's id, a unit, or --since FILE", "nothing to prove")
+		}
+		if complete, _ := cmd.Flags().GetBool("complete"); complete {
+			return n.proveComplete(ctx, args[0], path)
+		}
 		var proof any
 		var text func(io.Writer) error
+		var seq uint64
 		var err error
 		if currency != "" {
 			proof, text, err = n.proveTally(ctx, args[0], currency)
@@ -133,15 +149,16 @@ last. --out writes it to a file that a recipient checks with the node's public k
 		if err != nil {
 			return err
 		}
-		if path, _ := cmd.Flags().GetString("out"); path != "" {
-			b, err := json.MarshalIndent(proof, "", "  ")
-			if err != nil {
+		switch p := proof.(type) {
+		case wire.Proof:
+			seq = p.Entry
+		case wire.EntryProof:
+			seq = p.Seq
+		}
+		if path != "" {
+			if _, err := n.proofFile(ctx, path, "entry", strconv.FormatUint(seq, 10)); err != nil {
 				return err
 			}
-			if err := os.WriteFile(path, append(b, '\n'), 0o644); err != nil {
-				return nexus.Errf("ledger prove", nexus.CodeUnavailable, "--out "+path, "", "%w", err)
-			}
-			a.say("proof written to %s", path)
 		}
 		return a.print(proof, text)
 	})

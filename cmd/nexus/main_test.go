@@ -27,5 +27,11 @@ func runTests(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "build:", err)
 		return 1
 	}
+	recipient := exec.Command("go", "build", "-o", filepath.Join(dir, "nexus-verify"), "../nexus-verify")
+	recipient.Stdout, recipient.Stderr = os.Stderr, os.Stderr
+	if err := recipient.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "build:", err)
+		return 1
+	}
 	return m.Run()
 }

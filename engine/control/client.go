@@ -245,3 +245,16 @@ func problem(resp *http.Response) error {
 	}
 	return fmt.Errorf("node answered %s: %.200s", resp.Status, b)
 }
+
+// Download copies what path answers to w, whole or with an error.
+func (c *Client) Download(ctx context.Context, path string, q url.Values, w io.Writer) error {
+	resp, err := c.send(ctx, http.MethodGet, path, q, nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err = io.Copy(w, resp.Body); err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}

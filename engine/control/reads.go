@@ -152,7 +152,8 @@ func (s *Server) routeList(http.ResponseWriter, *http.Request, caller) (any, err
 
 func (s *Server) head(http.ResponseWriter, *http.Request, caller) (any, error) {
 	cp, text, _ := s.engine().Head()
-	return wire.Head{Size: cp.Size, Root: base64.StdEncoding.EncodeToString(cp.Root[:]), Checkpoint: text}, nil
+	key, err := ledger.VerifierKey(cp.Origin(), s.engine().NodeKey())
+	return wire.Head{Size: cp.Size, Root: base64.StdEncoding.EncodeToString(cp.Root[:]), Checkpoint: text, Key: key}, err
 }
 
 func (s *Server) consistency(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {

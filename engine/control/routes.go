@@ -54,6 +54,7 @@ func (s *Server) routes() {
 	s.handle("GET /v1/routes", publicRead, s.routeList)
 	s.approvalRoutes()
 	s.moneyRoutes()
+	s.exportRoutes()
 	s.gateRoutes()
 	s.handle("POST /v1/actions", publicRead, s.actions)
 	s.handle("POST /v1/verify", platformRead, func(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {

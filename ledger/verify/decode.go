@@ -185,7 +185,7 @@ func (e *entry) parse(b []byte) error {
 		return err
 	}
 	if e.kind < kindGenesis || e.kind > kindMax {
-		return fmt.Errorf("kind %d is none", e.kind)
+		return fmt.Errorf("kind %d is none that this version knows", e.kind)
 	}
 	return nil
 }
@@ -223,17 +223,20 @@ type revenueBody struct {
 	minor        int64
 	grossAfter   int64
 	creatorAfter int64
+	eventKind    []byte
+	timeMs       int64
+	refundOf     []byte
 }
 
 func (v *revenueBody) parse(b []byte) error {
 	in := reader{b: b}
 	v.source, v.eventID, v.producerSeq = in.bytes(), in.bytes(), in.uint()
-	in.bytes() // kind
+	v.eventKind = in.bytes()
 	v.class = in.bounded(255, "source class")
 	v.currency, v.minor = in.bytes(), in.int()
-	in.int()   // event time
+	v.timeMs = in.int()
 	in.bytes() // memo
 	v.grossAfter, v.creatorAfter = in.int(), in.int()
-	in.bytes() // refund of
+	v.refundOf = in.bytes()
 	return in.end()
 }

@@ -88,6 +88,7 @@ type Head struct {
 	Root       string `json:"root"`       // base64
 	Checkpoint string `json:"checkpoint"` // signed note text
 	Cosigners  int    `json:"cosigners"`
+	Key        string `json:"key"` // verifier key of the signer, note format: what recipients give to nexus-verify
 }
 
 // Gates is the answer of `nexus gates list -o json`.

@@ -1,0 +1,300 @@
+// Command nexus-verify checks what a recipient got from a Nexus COS node: an export of a ledger, one unit's complete list of
+// entries, a proof that an entry is in the log, a proof that the log has only grown. It needs the file and the node's public key,
+// no node, no network and no data directory (docs/proofs.md).
+//
+// It must import the root package and ledger/verify only, so that it shares no code with what writes the ledger.
+//
+// Exit codes: 0 all verified, 1 something is not as it must be, 2 wrong usage (a file that cannot be read included), 130 interrupted.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
+)
+
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// proofMax bounds the size of a proof file: one entry and a few dozen hashes.
+const proofMax = 96 << 20
+
+// Set by the linker (Makefile).
+var (
+	version   = "unknown"
+	commit    string
+	buildTime string
+)
+
+const help = `Usage: nexus-verify --key KEY [flags] FILE...
+
+Checks exports and proofs of a Nexus COS ledger with the node's public key alone. FILE "-" is standard input.
+KEY is what the operator publishes: the verifier key "nexus/<cluster>+<hash>+<key>", or the base64 public key alone.
+Get it from somewhere else than the file: whoever makes a false file also names a false key in it.
+
+Examples:
+  nexus-verify --key "$KEY" export.jsonl
+  nexus-verify --key "$KEY" --seen checkpoint.txt export.jsonl
+  nexus-verify --key "$KEY" -o json proof.json
+
+Flags:
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// result is what -o json prints for a file.
+type result struct {
+	File     string   `json:"file"`
+	Verified bool     `json:"verified"`
+	What     string   `json:"what"` // ledger, unit, absence, inclusion, consistency
+	Unit     string   `json:"unit,omitempty"`
+	Size     uint64   `json:"size"` // of the log under the checkpoint
+	Entries  uint64   `json:"entries"`
+	Older    uint64   `json:"older,omitempty"`
+	Totals   []total  `json:"totals,omitempty"`
+	Findings []string `json:"findings"`
+
+	entry *verify.EntryLine
+}
+
+type total struct {
+	Unit     string `json:"unit"`
+	Currency string `json:"currency"`
+	Gross    int64  `json:"gross"`
+	Creator  int64  `json:"creator"`
+	Platform int64  `json:"platform"`
+	Events   uint64 `json:"events"`
+}
+
+// run is the program: its exit code.
+func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
+	fs := flag.NewFlagSet("nexus-verify", flag.ContinueOnError)
+	fs.SetOutput(errs)
+	fs.Usage = func() { fmt.Fprint(errs, help); fs.PrintDefaults() }
+	key := fs.String("key", "", "public `key` of the node that signs checkpoints")
+	seen := fs.String("seen", "", "`file` with a checkpoint that you saw earlier; the history must pass through it")
+	format := fs.String("output", "text", "text or json")
+	fs.StringVar(format, "o", "text", "short for --output")
+	showVersion := fs.Bool("version", false, "print the version")
+	switch err := fs.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return exitDone
+	case err != nil:
+		return exitUsage
+	}
+	if *showVersion {
+		fmt.Fprintf(out, "nexus-verify %s %s %s\n", version, commit, buildTime)
+		return exitDone
+	}
+	bad := func(format string, args ...any) int {
+		fmt.Fprintf(errs, "nexus-verify: "+format+"\n", args...)
+		return exitUsage
+	}
+	o, err := options(*key, *seen)
+	switch {
+	case err != nil:
+		return bad("%v", err)
+	case *format != "text" && *format != "json":
+		return bad("--output %q: text or json", *format)
+	case fs.NArg() == 0:
+		return bad("no file given; see nexus-verify --help")
+	}
+	code := exitDone
+	for _, name := range fs.Args() {
+		res, err := file(ctx, name, in, o)
+		switch {
+		case ctx.Err() != nil:
+			fmt.Fprintln(errs, "nexus-verify: interrupted")
+			return exitInterrupted
+		case err != nil:
+			return bad("%s: %v", name, err)
+		}
+		if !res.Verified {
+			code = exitFailed
+		}
+		if *format == "json" {
+			err = json.NewEncoder(out).Encode(res)
+		} else {
+			err = res.print(out)
+		}
+		if err != nil {
+			return bad("%v", err)
+		}
+	}
+	return code
+}
+
+// options reads the key in either form, and the checkpoint seen earlier.
+func options(key, seen string) (verify.Options, error) {
+	o := verify.Options{CommandCheck: verify.ActionSignature}
+	const hint = `--key wants "nexus/<cluster>+<hash>+<key>" or the base64 public key, as nexus ledger head prints it`
+	if key == "" {
+		return o, errors.New("no key: " + hint)
+	}
+	text := key
+	if name, rest, ok := strings.Cut(key, "+"); ok && strings.HasPrefix(key, "nexus/") {
+		_, rest, _ = strings.Cut(rest, "+")
+		raw, err := base64.StdEncoding.Strict().DecodeString(rest)
+		if err != nil || len(raw) != 33 || raw[0] != 1 || o.Cluster.UnmarshalText([]byte(strings.TrimPrefix(name, "nexus/"))) != nil {
+			return o, errors.New("not a key: " + hint)
+		}
+		text = base64.StdEncoding.EncodeToString(raw[1:])
+	}
+	if err := o.Key.UnmarshalText([]byte(text)); err != nil {
+		return o, errors.New("not a key: " + hint)
+	}
+	if vkey, err := verify.VerifierKey(o); key != text && (err != nil || vkey != key) {
+		return o, errors.New("the hash inside the key does not fit it: it was changed or mistyped")
+	}
+	if seen == "" {
+		return o, nil
+	}
+	note, err := os.ReadFile(seen)
+	if err != nil {
+		return o, err
+	}
+	pin, err := verify.OpenCheckpoint(string(note), &o)
+	if err != nil {
+		return o, fmt.Errorf("%s: %w", seen, err)
+	}
+	o.Pinned = []verify.Pin{pin}
+	return o, nil
+}
+
+// file checks one file. The error says that it could not be read; what is wrong with it is a finding.
+func file(ctx context.Context, name string, in io.Reader, o verify.Options) (result, error) {
+	res := result{File: name, Findings: []string{}}
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return res, err
+		}
+		defer f.Close()
+		in = f
+	}
+	const probe = `{"format":"` + verify.ProofFormat + `"`
+	first := make([]byte, len(probe))
+	n, err := io.ReadFull(in, first)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return res, err
+	}
+	in = io.MultiReader(bytes.NewReader(first[:n]), in)
+	if string(first) == probe {
+		return res, res.proof(in, o)
+	}
+	rep, err := verify.CheckExport(ctx, in, o)
+	if err != nil {
+		return res, err
+	}
+	res.export(rep)
+	return res, nil
+}
+
+func (r *result) proof(in io.Reader, o verify.Options) error {
+	b, err := io.ReadAll(io.LimitReader(in, proofMax))
+	if err != nil {
+		return err
+	}
+	rep, err := verify.CheckProof(b, o)
+	r.What, r.Size, r.Older, r.Verified, r.entry = rep.Type, rep.Size, rep.Older, err == nil, rep.Entry
+	if err != nil {
+		r.Findings = append(r.Findings, err.Error())
+		return nil
+	}
+	if rep.Entry != nil {
+		r.Entries, r.Unit = 1, rep.Unit.String()
+	}
+	return nil
+}
+
+func (r *result) export(rep verify.ExportReport) {
+	r.What, r.Verified, r.Size, r.Entries = rep.Scope, rep.Clean(), rep.CheckpointSize, rep.Entries
+	if rep.Scope == "unit" {
+		r.Unit = rep.Unit.String()
+		if !rep.Present {
+			r.What = "absence"
+		}
+	}
+	for _, f := range rep.Findings {
+		r.Findings = append(r.Findings, f.String())
+	}
+	if extra := rep.FindingsTotal - uint64(len(rep.Findings)); extra > 0 {
+		r.Findings = append(r.Findings, fmt.Sprintf("and %d more", extra))
+	}
+	for _, at := range verify.SortedAccounts(rep.Totals) {
+		t := rep.Totals[at]
+		r.Totals = append(r.Totals, total{Unit: at.Unit.String(), Currency: at.Currency, Gross: t.Gross, Creator: t.Creator, Platform: t.Platform, Events: t.Events})
+	}
+}
+
+// print words the result for people. What the file says of itself is shown only when it was verified.
+func (r *result) print(out io.Writer) error {
+	var b strings.Builder
+	if !r.Verified {
+		fmt.Fprintf(&b, "%s: NOT VERIFIED\n", clean(r.File))
+		for _, f := range r.Findings {
+			fmt.Fprintf(&b, "  %s\n", clean(f))
+		}
+		_, err := io.WriteString(out, b.String())
+		return err
+	}
+	fmt.Fprintf(&b, "%s: verified\n", clean(r.File))
+	switch r.What {
+	case "ledger":
+		fmt.Fprintf(&b, "  the whole ledger: %d entries, every split recomputed, map of units recomputed\n", r.Entries)
+	case "unit":
+		fmt.Fprintf(&b, "  unit %s: all its %d entries in a log of %d, nothing left out\n", r.Unit, r.Entries, r.Size)
+	case "absence":
+		fmt.Fprintf(&b, "  unit %s has no entry in a log of %d\n", r.Unit, r.Size)
+	case verify.ProofConsistency:
+		fmt.Fprintf(&b, "  the log of %d entries begins with the log of %d\n", r.Size, r.Older)
+	case verify.ProofInclusion:
+		fmt.Fprintf(&b, "  a log of %d holds entry %d: %s, number %d of unit %s, %s\n", r.Size, r.entry.Entry, r.entry.Kind, r.entry.Number, r.Unit,
+			r.entry.Time.Format("2006-01-02 15:04:05Z07:00"))
+		if e := r.entry.Event; e != nil {
+			fmt.Fprintf(&b, "  %s after it: gross %s, creator %s, platform %s\n", clean(e.Currency), money(e.Gross, e.Currency), money(e.Creator, e.Currency),
+				money(e.Gross-e.Creator, e.Currency))
+		}
+	}
+	for _, t := range r.Totals {
+		fmt.Fprintf(&b, "  %s  gross %s  creator %s  platform %s  (%d events)\n", t.Unit, money(t.Gross, t.Currency), money(t.Creator, t.Currency),
+			money(t.Platform, t.Currency), t.Events)
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+func money(minor int64, currency string) string {
+	return clean(nexus.Money{Minor: minor, Currency: currency}.String())
+}
+
+// clean keeps terminal escapes of a hostile file off the screen.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= ' ' && r != 0x7f && (r < 0x80 || r > 0x9f) {
+			return r
+		}
+		return '\uFFFD'
+	}, s)
+}

@@ -1,0 +1,76 @@
+package control
+
+import (
+	"net/http"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+)
+
+// exportRoutes answer with files for recipients (docs/proofs.md).
+func (s *Server) exportRoutes() {
+	s.handle("GET /v1/export", publicRead, s.export)
+	s.handle("GET /v1/prooffile", publicRead, s.proofFile)
+}
+
+// export streams the ledger, or one unit's part of it. An error under way ends the answer early, and the file then lacks its last line.
+func (s *Server) export(w http.ResponseWriter, r *http.Request, who caller) (any, error) {
+	word := r.URL.Query().Get("unit")
+	if word == "" {
+		if err := s.mayRead(who, nexus.ID{}, platformRead); err != nil {
+			return nil, err
+		}
+		return nil, s.stream(w, func() error { return s.engine().Export(r.Context(), w, nil) })
+	}
+	id, err := s.exportUnit(who, word)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.stream(w, func() error { return s.engine().Export(r.Context(), w, &id) })
+}
+
+// stream lets fn write the answer. After the first byte an error can only break the connection.
+func (s *Server) stream(w http.ResponseWriter, fn func() error) error {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if err := fn(); err != nil {
+		s.log.Warn("export broke off", "component", "control", "error", err)
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+// exportUnit finds the unit to export. That an id has no unit is public: whoever knows it may have the proof.
+func (s *Server) exportUnit(who caller, word string) (nexus.ID, error) {
+	if id, err := nexus.ParseID(word); err == nil {
+		known := false
+		s.engine().View(func(st *state.State) { _, known = st.Units[id] })
+		if !known && !id.IsZero() {
+			return id, nil
+		}
+	}
+	return s.findFor(who, word)
+}
+
+// proofFile gives the proof of an entry, of a unit's newest totals, or that the newest checkpoint continues an older one.
+func (s *Server) proofFile(w http.ResponseWriter, r *http.Request, who caller) (any, error) {
+	q := r.URL.Query()
+	var b []byte
+	var err error
+	if older := q.Get("older"); older != "" {
+		b, err = s.engine().ConsistencyProof(older)
+	} else {
+		var seq uint64
+		if seq, err = uintParam(r, "entry", 0); err == nil {
+			_, _, err = s.entryFor(who, seq)
+		}
+		if err == nil {
+			b, err = s.engine().EntryProof(seq)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, err = w.Write(b)
+	return nil, err
+}

@@ -1,0 +1,169 @@
+package engine
+
+import (
+	"context"
+	"io"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/ledger"
+	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
+)
+
+// Export writes the ledger up to the newest checkpoint as JSON lines that a recipient checks with the node's public key alone
+// (docs/proofs.md): every record, or with a unit that unit's entries and the proof that none was left out. The log has no index by
+// unit, so either form reads all of it; memory stays bounded. A unit without entries gives the proof of that.
+func (e *Engine) Export(ctx context.Context, w io.Writer, unit *nexus.ID) error {
+	h := e.checkpoint.Load()
+	if h == nil {
+		return nexus.Errf("export", nexus.CodeUnavailable, "checkpoint", "try again when the node is up", "there is none yet")
+	}
+	key, err := ledger.VerifierKey(h.cp.Origin(), e.NodeKey())
+	if err != nil {
+		return err
+	}
+	head := verify.ExportHeader{Key: key, Checkpoint: h.text}
+	if unit == nil {
+		out := verify.NewExportWriter(w, head)
+		if err := e.records(ctx, h, func(r ledger.Record) error { return out.Record(r.Encode()) }); err != nil {
+			return err
+		}
+		return out.Close()
+	}
+	if head.Unit, err = e.unitProof(ctx, h, *unit); err != nil {
+		return err
+	}
+	out := verify.NewExportWriter(w, head)
+	if head.Unit.Present {
+		err = e.unitEntries(ctx, h, *unit, func(_ uint64, salt [16]byte, b []byte) error { return out.Entry(salt, b) })
+	}
+	if err != nil {
+		return err
+	}
+	return out.Close()
+}
+
+// records calls fn for every record under the checkpoint.
+func (e *Engine) records(ctx context.Context, h *signedHead, fn func(ledger.Record) error) error {
+	return e.store.Records(0, h.cp.Index, func(r ledger.Record) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return fn(r)
+	})
+}
+
+func (e *Engine) unitEntries(ctx context.Context, h *signedHead, unit nexus.ID, fn func(seq uint64, salt [16]byte, b []byte) error) error {
+	return e.records(ctx, h, func(r ledger.Record) error {
+		for i, b := range r.Entries {
+			seq := r.FirstSeq + uint64(i)
+			entry, err := r.Entry(seq)
+			if err != nil {
+				return err
+			}
+			if entry.Unit != unit {
+				continue
+			}
+			if err := fn(seq, ledger.EntrySalt(r.Salt, uint32(i)), b); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// unitProof proves what the checkpoint says of a unit.
+func (e *Engine) unitProof(ctx context.Context, h *signedHead, unit nexus.ID) (*verify.UnitProof, error) {
+	p := h.units.Prove(unit)
+	out := &verify.UnitProof{ID: unit, Present: p.Present, Balances: []verify.BalanceLine{}, Siblings: p.Proof.Siblings}
+	if out.Siblings == nil {
+		out.Siblings = []nexus.Hash{}
+	}
+	if p.Proof.HasOther {
+		out.Other = &verify.OtherLeaf{ID: p.Proof.Other, Hash: p.Proof.OtherHash}
+	}
+	if !p.Present {
+		return out, nil
+	}
+	out.Sequence, out.Head = p.Commitment.Seq, p.Commitment.Head
+	for _, b := range p.Commitment.Balances {
+		out.Balances = append(out.Balances, verify.BalanceLine{Currency: b.Currency, Account: uint64(b.Account), Minor: b.Minor})
+	}
+	last, err := e.lastOf(ctx, h, unit)
+	if err != nil {
+		return nil, err
+	}
+	incl, err := ledger.InclusionProof(e.store, last, h.cp.Size)
+	if err != nil {
+		return nil, err
+	}
+	out.Inclusion = &verify.EntryInclusion{Entry: last, Proof: incl}
+	return out, nil
+}
+
+// lastOf finds a unit's newest entry under the checkpoint, from the end backwards.
+func (e *Engine) lastOf(ctx context.Context, h *signedHead, unit nexus.ID) (uint64, error) {
+	for seq := h.cp.Size; seq > 0; {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		r, err := e.store.RecordBySeq(seq - 1)
+		if err != nil {
+			return 0, err
+		}
+		for ; seq > r.FirstSeq; seq-- {
+			entry, err := r.Entry(seq - 1)
+			if err != nil {
+				return 0, err
+			}
+			if entry.Unit == unit {
+				return seq - 1, nil
+			}
+		}
+	}
+	return 0, nexus.Errf("prove unit", nexus.CodeCorrupt, "unit "+unit.String(), "run nexus ledger verify", "the map has it, the log has no entry of it")
+}
+
+// EntryProof is the content of a file that proves one entry under the newest checkpoint.
+func (e *Engine) EntryProof(seq uint64) ([]byte, error) {
+	h := e.checkpoint.Load()
+	r, err := e.store.RecordBySeq(seq)
+	if err != nil {
+		return nil, err
+	}
+	incl, err := ledger.InclusionProof(e.store, seq, h.cp.Size)
+	if err != nil {
+		return nil, err
+	}
+	i := seq - r.FirstSeq
+	l, err := verify.NewEntryLine(ledger.EntrySalt(r.Salt, uint32(i)), r.Entries[i])
+	if err != nil {
+		return nil, err
+	}
+	return e.encodeProof(h, verify.Proof{Type: verify.ProofInclusion, Entry: &l, Proof: incl})
+}
+
+// ConsistencyProof is the content of a file that proves that the newest checkpoint continues an older one of this log.
+func (e *Engine) ConsistencyProof(older string) ([]byte, error) {
+	h := e.checkpoint.Load()
+	cp, err := ledger.OpenCheckpoint(older, h.cp.Origin(), e.NodeKey())
+	if err != nil {
+		return nil, err
+	}
+	proof, err := ledger.ConsistencyProof(e.store, cp.Size, h.cp.Size)
+	if err != nil {
+		return nil, err
+	}
+	return e.encodeProof(h, verify.Proof{Type: verify.ProofConsistency, Older: older, Proof: proof})
+}
+
+func (e *Engine) encodeProof(h *signedHead, p verify.Proof) ([]byte, error) {
+	key, err := ledger.VerifierKey(h.cp.Origin(), e.NodeKey())
+	if err != nil {
+		return nil, err
+	}
+	p.Key, p.Checkpoint = key, h.text
+	if p.Proof == nil {
+		p.Proof = []nexus.Hash{}
+	}
+	return verify.EncodeProof(p)
+}
