@@ -20,7 +20,6 @@ const (
 	needsMoney   = "disputes are not built in this version"
 	needsNames   = "the DNS and mail fabrics are not built in this version"
 	needsCluster = "a ledger on several nodes is not built in this version"
-	needsExport  = "export of the ledger is not built in this version; nexus ledger backup keeps all of it"
 )
 
 // notBuiltCommands lists every one, once.
@@ -33,7 +32,6 @@ func notBuiltCommands() []notBuilt {
 		{"stream key", needsMedia}, {"ott upload", needsMedia}, {"ott publish", needsMedia}, {"ott grant", needsMedia},
 		{"revenue dispute open", needsMoney},
 		{"revenue dispute answer", needsMoney}, {"revenue dispute show", needsMoney},
-		{"ledger export", needsExport},
 		{"cluster join", "a node joins when it is launched: nexus launch --join-token FILE"}, {"cluster leave", needsCluster}, {"cluster rtt", needsCluster},
 		{"cluster keys", needsCluster}, {"cluster peers", needsCluster}, {"cluster promote", needsCluster}, {"cluster drain", needsCluster},
 		{"dns", needsNames}, {"mail", needsNames},
