@@ -120,6 +120,9 @@ func readLine(br *bufio.Reader) (line []byte, tooLong bool, err error) {
 // parseJSON reads one object. Duplicate keys are refused: two readers could take different ones for the amount.
 func parseJSON(text []byte, line int, o Options) (Event, error) {
 	if !utf8.Valid(text) {
+		if bytes.HasPrefix(text, []byte{0xff, 0xfe}) || bytes.HasPrefix(text, []byte{0xfe, 0xff}) {
+			return Event{}, fieldError("line", "save the file as UTF-8", "UTF-16, not UTF-8")
+		}
 		return Event{}, fieldError("line", "write the file as UTF-8", "not UTF-8")
 	}
 	fields, order, err := splitObject(text)
