@@ -82,6 +82,7 @@ var rooms = []roomRule{
 	{"engine/launch", aboveTheDoor},
 	{"engine/revenue", aboveTheDoor},
 	{"engine/audit", aboveTheDoor},
+	{"engine/metrics", []string{"engine/control/wire"}},
 	{"engine/suite", append([]string{"engine/audit"}, aboveTheDoor...)},
 	{"engine/bundle", aboveTheDoor},
 	{"engine/bench", aboveTheDoor},
@@ -144,6 +145,7 @@ var libraries = []library{
 	{"github.com/coder/websocket", []string{"slices/edge", "slices/session/...", "tests"}},
 	{"aidanwoods.dev/go-paseto", []string{"slices/session"}},
 
+	{"github.com/prometheus/client_golang", []string{"engine/metrics"}},
 	{"golang.org/x/crypto/ssh", []string{"engine/identity", "tui/sshd", "tests"}},
 	{"codeberg.org/go-pdf/fpdf", []string{"engine/statement/page"}},
 	{"golang.org/x/image/font/gofont", []string{"engine/statement/page"}},

@@ -107,6 +107,7 @@ func (a *app) nodeConfig() (nodes.Config, error) {
 		BaseDomain: c.text("base_domain"), Jurisdiction: c.text("jurisdiction"), GatewayAddr: c.text("gateway"), GatewayTLSAddr: c.text("gateway_tls"),
 		GossipAddr: c.text("gossip"), JoinSeeds: c.list("join"), ReportDir: c.text("report_dir"), LogDir: c.text("log_dir"), Version: b.Version,
 		Commit: b.Commit, BuildTime: b.time(), Command: os.Args, LogLevel: slog.LevelInfo}
+	cfg.MetricsAddr = c.text("metrics")
 	if cfg.SSHAddr = c.text("ssh"); cfg.SSHAddr != "" {
 		cfg.OpenSSH = a.openSSH(cfg.SSHAddr, cfg.DataDir)
 	}

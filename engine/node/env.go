@@ -29,9 +29,15 @@ func (n *Node) HostChecks(ctx context.Context) []wire.Check {
 	if c.SSHAddr != "" {
 		addresses = append(addresses, doctor.Address{Name: "ssh", Network: "tcp", Addr: c.SSHAddr})
 	}
+	if c.MetricsAddr != "" {
+		addresses = append(addresses, doctor.Address{Name: "metrics", Network: "tcp", Addr: c.MetricsAddr})
+	}
 	checks := doctor.Run(ctx, doctor.Options{DataDir: c.DataDir, SocketPath: n.socket, NodePID: os.Getpid(), BuildTime: c.BuildTime, Addresses: addresses})
 	if c.SSHAddr != "" && ctx.Err() == nil {
 		checks = append(checks, n.openDoor())
+	}
+	if c.MetricsAddr != "" && ctx.Err() == nil {
+		checks = append(checks, n.openMetrics())
 	}
 	return checks
 }

@@ -46,6 +46,7 @@ type Config struct {
 	GatewayTLSAddr string // "" is 127.0.0.1:0
 	GossipAddr     string // "" is 127.0.0.1:0
 	SSHAddr        string // "" is no SSH console
+	MetricsAddr    string // "" is no endpoint for Prometheus
 	CapacityBps    uint64 // of the gateway, bits per second; 0 is 1 Gbit/s
 
 	JoinToken string   // text of a join token; the node then holds no ledger
@@ -123,7 +124,8 @@ type Node struct {
 	gateway   *edge.Gateway
 	prober    *edge.Prober
 	sessions  *sessions
-	door      Door // nil without an SSH console
+	door      Door            // nil without an SSH console
+	metrics   *scrapeEndpoint // nil without an address
 	agent     *gossip.Agent
 	gossipKey [32]byte
 	before    nexus.Hash
@@ -325,7 +327,7 @@ func (n *Node) takeDown() error {
 func (n *Node) release() error {
 	n.cancel()
 	n.wg.Wait()
-	errs := []error{n.closeDoor()}
+	errs := []error{n.closeDoor(), n.closeMetrics()}
 	if n.server != nil {
 		errs = append(errs, n.server.Close())
 	}
@@ -380,6 +382,9 @@ func (n *Node) Hello() wire.NodeInfo {
 	}
 	if n.door != nil {
 		h.Addresses["ssh"], h.SSHHostKey = n.door.Addr(), n.door.Fingerprint()
+	}
+	if n.metrics != nil {
+		h.Addresses["metrics"] = n.metrics.addr
 	}
 	if n.agent != nil {
 		h.Addresses["gossip"] = n.agent.Addr()

@@ -83,6 +83,13 @@ func (k *overviewKeeper) replace(o *wire.Overview) {
 	k.changed = make(chan struct{})
 }
 
+// picture is the newest one, of everything: for the node's own use and for those whom the operator lets see all.
+func (k *overviewKeeper) picture() *wire.Overview {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.current
+}
+
 // measure reads the slices' figures and appends to their history; it reports whether anything is worth another picture.
 func (k *overviewKeeper) measure(n *Node) bool {
 	stats := n.SliceStats()

@@ -1,0 +1,167 @@
+// Package metrics shows a node to Prometheus: the same picture that the console draws (engine/control/wire.Overview), in the
+// exposition formats that client_golang speaks, with the Go runtime's and the process's own metrics. It reads and never acts.
+// SPEC section 4 asks for slices' figures here.
+package metrics
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+)
+
+// family is one metric: its description and how it is read off a picture. Durations are in seconds and rates in bits per
+// second, as the names say.
+type family struct {
+	name, help string
+	kind       prometheus.ValueType
+	labels     []string
+	read       func(o *wire.Overview, emit func(value float64, labels ...string))
+}
+
+// families lists every metric once.
+var families = []family{
+	{"nexus_node_info", "The node, always 1.", prometheus.GaugeValue, []string{"node", "cluster", "profile", "version", "state"},
+		func(o *wire.Overview, emit func(float64, ...string)) {
+			emit(1, o.Node.Name, o.Node.Cluster, o.Node.Profile, o.Node.Version, o.Node.State)
+		}},
+	{"nexus_node_start_time_seconds", "When the node started, in seconds since 1970.", prometheus.GaugeValue, nil,
+		func(o *wire.Overview, emit func(float64, ...string)) {
+			if !o.Node.Started.IsZero() {
+				emit(float64(o.Node.Started.UnixMilli()) / 1000)
+			}
+		}},
+	{"nexus_ledger_entries", "Entries in the ledger's tree.", prometheus.GaugeValue, nil,
+		func(o *wire.Overview, emit func(float64, ...string)) { emit(float64(o.Ledger.Size)) }},
+	{"nexus_ledger_checkpoint_age_seconds", "Age of the newest signed checkpoint; absent before the first.", prometheus.GaugeValue, nil,
+		func(o *wire.Overview, emit func(float64, ...string)) {
+			if o.Ledger.CheckpointAgeMs >= 0 {
+				emit(float64(o.Ledger.CheckpointAgeMs) / 1000)
+			}
+		}},
+	{"nexus_ledger_cosigners", "Other parties that signed the newest checkpoint.", prometheus.GaugeValue, nil,
+		func(o *wire.Overview, emit func(float64, ...string)) { emit(float64(o.Ledger.Cosigners)) }},
+	{"nexus_decisions_total", "Whole decisions of the 17 gates since genesis.", prometheus.CounterValue, []string{"verdict"},
+		func(o *wire.Overview, emit func(float64, ...string)) {
+			emit(float64(o.DecisionsAllowed), "allow")
+			emit(float64(o.DecisionsDenied), "deny")
+		}},
+	{"nexus_gate_verdicts_total", "Verdicts of each gate since genesis, those of rolled-up floods included.", prometheus.CounterValue,
+		[]string{"gate", "name", "verdict"},
+		func(o *wire.Overview, emit func(float64, ...string)) {
+			for _, g := range o.Gates {
+				emit(float64(g.Allowed), strconv.Itoa(g.Gate), g.Name, "allow")
+				emit(float64(g.Denied), strconv.Itoa(g.Gate), g.Name, "deny")
+			}
+		}},
+	{"nexus_cluster_members", "Members of the cluster as this node sees them.", prometheus.GaugeValue, []string{"state"},
+		func(o *wire.Overview, emit func(float64, ...string)) {
+			count := map[string]int{"alive": 0, "suspect": 0, "failed": 0, "left": 0}
+			for _, m := range o.Cluster {
+				count[m.State]++
+			}
+			for state, n := range count {
+				emit(float64(n), state)
+			}
+		}},
+	{"nexus_slice_added_latency_seconds", "Latency that the gateway adds, seen by a client through the real listener less the direct baseline, of the " +
+		"last window; absent where nothing was measured.", prometheus.GaugeValue, []string{"slice", "unit", "class", "quantile"},
+		perSlice(func(s *wire.SliceRow, emit func(float64, ...string)) {
+			for _, q := range []struct {
+				ms   *float64
+				name string
+			}{{s.P50Ms, "0.5"}, {s.P99Ms, "0.99"}, {s.P999Ms, "0.999"}} {
+				if q.ms != nil {
+					emit(*q.ms/1000, q.name)
+				}
+			}
+		})},
+	sliceFamily("nexus_slice_latency_budget_seconds", "Added latency that the slice promises.", prometheus.GaugeValue,
+		func(s *wire.SliceRow) float64 { return s.BudgetMs / 1000 }),
+	sliceFamily("nexus_slice_samples", "Probes behind the added latency of the last window.", prometheus.GaugeValue,
+		func(s *wire.SliceRow) float64 { return float64(s.Samples) }),
+	sliceFamily("nexus_slice_rate_bits_per_second", "Throughput of the last second.", prometheus.GaugeValue,
+		func(s *wire.SliceRow) float64 { return s.RateBps }),
+	sliceFamily("nexus_slice_guaranteed_bits_per_second", "Guaranteed rate; 0 is a fair share.", prometheus.GaugeValue,
+		func(s *wire.SliceRow) float64 { return float64(s.GuaranteedBps) }),
+	sliceFamily("nexus_slice_ceiling_bits_per_second", "Ceiling rate; 0 is the gateway's capacity.", prometheus.GaugeValue,
+		func(s *wire.SliceRow) float64 { return float64(s.CeilingBps) }),
+	sliceFamily("nexus_slice_in_flight", "Requests in flight.", prometheus.GaugeValue,
+		func(s *wire.SliceRow) float64 { return float64(s.InFlight) }),
+	sliceFamily("nexus_slice_queue", "Requests that wait for their turn.", prometheus.GaugeValue,
+		func(s *wire.SliceRow) float64 { return float64(s.Queue) }),
+	sliceFamily("nexus_slice_refused_total", "Requests refused since the gateway started.", prometheus.CounterValue,
+		func(s *wire.SliceRow) float64 { return float64(s.Refused) }),
+	sliceFamily("nexus_slice_dropped_total", "Requests dropped in the queue since the gateway started.", prometheus.CounterValue,
+		func(s *wire.SliceRow) float64 { return float64(s.Dropped) }),
+	sliceFamily("nexus_slice_sessions", "Sessions that move between edges, held now.", prometheus.GaugeValue,
+		func(s *wire.SliceRow) float64 { return float64(s.Sessions) }),
+	{"nexus_slice_handoffs_total", "Sessions handed from edge to edge since the start.", prometheus.CounterValue,
+		[]string{"slice", "unit", "class", "kind"},
+		perSlice(func(s *wire.SliceRow, emit func(float64, ...string)) {
+			emit(float64(s.Planned), "planned")
+			emit(float64(s.Recovered), "recovered")
+		})},
+}
+
+// perSlice reads every slice of a picture, its three labels first.
+func perSlice(read func(s *wire.SliceRow, emit func(float64, ...string))) func(*wire.Overview, func(float64, ...string)) {
+	return func(o *wire.Overview, emit func(float64, ...string)) {
+		for i := range o.Slices {
+			s := &o.Slices[i]
+			read(s, func(v float64, more ...string) { emit(v, append([]string{s.Slice, s.Label, s.Class}, more...)...) })
+		}
+	}
+}
+
+func sliceFamily(name, help string, kind prometheus.ValueType, value func(*wire.SliceRow) float64) family {
+	return family{name, help, kind, []string{"slice", "unit", "class"},
+		perSlice(func(s *wire.SliceRow, emit func(float64, ...string)) { emit(value(s)) })}
+}
+
+// collector turns the newest picture into metrics, at each scrape.
+type collector struct {
+	read  func() *wire.Overview
+	descs []*prometheus.Desc // of families, in order
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	o := c.read()
+	for i, f := range families {
+		f.read(o, func(v float64, labels ...string) {
+			m, err := prometheus.NewConstMetric(c.descs[i], f.kind, v, labels...)
+			if err != nil {
+				m = prometheus.NewInvalidMetric(c.descs[i], err)
+			}
+			out <- m
+		})
+	}
+}
+
+// Handler answers GET and HEAD of /metrics with the picture that read gives at that moment. read returns an immutable picture and
+// is called by many goroutines at once. A family that cannot be shown fails the whole scrape with 500: half a picture would be
+// taken for a whole one.
+func Handler(read func() *wire.Overview) http.Handler {
+	c := &collector{read: read}
+	for _, f := range families {
+		c.descs = append(c.descs, prometheus.NewDesc(f.name, f.help, f.labels, nil))
+	}
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(c, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	show := promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: 4})
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", show)
+	return mux
+}

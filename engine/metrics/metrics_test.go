@@ -1,0 +1,115 @@
+package metrics
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+)
+
+func scrape(t *testing.T, o *wire.Overview) (int, string) {
+	t.Helper()
+	srv := httptest.NewServer(Handler(func() *wire.Overview { return o }))
+	defer srv.Close()
+	resp, err := http.Get(srv.URL + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+func TestEveryFigureOfThePicture(t *testing.T) {
+	t.Parallel()
+	p50, p99 := 0.5, 2.25
+	o := &wire.Overview{
+		Node:             wire.NodeInfo{Name: "n1", Cluster: "c1", Profile: "dev", Version: "v1", State: wire.NodeServing, Started: time.UnixMilli(1500)},
+		Ledger:           wire.LedgerInfo{Size: 42, CheckpointAgeMs: 250, Cosigners: 2},
+		DecisionsAllowed: 7, DecisionsDenied: 3,
+		Gates:   []wire.GateRow{{Gate: 11, Name: "revenue-metering", Allowed: 5, Denied: 1}},
+		Cluster: []wire.MemberRow{{State: "alive"}, {State: "alive"}, {State: "failed"}},
+		Slices: []wire.SliceRow{{Slice: "s1", Label: "IMVU-001", Class: `a"b\`, P50Ms: &p50, P99Ms: &p99, Samples: 40, BudgetMs: 10, RateBps: 8e6,
+			GuaranteedBps: 1000, CeilingBps: 2000, InFlight: 1, Queue: 2, Refused: 3, Dropped: 4, Sessions: 5, Planned: 6, Recovered: 7}},
+	}
+	code, body := scrape(t, o)
+	if code != http.StatusOK {
+		t.Fatalf("%d: %s", code, body)
+	}
+	slice := `{class="a\"b\\",slice="s1",unit="IMVU-001"`
+	for _, want := range []string{
+		`nexus_node_info{cluster="c1",node="n1",profile="dev",state="serving",version="v1"} 1`,
+		`nexus_node_start_time_seconds 1.5`, `nexus_ledger_entries 42`, `nexus_ledger_checkpoint_age_seconds 0.25`, `nexus_ledger_cosigners 2`,
+		`nexus_decisions_total{verdict="allow"} 7`, `nexus_decisions_total{verdict="deny"} 3`,
+		`nexus_gate_verdicts_total{gate="11",name="revenue-metering",verdict="deny"} 1`,
+		`nexus_cluster_members{state="alive"} 2`, `nexus_cluster_members{state="failed"} 1`, `nexus_cluster_members{state="left"} 0`,
+		`nexus_slice_added_latency_seconds{class="a\"b\\",quantile="0.5",slice="s1",unit="IMVU-001"} 0.0005`,
+		`nexus_slice_added_latency_seconds{class="a\"b\\",quantile="0.99",slice="s1",unit="IMVU-001"} 0.00225`,
+		`nexus_slice_latency_budget_seconds` + slice + `} 0.01`, `nexus_slice_samples` + slice + `} 40`,
+		`nexus_slice_rate_bits_per_second` + slice + `} 8e+06`, `nexus_slice_guaranteed_bits_per_second` + slice + `} 1000`,
+		`nexus_slice_ceiling_bits_per_second` + slice + `} 2000`, `nexus_slice_in_flight` + slice + `} 1`, `nexus_slice_queue` + slice + `} 2`,
+		`nexus_slice_refused_total` + slice + `} 3`, `nexus_slice_dropped_total` + slice + `} 4`, `nexus_slice_sessions` + slice + `} 5`,
+		`nexus_slice_handoffs_total{class="a\"b\\",kind="planned",slice="s1",unit="IMVU-001"} 6`,
+		`nexus_slice_handoffs_total{class="a\"b\\",kind="recovered",slice="s1",unit="IMVU-001"} 7`,
+		"go_goroutines ", "process_resident_memory_bytes ",
+	} {
+		if !strings.Contains(body, want+"\n") && !(strings.HasSuffix(want, " ") && strings.Contains(body, "\n"+want)) {
+			t.Errorf("no line %s", want)
+		}
+	}
+	// What was not measured is not shown: no zero stands for an unknown.
+	if strings.Contains(body, `quantile="0.999"`) {
+		t.Error("a quantile that nobody measured is shown")
+	}
+}
+
+func TestBeforeTheLedgerOpens(t *testing.T) {
+	t.Parallel()
+	code, body := scrape(t, &wire.Overview{Ledger: wire.LedgerInfo{CheckpointAgeMs: -1}})
+	if code != http.StatusOK || strings.Contains(body, "checkpoint_age") || strings.Contains(body, "start_time_seconds -") {
+		t.Errorf("%d: %s", code, body)
+	}
+	if !strings.Contains(body, "nexus_ledger_entries 0\n") {
+		t.Error("the empty ledger is not shown")
+	}
+}
+
+// Two rows with the same labels are a fault of the picture: the scrape fails as a whole and says so.
+func TestAPictureThatContradictsItself(t *testing.T) {
+	t.Parallel()
+	row := wire.SliceRow{Slice: "s1", Label: "IMVU-001", Class: "interactive"}
+	if code, body := scrape(t, &wire.Overview{Slices: []wire.SliceRow{row, row}}); code != http.StatusInternalServerError {
+		t.Errorf("%d: %s", code, body)
+	}
+}
+
+func TestOnlyReads(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(Handler(func() *wire.Overview { return &wire.Overview{} }))
+	defer srv.Close()
+	for path, want := range map[string]int{"/": http.StatusNotFound, "/metrics/x": http.StatusNotFound} {
+		resp, err := http.Get(srv.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("GET %s: %d", path, resp.StatusCode)
+		}
+	}
+	resp, err := http.Post(srv.URL+"/metrics", "text/plain", strings.NewReader("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("POST: %d", resp.StatusCode)
+	}
+}
