@@ -96,6 +96,11 @@ func Append(dir string, before []Part, h Header, stream io.Reader) (p Part, err 
 	}
 	err = p.write(f, stream)
 	if err == nil {
+		if p.Bytes, err = f.Seek(0, io.SeekCurrent); err != nil {
+			err = unavailable(temp, err)
+		}
+	}
+	if err == nil {
 		if err = f.Sync(); err != nil {
 			err = unavailable(temp, err)
 		}

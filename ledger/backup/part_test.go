@@ -54,8 +54,12 @@ func TestPartsFollow(t *testing.T) {
 		if len(parts) == 0 {
 			h.Genesis = []byte("g")
 		}
-		if _, err := Append(dir, parts, h, bytes.NewReader(stream)); err != nil {
+		p, err := Append(dir, parts, h, bytes.NewReader(stream))
+		if err != nil {
 			t.Fatal(err)
+		}
+		if info, err := os.Stat(p.Path); err != nil || info.Size() != p.Bytes {
+			t.Errorf("said to have %d bytes: %+v, %v", p.Bytes, info, err)
 		}
 	}
 	parts, err := Open(dir)
