@@ -161,7 +161,7 @@ func (f decisionFilter) since(ctx context.Context, n *node, last uint64) ([]wire
 }
 
 func decisionHead() []string {
-	return []string{">INDEX", "TIME", "VERDICT", "GATES", "ACTION", "ACTOR", "UNIT", "REASON"}
+	return []string{">INDEX", "TIME", "VERDICT", "GATES", "ACTION", "ACTOR", "SESSION", "UNIT", "REASON"}
 }
 
 func decisionCells(d wire.DecisionRow) []string {
@@ -174,7 +174,7 @@ func decisionCells(d wire.DecisionRow) []string {
 		reason = strings.TrimSpace(d.Reason + ": " + d.Observed)
 	}
 	return []string{strconv.FormatUint(d.Index, 10), when(d.Time), d.Verdict, oneLine(strings.Join(gates, ",")), d.Action,
-		oneLine(d.ActorName), oneLine(d.UnitLabel), oneLine(reason)}
+		oneLine(d.ActorName), oneLine(d.Session), oneLine(d.UnitLabel), oneLine(reason)}
 }
 
 func (a *app) explainCommand() *cobra.Command {

@@ -150,7 +150,9 @@ func (v *visit) request(req *gossh.Request) bool {
 		s.env[p.Name] = p.Value
 		return true
 	case "auth-agent-req@openssh.com":
-		s.Agent = !v.begun || s.Agent
+		if !v.begun { // later it is the handler's
+			s.Agent = true
+		}
 		return s.Agent
 	case "shell", "exec":
 		var p struct{ Command string }
