@@ -33,19 +33,10 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// Fifty people watch a screen that is drawn for each of them, and half of them leave by cutting their line. While they watch, what they
-// cost is bounded; when they have left, no goroutine, no place and no memory is theirs. Not parallel: it counts what lives in this process.
-func TestFiftyWatch(t *testing.T) {
-	const watchers = 50
-	screen := []byte("\x1b[H" + strings.Repeat("x", 80*24))
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	known := nexus.PublicKey(key.Public().(ed25519.PublicKey))
-	next := make(chan struct{}) // a receive is a new picture
-	lived, ran := heap(), runtime.NumGoroutine()
-	s, err := Listen(Config{Addr: "127.0.0.1:0", HostKeyFile: filepath.Join(t.TempDir(), "host"), Limits: Limits{SessionsPerKey: watchers, Logins: watchers},
+// pictures serves a screen to each session, again whenever it can receive from next.
+func pictures(t *testing.T, known nexus.PublicKey, screen []byte, next <-chan struct{}, most int) *Server {
+	t.Helper()
+	s, err := Listen(Config{Addr: "127.0.0.1:0", HostKeyFile: filepath.Join(t.TempDir(), "host"), Limits: Limits{SessionsPerKey: most, Logins: most},
 		Known: func(k nexus.PublicKey) (string, error) {
 			if k != known {
 				return "", errors.New("unknown")
@@ -67,6 +58,22 @@ func TestFiftyWatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+// Fifty people watch a screen that is drawn for each of them, and half of them leave by cutting their line. While they watch, what they
+// cost is bounded; when they have left, no goroutine, no place and no memory is theirs. Not parallel: it counts what lives in this process.
+func TestFiftyWatch(t *testing.T) {
+	const watchers = 50
+	screen := []byte("\x1b[H" + strings.Repeat("x", 80*24))
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := nexus.PublicKey(key.Public().(ed25519.PublicKey))
+	next := make(chan struct{}) // a receive is a new picture
+	lived, ran := heap(), runtime.NumGoroutine()
+	s := pictures(t, known, screen, next, watchers)
 	w := &world{Server: s, key: key}
 	var got [watchers]atomic.Int64
 	var conns []*gossh.Client
