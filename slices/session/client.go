@@ -9,8 +9,8 @@ import (
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 )
 
-// Client is a session's other end, as pure as Home: it is told what arrives and when, and says what to send. The browser's
-// nn5g.js implements the same rules. Not safe for concurrent use.
+// Client is a session's other end, as pure as Home: it is told what arrives and when, and says what to send.
+// Not safe for concurrent use.
 type Client struct {
 	limits   Limits
 	id       nexus.ID

@@ -57,9 +57,5 @@ func ExpandAddress(address, host string) string {
 	return strings.Replace(address, "://*", "://"+host, 1)
 }
 
-// Paths that the gateway answers on every host for clients of sessions.
-const (
-	ScriptPath = "/.well-known/nexus/nn5g.js"
-	TypesPath  = "/.well-known/nexus/nn5g.d.ts"
-	RTTPath    = "/.well-known/nexus/rtt" // 204, for measuring round trips
-)
+// RTTPath is answered with 204 by the gateway on every host, for clients of sessions that measure round trips.
+const RTTPath = "/.well-known/nexus/rtt"

@@ -15,8 +15,7 @@ const (
 )
 
 // Nearest gives the edge to be at: the present one unless another one's round trip is shorter by more than 20 % and more than 5 ms. A
-// present edge that is not among the measured, or was not reached, is left for the nearest. Empty: none was reached. nn5g.js has
-// the same rule.
+// present edge that is not among the measured, or was not reached, is left for the nearest. Empty: none was reached.
 func Nearest(present string, edges []Measured) string {
 	best, here := Measured{}, time.Duration(0)
 	for _, e := range edges {
