@@ -29,7 +29,7 @@ LDFLAGS     := -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.build
 FUZZ_TIME   ?= 10s
 COUNT       ?= 6
 
-.PHONY: help setup go-version build launch test check race fuzz bench e2e soak docs
+.PHONY: help setup go-version build launch test check race fuzz bench peers e2e soak docs
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
@@ -88,6 +88,9 @@ fuzz: go-version ## run each fuzz target for FUZZ_TIME (default 10s)
 
 bench: build ## run the Go benchmarks COUNT times, in the form benchstat reads
 	go test -run '^$$' -bench . -benchmem -count $(COUNT) -timeout 60m -p 1 ./...
+
+peers: go-version ## compare the gates with OPA, Cedar and CEL: same verdicts, then the time
+	cd gates/testdata/peers && go vet . && go test -count=1 . && go test -run '^$$' -bench . -benchmem -benchtime 1s -count 5 .
 
 e2e: setup build ## run only the script tests, against the real binary
 	@grep -rqE --include='*_test.go' '^func TestScript' cmd || { echo "there are no script tests under cmd" >&2; exit 1; }
