@@ -120,3 +120,25 @@ func TestUnitKinds(t *testing.T) {
 		}
 	}
 }
+
+// FuzzTexts: what is read as an id, a hash or a key is written the same way (hexadecimal in lower case), and a refusal leaves
+// the value alone.
+func FuzzTexts(f *testing.F) {
+	f.Add(strings.Repeat("0a", 16))
+	f.Add(strings.Repeat("F0", 32))
+	f.Add(nexus.PublicKey{1, 2, 3}.String())
+	f.Add(nexus.PublicKey{}.String() + "\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if id, err := nexus.ParseID(text); err == nil && id.String() != strings.ToLower(text) || err != nil && !id.IsZero() {
+			t.Errorf("id %q: %s, %v", text, id, err)
+		}
+		var h nexus.Hash
+		if err := h.UnmarshalText([]byte(text)); err == nil && h.String() != strings.ToLower(text) || err != nil && !h.IsZero() {
+			t.Errorf("hash %q: %s, %v", text, h, err)
+		}
+		var k nexus.PublicKey
+		if err := k.UnmarshalText([]byte(text)); err == nil && k.String() != text || err != nil && !k.IsZero() {
+			t.Errorf("key %q: %s, %v", text, k, err)
+		}
+	})
+}
