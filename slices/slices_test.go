@@ -140,5 +140,9 @@ func FuzzParseClass(f *testing.F) {
 		if err != nil && c != 0 {
 			t.Errorf("%q refused with class %v", s, c)
 		}
+		var text Class
+		if textErr := text.UnmarshalText([]byte(s)); text != c || (textErr == nil) != (err == nil) {
+			t.Errorf("%q as text: %v, %v", s, text, textErr)
+		}
 	})
 }

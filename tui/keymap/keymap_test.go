@@ -64,3 +64,26 @@ func TestOverrides(t *testing.T) {
 		t.Errorf("the conflict does not name both: %v", err)
 	}
 }
+
+// FuzzParse: no key file makes the reader or the map made of it panic; what is taken names only keys that were written.
+func FuzzParse(f *testing.F) {
+	f.Add("# keys\nquit = q, ctrl+c\n")
+	f.Add("quit = q\nquit = x\n")
+	f.Add("=\n=,\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		override, err := keymap.Parse("keys", strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		for name, keys := range override {
+			for _, k := range keys {
+				if k == "" || !strings.Contains(text, k) {
+					t.Fatalf("%q = %q out of %q", name, k, text)
+				}
+			}
+		}
+		if m, err := keymap.New(override); (m == nil) != (err != nil) {
+			t.Fatalf("%v with %v", m, err)
+		}
+	})
+}

@@ -326,3 +326,22 @@ func TestMoneyIsNeverCut(t *testing.T) {
 		}
 	}
 }
+
+// FuzzTyped: no line of a log and no filter makes the panels panic; a line that is not JSON is shown whole.
+func FuzzTyped(f *testing.F) {
+	f.Add(`{"level":"warn","msg":"m","time":"2026-01-02T03:04:05Z","a":[1]}`)
+	f.Add("!~ab(")
+	f.Add("deny|G08")
+	f.Fuzz(func(t *testing.T, text string) {
+		line := panel.ParseLogLine(text)
+		if !strings.Contains(text, "{") && text != "null" && strings.TrimSpace(text) != "null" && line.Text != text {
+			t.Errorf("%q is shown as %q", text, line.Text)
+		}
+		if rank := line.Rank(); rank < 0 || rank > 3 {
+			t.Errorf("%q ranks %d", text, rank)
+		}
+		if filter, err := panel.ParseFilter(text); err != nil && filter != nil || filter != nil && filter.Text != text {
+			t.Errorf("%q became %+v, %v", text, filter, err)
+		}
+	})
+}

@@ -168,3 +168,18 @@ func luminance(code int) float64 {
 	}
 	return 0.2126*linear(r) + 0.7152*linear(g) + 0.0722*linear(b)
 }
+
+// FuzzParsePalette: no theme file makes the reader panic, and a complaint about it never acts on the terminal.
+func FuzzParsePalette(f *testing.F) {
+	f.Add("good = #00d75f bold\n# a comment\nbad = 9\n")
+	f.Add("good = \x1b]0;x\a\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := theme.ParsePalette("mine", "file", strings.NewReader(text))
+		if (p == nil) != (err != nil) {
+			t.Fatalf("%v with %v", p, err)
+		}
+		if err != nil && strings.ContainsAny(err.Error(), "\x1b\a\u009b") {
+			t.Fatalf("%q acts on the terminal", err)
+		}
+	})
+}
