@@ -38,7 +38,8 @@ type Session struct {
 	Terminal bool
 	Term     string
 	Size     Size
-	// Sizes gets the newest size whenever it changes; older ones are dropped. It is never closed.
+	// Sizes gets the first size at the beginning, since a program that draws clears no rest of a line before it is told one, and
+	// the newest whenever it changes; older ones are dropped. It is never closed.
 	Sizes <-chan Size
 	// Agent says that Signer signs with the client's key, on the client's machine; without it Signer refuses.
 	Agent  bool
@@ -198,6 +199,7 @@ func (v *visit) start() {
 		context.AfterFunc(v.ctx, func() { idle.Stop() })
 		s.In = touched{v.ch, func() { idle.Reset(srv.limits.Idle) }}
 		s.Text, s.Err = lines{v.ch}, lines{v.ch.Stderr()}
+		v.resize(s.Size)
 	}
 	if s.Signer = nexus.Signer(noAgent{s.Key}); s.Agent {
 		s.Signer = agentSigner{conn: v.conn, key: s.Key, pub: v.pub, session: s.ID}

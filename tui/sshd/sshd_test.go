@@ -245,6 +245,9 @@ func TestWindowsOfAnySize(t *testing.T) {
 	if v.Size != (Size{sideMost, sideMost}) || !v.Terminal || v.Getenv("TERM") != "xterm-256color" {
 		t.Errorf("%+v", v)
 	}
+	if first := <-v.Sizes; first != v.Size {
+		t.Errorf("the first size told is %v", first)
+	}
 	for i := range 1000 { // nobody reads them: the newest stays, and nothing blocks
 		if err := s.WindowChange(i, i); err != nil {
 			t.Fatal(err)
