@@ -38,8 +38,8 @@ func TestAFarTerminalsFirstSizeCounts(t *testing.T) {
 	keys, typed := io.Pipe()
 	out, ended := &lockedBuffer{}, make(chan error, 1)
 	go func() {
-		_, err := Run(ctx, Options{Backend: tuitest.NewBackend(tuitest.Overview()), In: keys, Out: out, Theme: theme.Options{Color: theme.Color256}, Width: 80, Height: 24,
-			Resizes: make(chan [2]int), Hosted: true, Now: tuitest.Time})
+		_, err := Run(ctx, Options{Backend: tuitest.NewBackend(tuitest.Overview()), In: keys, Out: out,
+			Theme: theme.Options{Color: theme.Color256}, Width: 80, Height: 24, Resizes: make(chan [2]int), Hosted: true, Now: tuitest.Time})
 		ended <- err
 	}()
 	const eraseRight = "\x1b[K"

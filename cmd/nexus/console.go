@@ -112,7 +112,7 @@ func (a *app) afterConsole(ctx context.Context, b *backend, result tui.Result) e
 // showWizard opens the guided creation. Leaving it without creating is no failure; the draft is kept.
 func (a *app) showWizard(ctx context.Context, n *node, req creationRequest) error {
 	o := a.wizardOptions(&backend{app: a, file: n.file}, req)
-	o.In, o.Out = a.in, a.screenOut()
+	o.In, o.Out, o.Lines = a.in, a.screenOut(), a.out
 	o.Width, o.Height, o.Resizes = a.sizes()
 	_, created, err := wizard.Run(ctx, o)
 	if errors.Is(err, wizard.ErrLeft) {
@@ -133,6 +133,11 @@ func (a *app) guide(b *backend, look theme.Options) tui.Guide {
 	return func(ctx context.Context, in io.Reader, out io.Writer, width, height int) (string, error) {
 		o := a.wizardOptions(b, creationRequest{UnitCreate: wire.UnitCreate{Kind: "imvu"}})
 		o.In, o.Out, o.Theme, o.Width, o.Height, o.Accessible, o.NoCard = in, out, look, width, height, false, true
+		if a.guest != nil { // whose terminal does not say its size by itself
+			size := make(chan [2]int, 1)
+			size <- [2]int{width, height}
+			o.Resizes = size
+		}
 		_, created, err := wizard.Run(ctx, o)
 		if errors.Is(err, wizard.ErrLeft) {
 			return err.Error(), nil

@@ -35,7 +35,7 @@ func (p *plainForm) say(format string, args ...any) {
 
 // ask runs the plain form.
 func (w *session) ask(ctx context.Context) (*wire.UnitCreated, error) {
-	p := &plainForm{session: w, in: bufio.NewScanner(w.options.In), out: w.options.Out}
+	p := &plainForm{session: w, in: bufio.NewScanner(w.options.In), out: w.options.lines()}
 	p.in.Buffer(nil, answerMax)
 	p.say("New unit. Enter keeps the value in brackets, %s goes back, the end of the input leaves and keeps the draft.",
 		back)

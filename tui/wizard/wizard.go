@@ -37,6 +37,8 @@ type Options struct {
 	Backend Backend
 	In      io.Reader
 	Out     io.Writer
+	// Lines takes the card and what is asked in plain lines, where these need other ends than a screen does; Out when nil.
+	Lines io.Writer
 	// Prefill holds what flags already answered; it overrules the draft.
 	Prefill wire.UnitCreate
 	Theme   theme.Options
@@ -52,6 +54,14 @@ type Options struct {
 	Jurisdictions, Classes []Choice
 	Resizes                <-chan [2]int // width and height of a terminal that is not a file of this machine; implies a process not its own
 	Width, Height          int           // until the terminal says its own; 80x24 when zero
+}
+
+// lines is where plain lines go.
+func (o *Options) lines() io.Writer {
+	if o.Lines != nil {
+		return o.Lines
+	}
+	return o.Out
 }
 
 // session is one run of the wizard: options with their defaults, the draft, and what the gates said at the review.
@@ -97,7 +107,7 @@ func Run(ctx context.Context, o Options) (wire.UnitCreate, wire.UnitCreated, err
 	if o.NoCard {
 		return req, *created, nil
 	}
-	return req, *created, w.printCard(o.Out, created)
+	return req, *created, w.printCard(o.lines(), created)
 }
 
 func newSession(o Options) (*session, error) {
