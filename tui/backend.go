@@ -80,7 +80,8 @@ type Options struct {
 	StateDir string
 	// Tmux says that copies must pass through tmux, Screen through GNU screen.
 	Tmux, Screen bool
-	// Resizes gives the newest width and height of a terminal that is not a file of this machine; nil when Out says its own.
+	// Resizes gives the newest width and height of a terminal that is not a file of this machine, the first one too: the renderer
+	// erases the rest of a line that became shorter only once it was told how wide the screen is. Nil when Out says its own.
 	Resizes <-chan [2]int
 	// Hosted says that the console runs in a process that is not its own, such as the node's: it follows no signal.
 	Hosted bool

@@ -29,17 +29,19 @@ func (l *lockedBuffer) text() string {
 	return l.b.String()
 }
 
-// A terminal that is elsewhere says its size once, at the beginning, and perhaps never again: the renderer must know it all the
-// same, or a line that becomes shorter leaves the end of the one before on the screen.
+// A terminal that is elsewhere says its size once, at the beginning, and perhaps never again: the renderer must be told it, or a
+// line that becomes shorter leaves the end of the one before on the screen.
 func TestAFarTerminalsFirstSizeCounts(t *testing.T) {
 	t.Parallel()
 	ctx, leave := context.WithCancel(context.Background())
 	defer leave()
 	keys, typed := io.Pipe()
 	out, ended := &lockedBuffer{}, make(chan error, 1)
+	sizes := make(chan [2]int, 1)
+	sizes <- [2]int{80, 24}
 	go func() {
 		_, err := Run(ctx, Options{Backend: tuitest.NewBackend(tuitest.Overview()), In: keys, Out: out,
-			Theme: theme.Options{Color: theme.Color256}, Width: 80, Height: 24, Resizes: make(chan [2]int), Hosted: true, Now: tuitest.Time})
+			Theme: theme.Options{Color: theme.Color256}, Width: 80, Height: 24, Resizes: sizes, Hosted: true, Now: tuitest.Time})
 		ended <- err
 	}()
 	const eraseRight = "\x1b[K"

@@ -56,7 +56,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	program := tea.NewProgram(m, options...)
 	var group sync.WaitGroup
 	if o.Resizes != nil {
-		group.Go(func() { follow(session, [2]int{o.Width, o.Height}, o.Resizes, program.Send) })
+		group.Go(func() { follow(session, o.Resizes, program.Send) })
 	}
 	feed := newFeed(o.Backend, o.now)
 	var broken atomic.Pointer[error]
@@ -85,10 +85,8 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	return result, nil
 }
 
-// follow hands on the sizes of a terminal that is elsewhere until ctx ends: the one it has to begin with too, for the renderer
-// erases the rest of a line that became shorter only once it knows how wide the screen is.
-func follow(ctx context.Context, first [2]int, sizes <-chan [2]int, send func(tea.Msg)) {
-	send(tea.WindowSizeMsg{Width: first[0], Height: first[1]})
+// follow hands on the sizes of a terminal that is elsewhere until ctx ends.
+func follow(ctx context.Context, sizes <-chan [2]int, send func(tea.Msg)) {
 	for {
 		select {
 		case <-ctx.Done():
