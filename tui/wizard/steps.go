@@ -65,7 +65,7 @@ func welcomeStep() step {
 					"with a latency promise, and a ledger that splits every unit of revenue as the constitution says.",
 				"Making it costs nothing. Nothing is made before you accept the review at the end.",
 				"Leaving with everything is your right: that is gate 13, exit portability. Nobody may refuse, delay or " +
-					"charge for it; the gate decides so today, and the export itself comes with a later version.",
+					"charge for it; the gate decides so today. Its ledger can be exported today, the unit as a whole with a later version.",
 			}
 		},
 		fields: func(w *session) []field {
