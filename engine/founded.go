@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/cluster/consensus"
 )
 
 // FoundedFile says that the ledger beside it has a beginning: with it, an empty ledger is a lost one, not a new one. It holds
@@ -60,38 +61,10 @@ func markFounded(dataDir string, cluster nexus.ID) error {
 		return nil
 	}
 	path := filepath.Join(dataDir, FoundedFile)
-	if err := writeSynced(path, foundedBytes(cluster)); err != nil {
+	if err := consensus.ReplaceFile(path, foundedBytes(cluster)); err != nil {
 		return nexus.Errf("open engine", nexus.CodeUnavailable, path, "check disk space and permissions", "%w", err)
 	}
 	return nil
-}
-
-// writeSynced makes a file whole under another name, then gives it its own and syncs the directory.
-func writeSynced(path string, content []byte) error {
-	temp := path + ".tmp"
-	f, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // refuseUnfinished refuses a directory in which a restore was cut short.

@@ -168,7 +168,7 @@ func (cfg RestoreConfig) place(stage string, g identity.Genesis) error {
 	if err := markFounded(cfg.DataDir, g.Cluster); err != nil {
 		return err
 	}
-	return errors.Join(os.RemoveAll(stage), syncDir(cfg.DataDir))
+	return errors.Join(os.RemoveAll(stage), consensus.SyncDir(cfg.DataDir))
 }
 
 // buildRestored makes ledger and log below stage and judges them.

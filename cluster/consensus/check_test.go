@@ -229,7 +229,7 @@ func TestRotationCutShortIsFinished(t *testing.T) {
 	tail.SealNs, tail.MaxIndex, tail.IndexStart = 0, 0, 0
 	state.NextSegmentID = removed.ID
 	path := filepath.Join(logDir, metaNames[(generation+1)%2])
-	if err := replaceFile(path, sealFile(metaMagic, generation+1, nexus.Encode(state))); err != nil {
+	if err := ReplaceFile(path, sealFile(metaMagic, generation+1, nexus.Encode(state))); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(filepath.Join(logDir, removed.fileName())); err != nil {

@@ -157,7 +157,7 @@ func (m *metaStore) commitLocked(next metaState) error {
 	}
 	generation := m.generation + 1
 	path := filepath.Join(m.dir, metaNames[generation%2])
-	if err := replaceFile(path, sealFile(metaMagic, generation, nexus.Encode(next))); err != nil {
+	if err := ReplaceFile(path, sealFile(metaMagic, generation, nexus.Encode(next))); err != nil {
 		return ioError("write log meta", path, err)
 	}
 	m.generation, m.state = generation, next

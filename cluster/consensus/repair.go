@@ -84,7 +84,7 @@ func finishRotation(logDir string, report Report) error {
 	state.Segments = segs
 	generation := report.metaGen + 1
 	path := filepath.Join(logDir, metaNames[generation%2])
-	if err := replaceFile(path, sealFile(metaMagic, generation, nexus.Encode(state))); err != nil {
+	if err := ReplaceFile(path, sealFile(metaMagic, generation, nexus.Encode(state))); err != nil {
 		return ioError("open log", path, err)
 	}
 	return nil

@@ -69,9 +69,9 @@ func readBounded(path string, limit int64) ([]byte, error) {
 // tempSuffix marks files that were being written when the process died; they hold nothing.
 const tempSuffix = ".tmp"
 
-// replaceFile writes content beside path, syncs, renames over path and syncs the directory. A crash before the rename
-// leaves the old file (and a .tmp), a crash after it the new one.
-func replaceFile(path string, content []byte) error {
+// ReplaceFile writes content beside path, readable by the owner alone, syncs, renames over path and syncs the directory. A crash
+// before the rename leaves the old file (and a .tmp), a crash after it the new one. One caller at a time for a path.
+func ReplaceFile(path string, content []byte) error {
 	temp := path + tempSuffix
 	file, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -90,10 +90,11 @@ func replaceFile(path string, content []byte) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(temp))
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
-func syncDir(dir string) error {
+// SyncDir makes what was created, renamed or removed in a directory durable.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ func Seed(dir, nodeID string, head Head) error {
 	m := marker{Version: uint8(raft.SnapshotVersionMax), Index: head.Index, Term: head.Term, ConfigIndex: 1,
 		Config: raft.EncodeConfiguration(servers), Applied: head.Index}
 	path := filepath.Join(snapshots, m.fileName())
-	if err := replaceFile(path, sealFile(markerMagic, m.Index, nexus.Encode(m))); err != nil {
+	if err := ReplaceFile(path, sealFile(markerMagic, m.Index, nexus.Encode(m))); err != nil {
 		return ioError(op, path, err)
 	}
 	meta := &metaStore{dir: logDir}
@@ -50,5 +50,5 @@ func Seed(dir, nodeID string, head Head) error {
 	if err := file.Close(); err != nil {
 		return ioError(op, dir, err)
 	}
-	return syncDir(dir)
+	return SyncDir(dir)
 }

@@ -143,7 +143,7 @@ func (s *markerSink) Close() error {
 	}
 	s.marker.Applied = body.Applied
 	path := filepath.Join(s.store.dir, s.marker.fileName())
-	if err := replaceFile(path, sealFile(markerMagic, s.marker.Index, nexus.Encode(s.marker))); err != nil {
+	if err := ReplaceFile(path, sealFile(markerMagic, s.marker.Index, nexus.Encode(s.marker))); err != nil {
 		return ioError("write snapshot marker", path, err)
 	}
 	markers, err := s.store.list()
@@ -155,5 +155,5 @@ func (s *markerSink) Close() error {
 			return ioError("remove old snapshot marker", old.fileName(), err)
 		}
 	}
-	return syncDir(s.store.dir)
+	return SyncDir(s.store.dir)
 }
