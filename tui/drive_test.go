@@ -41,7 +41,7 @@ func drive(t testing.TB, th theme.Options, width, height int, change func(*Optio
 
 func (d *driven) send(msg tea.Msg) {
 	_, cmd := d.Update(msg)
-	if cmd == nil || d.waits(cmd) {
+	if _, lines := msg.(logMsg); lines || cmd == nil || d.waits(cmd) { // lines ask for the next ones, which nobody sends
 		return
 	}
 	switch answer := cmd().(type) {

@@ -43,7 +43,8 @@ func TestRandomSizesAndKeys(t *testing.T) {
 	pictures := []*wire.Overview{tuitest.Overview(), {}, tuitest.Overview()}
 	pictures[2].Decisions, pictures[2].Slices = pictures[2].Decisions[3:5], nil
 	d := drive(t, theme.Options{Color: theme.Color256}, 80, 24, func(o *Options) { o.Launching = true })
-	for end, step := time.Now().Add(fuzzFor()), 0; time.Now().Before(end); step++ {
+	step := 0
+	for end := time.Now().Add(fuzzFor()); time.Now().Before(end); step++ {
 		switch random.IntN(10) {
 		case 0:
 			d.send(tea.WindowSizeMsg{Width: 1 + random.IntN(300), Height: 1 + random.IntN(100)})
@@ -62,6 +63,9 @@ func TestRandomSizesAndKeys(t *testing.T) {
 			d.press(keys[random.IntN(len(keys))])
 		}
 		d.screen()
+	}
+	if step < 20 {
+		t.Errorf("%d steps: something waited instead", step)
 	}
 	d.send(tea.WindowSizeMsg{})
 	if d.View() != "" {
