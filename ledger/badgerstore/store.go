@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	badger "github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -115,6 +116,15 @@ func (o Options) badger(dir string) badger.Options {
 		WithLogger(badgerLog{o.Logger})
 }
 
+// lockPatience is how long an opening waits for the directory's lock. A process that starts another one shares its open files with it
+// until the other runs its own program, and a killed one has them until the kernel has closed them: both are over in a moment.
+const lockPatience = 2 * time.Second
+
+// isLocked knows Badger's refusal by its words; it has no error value for it.
+func isLocked(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "Cannot acquire directory lock")
+}
+
 // openBadger turns Badger's errors and panics into ours.
 func openBadger(o badger.Options, dir string) (db *badger.DB, err error) {
 	defer func() {
@@ -123,11 +133,15 @@ func openBadger(o badger.Options, dir string) (db *badger.DB, err error) {
 				"run `nexus ledger verify --offline` to see which file is damaged", "badger: %v", r)
 		}
 	}()
-	db, err = badger.Open(o)
+	for end := time.Now().Add(lockPatience); ; time.Sleep(20 * time.Millisecond) {
+		if db, err = badger.Open(o); !isLocked(err) || time.Now().After(end) {
+			break
+		}
+	}
 	switch {
 	case err == nil:
 		return db, nil
-	case strings.Contains(err.Error(), "Cannot acquire directory lock"):
+	case isLocked(err):
 		return nil, nexus.Errf("open store", nexus.CodeConflict, dir, "stop the node that holds it", "%w", err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EROFS):
 		return nil, nexus.Errf("open store", nexus.CodeUnavailable, dir, "check owner, mode and free space", "%w", err)

@@ -1,7 +1,10 @@
 package badgerstore
 
 import (
+	"os"
+	"syscall"
 	"testing"
+	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
@@ -100,5 +103,33 @@ func TestFailedWrite(t *testing.T) {
 	}
 	if err := again.Commit(b); err != nil {
 		t.Fatalf("the batch once more: %v", err)
+	}
+}
+
+// A lock that goes away in a moment, as that of a process just killed or being started, does not refuse an opening.
+func TestOpenWaitsForALockThatGoes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := Open(dir, testOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	holder, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Flock(int(holder.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(200*time.Millisecond, func() { _ = holder.Close() })
+	again, err := Open(dir, testOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
