@@ -111,16 +111,19 @@ func (st *logState) take(e logEntry, body []byte) string {
 func (st *logState) torn(rest []byte, off int) bool {
 	end := len(bytes.TrimRight(rest, "\x00"))
 	if border := copyBorder - off%copyBorder; firstNonZero(rest[:min(len(rest), border)]) < 0 {
-		return end-bytes.Count(rest[:end], []byte{0}) >= 64 && !(border <= 2 && soundUnderHead(rest))
+		return headless(rest[:end], border) && !(border <= 2 && soundUnderHead(rest))
 	}
 	e, ok := parseLogHead(rest)
 	if !ok || e.userMeta != 0 || e.expires != 0 || e.meta != logTxn && e.meta != logFin || end < e.head-1 {
 		return false
 	}
-	if end > e.size()-crc32.Size || e.keyLen < 11 || e.valLen > sealHeaderMax {
+	if e.keyLen < 11 || e.valLen > sealHeaderMax {
 		return false
 	}
-	written := rest[e.head:max(end, e.head)] // the head's last byte, no expiry, is zero itself
+	if end > e.size()-crc32.Size && !halfChecksum(rest, e, off) {
+		return false
+	}
+	written := rest[e.head:min(max(end, e.head), e.size()-crc32.Size)] // the head's last byte, no expiry, is zero itself
 	if len(written) < int(e.keyLen) {
 		return true
 	}
@@ -139,12 +142,50 @@ func (st *logState) torn(rest []byte, off int) bool {
 		uint64(binary.BigEndian.Uint32(value[len(sealMagic):]))+uint64(sealHeader) == e.valLen
 }
 
+// headless reports whether written, which ends with its last byte that is not zero and begins with border zeros, can be
+// an entry whose beginning was to be stored last. The first store behind the border is copyBorder bytes long and holds
+// the key's inverted timestamp or the seal's hash, so eight bytes of it are never all zero, however early the copying
+// ended; one changed byte in unused space is one byte.
+func headless(written []byte, border int) bool {
+	const least = 8
+	first := written[min(border, len(written)):min(border+copyBorder, len(written))]
+	return len(first)-bytes.Count(first, []byte{0}) >= least
+}
+
+// halfChecksum reports whether the checksum of e, which lies at off, is there up to the border between two stores of the
+// copying and zero behind it. When less than two bytes of it are missing, that cannot be told from one changed byte and counts
+// as damage.
+func halfChecksum(rest []byte, e logEntry, off int) bool {
+	body := rest[:e.size()-crc32.Size]
+	have := storeBorder(off, e.size()) - len(body)
+	if have <= 0 || have >= crc32.Size {
+		return false
+	}
+	sum := binary.BigEndian.AppendUint32(nil, crc32.Checksum(body, crcTable()))
+	missing := crc32.Size - have - bytes.Count(sum[have:], []byte{0})
+	return missing >= 2 && bytes.Equal(rest[len(body):len(body)+have], sum[:have]) && firstNonZero(rest[len(body)+have:]) < 0
+}
+
+// storeBorder gives the last border between two stores of copying size bytes to off that lies before the last store, which
+// overlaps with those before: up to 256 bytes, the largest power of two below size; of more, a copyBorder.
+func storeBorder(off, size int) int {
+	if size > 256 {
+		return size - 1 - (off+size-1)%copyBorder
+	}
+	half := 16
+	for half*2 < size {
+		half *= 2
+	}
+	return half
+}
+
 // sealHeaderMax is the longest value the store writes: a chunk, its count and its seal.
 const sealHeaderMax = chunkBytes + 4 + uint64(sealHeader)
 
-// copyBorder is where copying a long entry begins: Go's memmove stores from the next 32-byte border on and what is
-// before it last, so that a torn entry may lack just that. One changed byte can only imitate it when no more than two
-// bytes are missing, of which the second is always zero.
+// copyBorder is where copying a long entry begins: Go's memmove (runtime/memmove_amd64.s, avxUnaligned) stores from the
+// next 32-byte border on, then what is before it, then the last 128 bytes, so that a torn entry may lack just its
+// beginning. A page fault between two of these stores is where a killed process is most likely to end. One changed byte
+// can only imitate it when no more than two bytes are missing, of which the second is always zero.
 const copyBorder = 32
 
 // soundUnderHead reports whether rest is a whole entry but for its first byte.
