@@ -73,6 +73,22 @@ type StatementBody struct {
 	Digest nexus.Hash
 }
 
+// DisputeBody is the body of a KindDispute entry, in the unit's chain. It has no postings: what an accepted one pays is a KindTransfer
+// entry of the same record.
+type DisputeBody struct {
+	Verb     string // "opened", "accepted", "rejected", "withdrawn"
+	Dispute  nexus.ID
+	Period   uint32
+	Month    uint32 // of the statement, YYYYMM
+	Entry    uint64 // contested; 0: the statement as a whole
+	Currency string
+	Minor    int64    // what the owner says is missing, not below zero
+	Paid     int64    // of "accepted", not below zero
+	Transfer nexus.ID // that paid it; zero: nothing was paid
+	DueMs    int64    // log time until which the platform owes an answer
+	Reason   string
+}
+
 // MinorLimit is an amount in one currency, minor units.
 type MinorLimit struct {
 	Currency string

@@ -17,7 +17,6 @@ const (
 	needsCompute = "the compute fabric is not built in this version"
 	needsExit    = "exit and import are not built in this version"
 	needsMedia   = "the media fabric is not built in this version"
-	needsMoney   = "disputes are not built in this version"
 	needsNames   = "the DNS and mail fabrics are not built in this version"
 	needsCluster = "a ledger on several nodes is not built in this version"
 )
@@ -30,14 +29,11 @@ func notBuiltCommands() []notBuilt {
 		{"imvu exit", needsExit}, {"imvu exit-status", needsExit}, {"imvu verify-export", needsExit}, {"imvu import", needsExit},
 		{"platform exit", needsExit}, {"platform import", needsExit},
 		{"stream key", needsMedia}, {"ott upload", needsMedia}, {"ott publish", needsMedia}, {"ott grant", needsMedia},
-		{"revenue dispute open", needsMoney},
-		{"revenue dispute answer", needsMoney}, {"revenue dispute show", needsMoney},
 		{"cluster join", "a node joins when it is launched: nexus launch --join-token FILE"}, {"cluster leave", needsCluster}, {"cluster rtt", needsCluster},
 		{"cluster keys", needsCluster}, {"cluster peers", needsCluster}, {"cluster promote", needsCluster}, {"cluster drain", needsCluster},
 		{"dns", needsNames}, {"mail", needsNames},
 		{"identity bind", "a unit is bound to its owner when it is created; other bindings are not built in this version"},
 		{"identity attest", "attestations are not built in this version"},
-		{"audit findings", "findings are printed by nexus audit; their history is not built in this version"},
 	}
 }
 

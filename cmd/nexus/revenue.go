@@ -22,7 +22,7 @@ func (a *app) revenueCommand() *cobra.Command {
 	cmd.AddCommand(a.recordCommand(), a.refundCommand(), a.importCommand(), a.tallyCommand(), a.balanceCommand(), a.sourcesCommand(),
 		a.pendingCommand(), a.settlePendingCommand("post", state.KindPendingPost, "Post an announced event, or part of it: from now on it counts"),
 		a.settlePendingCommand("void", state.KindPendingVoid, "Take an announced event back"),
-		a.moneyTransferCommand(), a.holdCommand(), a.payoutCommand(), a.statementCommand(), a.journalCommand())
+		a.moneyTransferCommand(), a.holdCommand(), a.payoutCommand(), a.statementCommand(), a.disputeCommand(), a.journalCommand())
 	return cmd
 }
 

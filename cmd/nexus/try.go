@@ -93,6 +93,10 @@ func moneyBody(kind string) any {
 		return &state.PayoutSettle{}
 	case state.KindStatementIssue:
 		return &state.StatementIssue{}
+	case state.KindDisputeOpen:
+		return &state.DisputeOpen{}
+	case state.KindDisputeAnswer, state.KindDisputeWithdraw:
+		return &state.DisputeEnd{}
 	}
 	return nil
 }

@@ -165,6 +165,7 @@ func (a *app) auditCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "audit", Short: "The stack scrub: every unit held against the constitution", Args: noCommand,
 		Long:    "Splits recomputed from the entries, ledger completeness, enforcing gates, policy violations. Exits 1 when there is a finding.",
 		Example: "  nexus audit\n  nexus audit --unit IMVU-001 -o json\n  nexus audit --follow"}
+	cmd.AddCommand(a.findingsCommand())
 	cmd.Flags().String("unit", "", "only this unit")
 	cmd.Flags().BoolP("follow", "f", false, "repeat until interrupted; exits 1 with the first finding")
 	cmd.Flags().Duration("every", 10*time.Second, "with --follow: time between two scrubs")

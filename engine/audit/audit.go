@@ -85,6 +85,8 @@ type subject struct {
 	domains  int
 	routes   []state.Route
 	breach   state.SliceBreach
+	disputes []state.Dispute
+	payouts  []state.Payout
 }
 
 // All scrubs everything; unit narrows it to one unit by id, label or slug.
@@ -116,6 +118,7 @@ func (a *Auditor) scrub(ctx context.Context, unit string, gentle bool) (wire.Aud
 			return wire.AuditReport{}, ctx.Err()
 		}
 		s.unit(&subjects[i])
+		s.promises(&subjects[i], a.eng.Now())
 		if readErr == nil {
 			s.books(books, &subjects[i])
 		}
@@ -166,6 +169,13 @@ func (s *scrub) subjects(only string) (out []subject, err error) {
 		for _, r := range st.Routes {
 			routes[r.Unit] = append(routes[r.Unit], r)
 		}
+		disputes, payouts := map[nexus.ID][]state.Dispute{}, map[nexus.ID][]state.Payout{}
+		for _, d := range st.Disputes() {
+			disputes[d.Unit] = append(disputes[d.Unit], *d)
+		}
+		for _, p := range st.Payouts() {
+			payouts[p.Unit] = append(payouts[p.Unit], *p)
+		}
 		pick, _ := st.FindUnit(only)
 		for _, u := range st.SortedUnits() {
 			if only != "" && u != pick {
@@ -173,7 +183,7 @@ func (s *scrub) subjects(only string) (out []subject, err error) {
 			}
 			_, owner := st.Identities[u.Owner]
 			_, breach := st.ServiceLevel(u.ID)
-			out = append(out, subject{breach: breach,
+			out = append(out, subject{breach: breach, disputes: disputes[u.ID], payouts: payouts[u.ID],
 				unit: *u, accounts: accounts[u.ID], head: st.Chain.Head(u.ID), owner: owner, domains: domains[u.ID], routes: routes[u.ID]})
 		}
 	})
@@ -216,6 +226,24 @@ func (s *scrub) unit(x *subject) {
 			fmt.Sprintf("decision %d in force at the edge", wanted), "gate 8")
 	}
 }
+
+// payoutPatience is how long a payout may be on its way before it is a finding.
+const payoutPatience = 7 * 24 * time.Hour
+
+// promises holds what the platform owes an owner by a time: an answer to a dispute, and the end of a payout.
+func (s *scrub) promises(x *subject, now time.Time) {
+	for _, d := range x.disputes {
+		s.check(!d.Overdue(now.UnixMilli()), x.unit.Label, "dispute "+d.ID.String(), "without an answer since "+utcMinute(d.OpenedMs),
+			"an answer until "+utcMinute(d.DueMs), fmt.Sprintf("decision %d; nexus revenue dispute show %s", d.OpenedIndex, d.ID))
+	}
+	for _, p := range x.payouts {
+		late := p.Status == state.PayoutPending && now.Sub(time.UnixMilli(p.OpenedMs)) > payoutPatience
+		s.check(!late, x.unit.Label, "payout "+p.ID.String(), "on its way since "+utcMinute(p.OpenedMs), "posted or voided within "+payoutPatience.String(),
+			fmt.Sprintf("decision %d; nexus revenue payout list", p.OpenedIndex))
+	}
+}
+
+func utcMinute(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04Z") }
 
 // whole holds what belongs to no single unit: double entry, the gates, the log's head.
 func (s *scrub) whole() {

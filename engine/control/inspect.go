@@ -13,6 +13,7 @@ import (
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+	"github.com/BobbyBlanco400/nexus-cos/ledger"
 )
 
 // Limits of one page of the node's log.
@@ -117,8 +118,8 @@ func readLog(path string, from int64) (wire.LogPage, error) {
 	}
 }
 
-// unitScanMost bounds how many entries one page of a unit's entries looks at.
-const unitScanMost = 20_000
+// entryScanMost bounds how many entries one page looks at.
+const entryScanMost = 20_000
 
 // unitEntries pages through a unit's entries, newest first. The log has no index by unit, so a page looks at so many entries and
 // says where the next begins.
@@ -127,34 +128,82 @@ func (s *Server) unitEntries(_ http.ResponseWriter, r *http.Request, who caller)
 	if err != nil {
 		return nil, err
 	}
-	store := s.engine().Store()
-	before, err := uintParam(r, "before", store.Size())
+	return s.pageBack(r, func(e *ledger.Entry) bool { return e.Unit == id })
+}
+
+// findingHistory pages through the findings that were ever recorded, newest first, of the units that the caller may see.
+func (s *Server) findingHistory(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
+	id, err := s.unitAsked(r)
 	if err != nil {
 		return nil, err
 	}
-	limit, err := uintParam(r, "limit", 100)
+	visible := map[nexus.ID]string{}
+	platform := s.mayRead(who, nexus.ID{}, platformRead) == nil
+	s.engine().View(func(st *state.State) {
+		for _, u := range st.SortedUnits() {
+			if (id.IsZero() || id == u.ID) && s.sees(who, st, u) {
+				visible[u.ID] = u.Label
+			}
+		}
+	})
+	if id.IsZero() && platform {
+		visible[nexus.ID{}] = ""
+	}
+	page, err := s.pageBack(r, func(e *ledger.Entry) bool {
+		_, seen := visible[e.Unit]
+		return seen && e.Kind == ledger.KindAudit
+	})
 	if err != nil {
 		return nil, err
 	}
-	out := wire.UnitEntries{Entries: []wire.Entry{}, Size: store.Size()}
-	seq, looked := min(before, out.Size), 0
-	for seq > 0 && uint64(len(out.Entries)) < min(max(limit, 1), maxPage) && looked < unitScanMost {
-		rec, err := store.RecordBySeq(seq - 1)
+	out := wire.FindingHistory{Findings: []wire.RecordedFinding{}, Next: page.Next, Size: page.Size}
+	for i := range page.Entries {
+		e := &page.Entries[i]
+		entry, err := ledger.ParseEntry(e.Bytes)
 		if err != nil {
 			return nil, err
 		}
-		for ; seq > rec.FirstSeq && uint64(len(out.Entries)) < min(max(limit, 1), maxPage); seq-- {
+		var b state.AuditFinding
+		if err := nexus.Decode(entry.Body, &b); err != nil {
+			return nil, nexus.Errf("read findings", nexus.CodeCorrupt, "entry "+strconv.FormatUint(e.Seq, 10), "run nexus ledger verify", "%w", err)
+		}
+		out.Findings = append(out.Findings, wire.RecordedFinding{Seq: e.Seq, Index: e.Index, Time: e.Time,
+			Finding: wire.Finding{Unit: visible[entry.Unit], Where: b.Code, What: b.Observed, Required: b.Required, Evidence: b.Evidence}})
+	}
+	return out, nil
+}
+
+// pageBack reads ?before= and ?limit= and gives the entries that fit, newest first, out of at most entryScanMost looked at.
+func (s *Server) pageBack(r *http.Request, fits func(*ledger.Entry) bool) (wire.UnitEntries, error) {
+	store := s.engine().Store()
+	out := wire.UnitEntries{Entries: []wire.Entry{}, Size: store.Size()}
+	before, err := uintParam(r, "before", out.Size)
+	if err != nil {
+		return out, err
+	}
+	limit, err := uintParam(r, "limit", 100)
+	if err != nil {
+		return out, err
+	}
+	limit = min(max(limit, 1), maxPage)
+	seq, looked := min(before, out.Size), 0
+	for seq > 0 && uint64(len(out.Entries)) < limit && looked < entryScanMost {
+		rec, err := store.RecordBySeq(seq - 1)
+		if err != nil {
+			return out, err
+		}
+		for ; seq > rec.FirstSeq && uint64(len(out.Entries)) < limit; seq-- {
 			looked++
 			parsed, err := rec.Entry(seq - 1)
 			if err != nil {
-				return nil, err
+				return out, err
 			}
-			if parsed.Unit != id {
+			if !fits(&parsed) {
 				continue
 			}
 			e, err := wireEntry(rec, seq-1)
 			if err != nil {
-				return nil, err
+				return out, err
 			}
 			out.Entries = append(out.Entries, e)
 		}

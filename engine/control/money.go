@@ -18,6 +18,7 @@ func (s *Server) moneyRoutes() {
 	s.handle("GET /v1/money/pending", publicRead, s.pendings)
 	s.handle("GET /v1/money/holds", publicRead, s.holds)
 	s.handle("GET /v1/money/payouts", publicRead, s.payouts)
+	s.handle("GET /v1/money/disputes", publicRead, s.disputes)
 	s.handle("GET /v1/statement", publicRead, s.statement)
 }
 

@@ -70,6 +70,7 @@ func (s *Server) routes() {
 	s.handle("GET /v1/slices/{slice}", earlyRead, s.slice)
 	s.handle("GET /v1/log", platformRead, s.logPage)
 	s.handle("GET /v1/units/{word}/entries", publicRead, s.unitEntries)
+	s.handle("GET /v1/findings", publicRead, s.findingHistory)
 }
 
 // actions takes a signed action. The signature that counts is the action's own.

@@ -112,7 +112,23 @@ func moneyStory(t *testing.T) (*world, nexus.ID) {
 	for _, month := range []uint32{197001, 197003} {
 		w.must(w.operator, state.KindStatementIssue, unit, state.StatementIssue{Month: month, Size: w.a.Chain.Size(), Digest: nexus.Hash{1}})
 	}
+	w.disputes(unit, ada, bob)
 	return w, unit
+}
+
+// disputes has one of each end: ada's about her time is accepted and paid, one of bob's rejected, the other taken back.
+func (w *world) disputes(unit nexus.ID, ada, bob nexus.Signer) {
+	w.t.Helper()
+	open := func(s nexus.Signer, period, month uint32, minor int64) nexus.ID {
+		var made state.DisputeMade
+		b := state.DisputeOpen{Period: period, Month: month, Currency: "USD", Minor: minor, Reason: "a sale is missing"}
+		w.result(w.must(s, state.KindDisputeOpen, unit, b), &made)
+		return made.ID
+	}
+	first, second, third := open(ada, 0, 197001, 400), open(bob, 1, 197003, 0), open(bob, 1, 197001, 9)
+	w.must(w.operator, state.KindDisputeAnswer, unit, state.DisputeEnd{Dispute: first, Accept: true, Minor: 300, Reason: "lost by the provider"})
+	w.must(w.operator, state.KindDisputeAnswer, unit, state.DisputeEnd{Dispute: second, Reason: "it is in the list"})
+	w.must(bob, state.KindDisputeWithdraw, unit, state.DisputeEnd{Dispute: third})
 }
 
 func (w *world) result(out *state.Outcome, v any) {
@@ -122,7 +138,8 @@ func (w *world) result(out *state.Outcome, v any) {
 	}
 }
 
-// The figures of the story, to the unit: 55 % of 10,400 is 5,720; 20 + 30 went to the platform, 7 came, 5,000 were paid.
+// The figures of the story, to the unit: 55 % of 10,400 is 5,720; 20 + 30 went to the platform, 7 came, 5,000 were paid,
+// 300 came for a dispute.
 func TestAMoneyStoryAddsUp(t *testing.T) {
 	t.Parallel()
 	w, unit := moneyStory(t)
@@ -133,7 +150,7 @@ func TestAMoneyStoryAddsUp(t *testing.T) {
 	if a := w.a.Accounts[state.AccountKey{Unit: unit, Currency: "USD"}]; a.Gross != 10_000 || a.Creator != 5500 || a.Platform != 4500 {
 		t.Errorf("account %+v", a)
 	}
-	if o := w.a.OwedIn(unit, 0, "USD"); o.Earned != 5720 || o.Payable() != 5720-20+7-30-5000 {
+	if o := w.a.OwedIn(unit, 0, "USD"); o.Earned != 5720 || o.Payable() != 5720-20+7-30-5000+300 {
 		t.Errorf("the first owner is owed %+v: %d", o, o.Payable())
 	}
 	if o := w.a.OwedIn(unit, 1, "USD"); o.Earned != -220 || o.Payable() != -220 {
@@ -153,11 +170,7 @@ func TestAMoneyStoryAddsUp(t *testing.T) {
 func TestCheckerFindsFalseMoney(t *testing.T) {
 	t.Parallel()
 	w, _ := moneyStory(t)
-	for name, c := range map[string]struct {
-		kind   ledger.EntryKind
-		change func(e *ledger.Entry) bool
-		want   string
-	}{
+	foundOut(t, w.records, map[string]moneyLie{
 		"pending posted above what was announced": {ledger.KindPending,
 			body(func(b *ledger.PendingBody) bool { b.Posted += 700; return b.Verb == "posted" }), "posts 1100 of the 1000"},
 		"pending expired early": {ledger.KindPending,
@@ -196,10 +209,43 @@ func TestCheckerFindsFalseMoney(t *testing.T) {
 		"statement of what came later": {ledger.KindStatement, body(func(b *ledger.StatementBody) bool { b.Size += 1000; return true }), "states month"},
 		"unit handed over with less": {ledger.KindOwnership, body(func(b *state.OwnershipEntry) bool { b.Balances[0].Creator--; return true }),
 			"hands the unit over"},
-	} {
+	})
+}
+
+// What is said of a dispute is held to its opening, its statement and the transfer that paid it.
+func TestCheckerFindsFalseDisputes(t *testing.T) {
+	t.Parallel()
+	w, _ := moneyStory(t)
+	foundOut(t, w.records, map[string]moneyLie{
+		"dispute paid another amount": {ledger.KindDispute, body(func(b *ledger.DisputeBody) bool { b.Paid++; return b.Verb == "accepted" }),
+			"no transfer of its record"},
+		"dispute paid by no transfer": {ledger.KindDispute, body(func(b *ledger.DisputeBody) bool { b.Transfer[0]++; return b.Verb == "accepted" }),
+			"no transfer of its record"},
+		"dispute rejected and paid": {ledger.KindDispute, body(func(b *ledger.DisputeBody) bool { b.Verb = "rejected"; return b.Paid > 0 }),
+			"no transfer of its record"},
+		"dispute answered without a reason": {ledger.KindDispute, body(func(b *ledger.DisputeBody) bool { b.Reason = ""; return b.Verb == "rejected" }),
+			"without a reason"},
+		"dispute of no statement": {ledger.KindDispute, body(func(b *ledger.DisputeBody) bool { b.Month = 197002; return b.Verb == "opened" }),
+			"opens a dispute"},
+		"dispute decided twice": {ledger.KindDispute, body(func(b *ledger.DisputeBody) bool { b.Dispute[0]++; return b.Verb == "withdrawn" }),
+			"does not stand so"},
+	})
+}
+
+// moneyLie is a change to an entry, and what the checker should say of it.
+type moneyLie struct {
+	kind   ledger.EntryKind
+	change func(e *ledger.Entry) bool
+	want   string
+}
+
+// foundOut wants the checker to find each lie.
+func foundOut(t *testing.T, story [][]byte, lies map[string]moneyLie) {
+	t.Helper()
+	for name, c := range lies {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			records, changed := rewritten(t, w.records, c.kind, c.change)
+			records, changed := rewritten(t, story, c.kind, c.change)
 			if !changed {
 				t.Fatal("the story has no such entry")
 			}

@@ -55,6 +55,9 @@ func (st *step) owedIn(period uint32, currency string) *owed {
 	case !known:
 		st.fail(nexus.CodeMalformed, fmt.Sprintf("currency %q", currency), nexus.CurrencyHint(currency), "unknown currency")
 		return nil
+	case st.s.noCurrency(currency):
+		st.fail(nexus.CodeMalformed, "currency XXX", "the ISO 4217 code of the amount", "means that no currency is involved")
+		return nil
 	case u.Kind == nexus.KindProbe:
 		st.fail(nexus.CodeConflict, "unit "+u.Label, "probes are left out of payouts and transfers", "holds test money only")
 		return nil
@@ -323,6 +326,8 @@ func moneyBody(kind ledger.EntryKind) any {
 		return &ledger.PayoutBody{}
 	case ledger.KindStatement:
 		return &ledger.StatementBody{}
+	case ledger.KindDispute:
+		return &ledger.DisputeBody{}
 	}
 	return nil
 }

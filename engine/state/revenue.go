@@ -182,6 +182,8 @@ func (b *batch) faultOf(e *RevenueEvent, u *Unit, sequenced bool) string {
 		return fmt.Sprintf("unknown unit %s", e.Unit)
 	case !known:
 		return fmt.Sprintf("unknown currency %q", e.Currency)
+	case b.st.s.noCurrency(e.Currency):
+		return "currency XXX means that no currency is involved"
 	case e.Minor == 0:
 		return "amount 0"
 	case e.Minor == math.MinInt64: // its opposite, which the source's posting would hold, is no number of 64 bits
@@ -359,6 +361,7 @@ func (b *batch) apply() {
 	if b.body.FirstSeq > 0 {
 		b.src.LastSeq = b.body.FirstSeq + uint64(len(b.body.Events)) - 1
 	}
+	b.tellChargebacks()
 	st.result = nexus.Encode(RevenuePosted{Posted: uint64(len(b.postings)), Duplicates: b.facts.Duplicates})
 	st.events = append(st.events, nexus.Event{Type: "revenue.posted", Index: st.index, Data: len(b.postings)})
 }

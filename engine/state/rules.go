@@ -16,8 +16,11 @@ const (
 	// attempts on their units and of full inboxes.
 	RulesOwnership = 1
 
+	// RulesMoney: an owner is told of every chargeback; XXX, ISO 4217's code for no currency at all, is no currency of an amount.
+	RulesMoney = 2
+
 	// RulesMax is the level that this version raises a ledger to when it opens it.
-	RulesMax = RulesOwnership
+	RulesMax = RulesMoney
 )
 
 // RulesRaise is the body of cluster.rules: the level from here on. Levels rise one by one.

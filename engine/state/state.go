@@ -175,7 +175,8 @@ type State struct {
 	service       serviceState
 	money         moneyState
 	statements    map[nexus.ID][]IssuedStatement // closed months by unit, oldest first
-	gone          map[string]int                 // how many keys of a name were revoked without a successor; from Identities
+	disputes      map[nexus.ID]*Dispute
+	gone          map[string]int // how many keys of a name were revoked without a successor; from Identities
 
 	floods [gates.Count]uint64 // rolled-up refusals (flood.go)
 

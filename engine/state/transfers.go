@@ -39,10 +39,7 @@ func (st *step) transferMake() error {
 	if b.ToOwner {
 		st.facts.Identity.MayIssue = st.byPlatform()
 		st.reach(o.unit, "ledger", st.byPlatform())
-		p := st.s.PurseOf(o.key())
-		_, fits := nexus.AddMinor(p.Drawn, b.Minor)
-		_, owed := nexus.AddMinor(o.payable, b.Minor)
-		if b.Minor <= 0 || !fits || !owed || b.Minor > maxTransferMinor {
+		if !o.fits(b.Minor) {
 			st.fail(nexus.CodeMalformed, fmt.Sprintf("amount %d", b.Minor), fmt.Sprintf("1 to %d minor units", int64(maxTransferMinor)), "out of range")
 		}
 	} else {
@@ -59,6 +56,13 @@ func (st *step) transferMake() error {
 
 // maxTransferMinor bounds what the platform pays at once, so that no balance can be brought near the end of 64 bits.
 const maxTransferMinor = 1 << 56
+
+// fits reports whether the platform may pay an amount: above zero, and within the bounds of every balance.
+func (o *owed) fits(minor int64) bool {
+	_, drawn := nexus.AddMinor(o.st.s.PurseOf(o.key()).Drawn, minor)
+	_, owed := nexus.AddMinor(o.payable, minor)
+	return minor > 0 && minor <= maxTransferMinor && drawn && owed
+}
 
 func (o *owed) transfer(b *TransferMake, id nexus.ID) {
 	from, to := ledger.AccountOwner, ledger.AccountDues

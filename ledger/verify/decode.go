@@ -98,6 +98,7 @@ const (
 	kindHold      = 25
 	kindPayout    = 26
 	kindStatement = 27
+	kindDispute   = 28
 	kindMax       = 29
 
 	accountSource   = 1

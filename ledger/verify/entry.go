@@ -79,6 +79,8 @@ func (c *run) content(i int, e *entry) {
 		return
 	case kindStatement:
 		c.statementEntry(e)
+	case kindDispute:
+		c.disputeEntry(e)
 	case kindPayout:
 		c.payoutEntry(e)
 		return

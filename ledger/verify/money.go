@@ -35,6 +35,21 @@ type aside struct {
 	consent  bool
 }
 
+// contest is a dispute that waits for an answer.
+type contest struct {
+	purse
+	month, entry uint64
+	minor, due   int64
+}
+
+// gift is a transfer from the platform to an owner.
+type gift struct {
+	id    [16]byte
+	index uint64 // of its record
+	purse purse
+	minor int64
+}
+
 type purse struct {
 	period   uint64
 	currency string
@@ -49,11 +64,16 @@ type unitMoney struct {
 
 	month uint64 // the newest closed month, YYYYMM
 	size  uint64 // entries its statement was made from
+
+	issued   map[uint64]uint64 // closed months, with the entries their statements were made from
+	disputes map[[16]byte]contest
+	paid     gift // the last transfer to an owner
 }
 
 func (u *unit) moneyOf() *unitMoney {
 	if u.money == nil {
-		u.money = &unitMoney{drawn: map[purse]int64{}, holds: map[[16]byte]aside{}, payouts: map[[16]byte]aside{}}
+		u.money = &unitMoney{drawn: map[purse]int64{}, holds: map[[16]byte]aside{}, payouts: map[[16]byte]aside{},
+			issued: map[uint64]uint64{}, disputes: map[[16]byte]contest{}}
 	}
 	return u.money
 }
@@ -217,7 +237,7 @@ func owner(p purse, minor int64) posting {
 
 func (c *run) transferEntry(e *entry) {
 	in := reader{b: e.body}
-	in.id() // transfer
+	id := in.id()
 	p := purse{period: in.bounded(1<<32-1, "period"), currency: string(in.bytes())}
 	minor := in.int()
 	toOwner := in.bounded(1, "direction") == 1
@@ -233,6 +253,7 @@ func (c *run) transferEntry(e *entry) {
 		return
 	}
 	if toOwner {
+		c.units[e.unit].moneyOf().paid = gift{id: id, index: e.index, purse: p, minor: minor}
 		c.legs(e, p.currency, posting{account: accountDues, minor: -minor}, owner(p, minor))
 		c.draw(e, p, minor, stated)
 		return
@@ -376,4 +397,47 @@ func (c *run) statementEntry(e *entry) {
 		c.foundEntry("states month %d after %d from %d entries; the month closed before is %d, from %d", month, after, size, m.month, m.size)
 	}
 	m.month, m.size = month, size
+	m.issued[month] = size
+}
+
+// disputeEntry follows a dispute from its opening to its one end, and holds that an accepted one was paid what it says.
+func (c *run) disputeEntry(e *entry) {
+	in := reader{b: e.body}
+	verb, id := string(in.bytes()), in.id()
+	x := contest{purse: purse{period: in.bounded(1<<32-1, "period")}, month: in.bounded(999912, "month"), entry: in.uint()}
+	x.currency, x.minor = string(in.bytes()), in.int()
+	paid, transfer := in.int(), in.id()
+	x.due = in.int()
+	reason := in.bytes()
+	if err := in.end(); err != nil {
+		c.foundEntry("not a canonical dispute: %v", err)
+		return
+	}
+	m := c.units[e.unit].moneyOf()
+	if len(e.postings) > 0 {
+		c.foundEntry("a dispute moves money itself")
+	}
+	if verb == "opened" {
+		_, twice := m.disputes[id]
+		if size, issued := m.issued[x.month]; twice || !issued || x.entry >= size || x.minor < 0 || x.due <= e.timeMs || len(reason) == 0 || paid != 0 {
+			c.foundEntry("opens a dispute twice, of nothing that was stated, or without a reason or a time for the answer")
+		}
+		m.disputes[id] = x
+		return
+	}
+	if was, stands := m.disputes[id]; !stands || was != x {
+		c.foundEntry("ends a dispute that does not stand so")
+		return
+	}
+	delete(m.disputes, id)
+	switch {
+	case verb != "accepted" && verb != "rejected" && verb != "withdrawn":
+		c.foundEntry("dispute of unknown fate %q", verb)
+	case verb != "withdrawn" && len(reason) == 0:
+		c.foundEntry("answers a dispute without a reason")
+	case paid != 0 && (verb != "accepted" || m.paid != gift{id: transfer, index: e.index, purse: x.purse, minor: paid}):
+		c.foundEntry("says that a dispute was paid %d %s, which no transfer of its record did", paid, x.currency)
+	case paid == 0 && transfer != [16]byte{}:
+		c.foundEntry("names a transfer that paid nothing")
+	}
 }

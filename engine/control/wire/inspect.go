@@ -1,5 +1,7 @@
 package wire
 
+import "time"
+
 // SlicePointsMax is the number of points that a slice's series keeps: one a second, five minutes.
 const SlicePointsMax = 300
 
@@ -37,4 +39,19 @@ type UnitEntries struct {
 	Entries []Entry `json:"entries"`
 	Next    uint64  `json:"next,omitempty"`
 	Size    uint64  `json:"size"` // of the log
+}
+
+// RecordedFinding is a finding with its place in the ledger.
+type RecordedFinding struct {
+	Seq   uint64    `json:"seq"`
+	Index uint64    `json:"index"`
+	Time  time.Time `json:"time"`
+	Finding
+}
+
+// FindingHistory is a page of the findings ever recorded, newest first; Next and Size as in UnitEntries.
+type FindingHistory struct {
+	Findings []RecordedFinding `json:"findings"`
+	Next     uint64            `json:"next,omitempty"`
+	Size     uint64            `json:"size"`
 }

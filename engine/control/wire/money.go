@@ -154,6 +154,34 @@ type PayoutRow struct {
 	Decided     uint64    `json:"decided,omitempty"` // decision that ended it
 }
 
+// DisputeRow is one dispute about a statement.
+type DisputeRow struct {
+	ID       string    `json:"id"`
+	Unit     string    `json:"unit"`
+	UnitID   string    `json:"unit_id"`
+	Period   int       `json:"period"`
+	Owner    string    `json:"owner"`
+	Month    string    `json:"month"`           // of the statement, YYYY-MM
+	Entry    uint64    `json:"entry,omitempty"` // contested; absent: the statement as a whole
+	Currency string    `json:"currency"`
+	Minor    int64     `json:"amount"` // what the owner says is missing; 0: no amount
+	Reason   string    `json:"reason"`
+	Status   string    `json:"status"` // opened, accepted, rejected, withdrawn
+	Answer   string    `json:"answer,omitempty"`
+	Paid     int64     `json:"paid"`
+	Opened   time.Time `json:"opened"`
+	Due      time.Time `json:"due"` // until when the platform owes an answer
+	Overdue  bool      `json:"overdue"`
+	Closed   time.Time `json:"closed,omitzero"`
+	Index    uint64    `json:"index"`
+	Decided  uint64    `json:"decided,omitempty"`
+}
+
+// Disputes is the answer of `nexus revenue dispute show`, newest first.
+type Disputes struct {
+	Disputes []DisputeRow `json:"disputes"`
+}
+
 // Payouts is the answer of `nexus revenue payout list`, newest first.
 type Payouts struct {
 	Payouts []PayoutRow `json:"payouts"`

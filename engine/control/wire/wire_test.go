@@ -19,7 +19,7 @@ func TestEveryFieldHasASnakeCaseKey(t *testing.T) {
 		wire.Slices{}, wire.ActionRequest{}, wire.ActionAnswer{}, wire.UnitCreate{}, wire.UnitCreated{}, wire.Event{},
 		wire.Problem{}, wire.VersionLine{}, wire.PhaseStartedLine{}, wire.PhaseCheckLine{}, wire.PhaseFinishedLine{},
 		wire.LaunchFinishedLine{}, wire.Money{},
-		wire.OwnerPeriods{}, wire.Pendings{}, wire.Holds{}, wire.Payouts{}} {
+		wire.OwnerPeriods{}, wire.Pendings{}, wire.Holds{}, wire.Payouts{}, wire.Disputes{}, wire.FindingHistory{}} {
 		checkKeys(t, reflect.TypeOf(v), map[reflect.Type]bool{})
 	}
 }
