@@ -39,7 +39,7 @@ func (e *Engine) Do(ctx context.Context, a nexus.Action) (nexus.Receipt, error) 
 	if err := e.checkStatement(&a); err != nil {
 		return nexus.Receipt{}, err
 	}
-	return e.propose(ctx, a)
+	return e.propose(ctx, a, true)
 }
 
 // room refuses before consensus when the disk is nearly full. What is in the log must be applied, so a machine that finds no
@@ -89,8 +89,8 @@ func (e *Engine) admit(a *nexus.Action) error {
 	return nil
 }
 
-// propose wraps the action with this node's evidence and takes it through consensus.
-func (e *Engine) propose(ctx context.Context, a nexus.Action) (nexus.Receipt, error) {
+// propose wraps the action with this node's evidence and takes it through consensus. verified: the caller has checked the signature.
+func (e *Engine) propose(ctx context.Context, a nexus.Action, verified bool) (nexus.Receipt, error) {
 	digest := a.Digest()
 	if r, err, found := e.lookUpAction(&a, digest); found {
 		return r, err
@@ -105,7 +105,12 @@ func (e *Engine) propose(ctx context.Context, a nexus.Action) (nexus.Receipt, er
 		return nexus.Receipt{}, err
 	}
 	ev.Signature = sig
-	res, _, err := e.group.Propose(ctx, nexus.Encode(state.Command{Action: a, Evidence: ev}))
+	cmd := state.Command{Action: a, Evidence: ev}
+	data := nexus.Encode(cmd)
+	if verified {
+		defer e.seen.Note(&cmd, data)()
+	}
+	res, _, err := e.group.Propose(ctx, data)
 	if err != nil {
 		return nexus.Receipt{}, err
 	}

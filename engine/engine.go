@@ -74,6 +74,7 @@ type Engine struct {
 
 	checkpoint    atomic.Pointer[signedHead]
 	version       atomic.Uint64 // grows with each applied batch
+	seen          state.Seen    // commands of this node on their way, with signatures checked
 	refusals      refusalCounter
 	floods        floodGuard
 	replaying     sync.Mutex // one replay of the log at a time
@@ -186,7 +187,7 @@ func (e *Engine) found() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if _, err := e.propose(ctx, e.cfg.Genesis.Action); err != nil {
+	if _, err := e.propose(ctx, e.cfg.Genesis.Action, false); err != nil {
 		return err
 	}
 	if err := e.raiseRules(ctx); err != nil {

@@ -240,6 +240,7 @@ func (e *Engine) loadState() error {
 		}
 		return nil
 	})
+	e.state.Trust(&e.seen)
 	// Repetitions after the last record made none, but moved the index; the head file and other replicas count them.
 	e.state.Index = max(e.state.Index, e.store.Applied())
 	return err

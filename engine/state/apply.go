@@ -50,6 +50,7 @@ type step struct {
 	s   *State
 	cmd *Command
 
+	signed   bool // the action is its actor's
 	admitted bool // the evidence is an admitted node's, over this action
 
 	index  uint64
@@ -73,11 +74,11 @@ type step struct {
 // newStep checks the evidence and takes the log time: the admitting node's clock, and always later than the command before.
 // A clock that no admitted node signed for, or beyond the year 9999, moves nothing but that least step; otherwise one
 // forged command would end the time for all that follow.
-func (s *State) newStep(cmd *Command, index uint64, digest nexus.Hash, look Lookup) *step {
+func (s *State) newStep(cmd *Command, index uint64, digest nexus.Hash, look Lookup, seen bool) *step {
 	e := &cmd.Evidence
 	node, known := s.Nodes[e.Node]
-	st := &step{s: s, cmd: cmd, index: index, look: look, now: s.TimeMs + 1}
-	st.admitted = known && node.Admitted && e.Digest == digest && e.Node.Verify(e.SigningBytes(), e.Signature)
+	st := &step{s: s, cmd: cmd, index: index, look: look, now: s.TimeMs + 1, signed: seen || cmd.Action.Verify()}
+	st.admitted = known && node.Admitted && e.Digest == digest && (seen || e.verify())
 	if (st.admitted || s.Cluster.IsZero()) && e.NowMs <= maxTimeMs {
 		st.now, st.clock = max(st.now, e.NowMs), e.NowMs
 	}
@@ -100,7 +101,7 @@ func (s *State) Apply(index, term uint64, data []byte, look Lookup) (*Outcome, e
 	if out, err := s.repeated(index, &cmd.Action, digest, look); out != nil || err != nil {
 		return out, err
 	}
-	st := s.newStep(&cmd, index, digest, look)
+	st := s.newStep(&cmd, index, digest, look, s.seen.has(data))
 	known, err := st.prepare()
 	if err != nil {
 		return nil, err
@@ -183,7 +184,7 @@ func (st *step) prepare() (bool, error) {
 	if a.Kind == KindGenesis {
 		return true, st.genesis()
 	}
-	st.facts.Identity = s.identityFacts(a, st.clock)
+	st.facts.Identity = s.identityFacts(a, st.clock, st.signed)
 	role := st.facts.Identity.Role
 	acts := role == gates.RoleOperator || role == gates.RoleNode || role == gates.RolePlatform
 	st.facts.Platform = gates.PlatformFacts{Acts: acts || !st.admitted, Signed: st.facts.Identity.SignatureValid && st.admitted, Logged: true}
@@ -302,7 +303,7 @@ func (s *State) Try(cmd *Command, look Lookup) (gates.Decision, error) {
 // TryUnder is Try as if a policy were in force in place of the unit's own; nil: the unit's own.
 func (s *State) TryUnder(cmd *Command, look Lookup, p *UnitPolicy) (gates.Decision, error) {
 	digest := cmd.Action.Digest()
-	st := s.newStep(cmd, s.Index+1, digest, look)
+	st := s.newStep(cmd, s.Index+1, digest, look, false)
 	st.trial = p
 	known, err := st.prepare()
 	if err == nil && !known {

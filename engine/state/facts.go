@@ -8,8 +8,8 @@ import (
 )
 
 // identityFacts verifies the action's signature against the key set at this index (research: revocation order).
-func (s *State) identityFacts(a *nexus.Action, now int64) gates.IdentityFacts {
-	f := gates.IdentityFacts{Actor: a.Actor, SignatureValid: a.Verify(), ClusterMatches: a.Cluster == s.Cluster,
+func (s *State) identityFacts(a *nexus.Action, now int64, signed bool) gates.IdentityFacts {
+	f := gates.IdentityFacts{Actor: a.Actor, SignatureValid: signed, ClusterMatches: a.Cluster == s.Cluster,
 		InTime: a.TimeMs <= now+maxSkewMs && now <= a.ExpiresMs, MayIssue: true}
 	if id, ok := s.Identities[a.Actor]; ok {
 		f.Known, f.Revoked, f.Role = true, id.Revoked, id.Role

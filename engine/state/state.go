@@ -183,6 +183,8 @@ type State struct {
 	policies map[nexus.ID]*PolicyState
 	consents map[nexus.PublicKey]*ConsentHistory
 
+	seen *Seen // signatures checked at the door; nil: none
+
 	sets  *gates.Sets  // those that this program can decide with
 	chain *gates.Chain // the one in force, whose hash is GateSet
 	// incomplete: restored from a snapshot of a version that kept less; see Complete.
