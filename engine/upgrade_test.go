@@ -89,9 +89,12 @@ func openOldData(t *testing.T, archive string) {
 	}
 	parts := filepath.Join(t.TempDir(), "backup")
 	r.open()
+	// A newer program switches gates and raises rules, which makes entries of its own; the beginning must be the same.
+	if err := r.eng.Sweep(context.Background()); err != nil {
+		t.Fatal(err)
+	}
 	r.backUp(parts)
 	got := r.stands()
-	// A newer program may have switched gates or rules, which makes entries of its own; the beginning must be the same.
 	if got.Size < want.Size || got.Index < want.Index {
 		t.Fatalf("stands at %d entries, index %d; it held %d and %d", got.Size, got.Index, want.Size, want.Index)
 	}
