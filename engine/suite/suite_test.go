@@ -196,8 +196,9 @@ func TestLargeLedger(t *testing.T) {
 	}
 	rep := r.run(Audit, func(s *session) { s.tamperMax = 500 })
 	mustPass(t, rep)
+	want := fmt.Sprintf("runs over %d of 10", 1016+2*state.RulesMax) // each level of the rules is a decision and an entry
 	for _, c := range rep.Checks {
-		if c.Name == "untouched copy" && !strings.Contains(c.Detail, "runs over 1018 of 10") {
+		if c.Name == "untouched copy" && !strings.Contains(c.Detail, want) {
 			t.Errorf("does not say how much it looked at: %s", c.Detail)
 		}
 	}
