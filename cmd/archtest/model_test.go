@@ -47,7 +47,8 @@ var rooms = []roomRule{
 	{"slices/session/roam", []string{".", "slices/session"}},
 	{"slices/session/proof", []string{".", "slices", "slices/edge", "slices/edge/satellite", "slices/session", "slices/session/host",
 		"slices/session/link", "slices/session/roam"}},
-	{"slices/edge", []string{".", "slices", "slices/meter", "slices/session", "slices/shape"}},
+	{"slices/edge/h1", nil},
+	{"slices/edge", []string{".", "slices", "slices/edge/h1", "slices/meter", "slices/session", "slices/shape"}},
 	{"slices/edge/satellite", []string{".", "slices", "slices/edge", "slices/session", "slices/session/link"}},
 
 	{"cluster", []string{"."}},

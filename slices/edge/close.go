@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"errors"
+	"net"
 	"time"
 )
 
@@ -34,7 +35,7 @@ func (g *Gateway) Close(drain time.Duration) error {
 	g.serveLoops.Wait()
 	g.handlers.Wait()
 	for _, st := range states {
-		st.transport.CloseIdleConnections()
+		st.closeIdle()
 	}
 	if responder != nil {
 		err = errors.Join(err, responder.close())
@@ -57,6 +58,7 @@ func (g *Gateway) drain(limit time.Duration) error {
 		g.drained = nil
 	}
 	g.mu.Unlock()
+	g.stopAccepting()
 	err := g.server.Shutdown(ctx)
 	if err == nil {
 		select {
@@ -72,6 +74,28 @@ func (g *Gateway) drain(limit time.Duration) error {
 		return nil
 	}
 	return err
+}
+
+// stopAccepting ends the listeners and the connections between two requests; the others end after the request in hand.
+func (g *Gateway) stopAccepting() {
+	g.stopping.Store(true)
+	g.mu.Lock()
+	listeners := []net.Listener{g.plain, g.secure}
+	var idle []*conn
+	for c := range g.conns {
+		if c.phase.CompareAndSwap(client1Idle, client1Closed) {
+			idle = append(idle, c)
+		}
+	}
+	g.mu.Unlock()
+	for _, ln := range listeners {
+		if ln != nil {
+			_ = ln.Close() // it accepts nothing more either way
+		}
+	}
+	for _, c := range idle {
+		_ = c.Close() // nothing is lost
+	}
 }
 
 // cutAll closes every connection that is still open and returns their number.

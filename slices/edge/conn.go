@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -30,6 +31,8 @@ type conn struct {
 	served       atomic.Bool  // has carried a request
 	upgraded     atomic.Bool  // a WebSocket or other stream that is nobody's request any more
 	parkedBodies atomic.Int32 // HTTP/2 requests with a body that wait for a place
+	phase        atomic.Int32 // of a connection that serve1 speaks with: client1Idle and so on
+	readable     atomic.Bool  // serve1 has seen that there is something to read
 	probe        atomic.Bool  // carries probes only: scheduled like all, not counted as the unit's traffic
 
 	firstByteNs atomic.Int64 // when the present request's first byte was read, Unix nanoseconds
@@ -37,6 +40,8 @@ type conn struct {
 	pending     atomic.Pointer[exchange] // answered, last byte perhaps not yet written (HTTP/1.1)
 
 	readDeadline, writeDeadline deadline
+
+	tlsState *tls.ConnectionState // set before the connection is handed over; nil without TLS
 
 	mu            sync.Mutex
 	writeUntil    time.Time // what the user of the connection set
@@ -132,8 +137,10 @@ func (c *conn) atBoundary() bool {
 // awaitTurn waits until the client has sent something and the slice has a free place, in this order, so that idle
 // connections hold nothing.
 func (c *conn) awaitTurn(s *sliceState) error {
-	if err := waitReadable(c.raw); err != nil {
-		return err
+	if !c.readable.Swap(false) {
+		if err := waitReadable(c.raw); err != nil {
+			return err
+		}
 	}
 	if !s.gate.TryEnter() {
 		s.counters.Stalls.Add(1)

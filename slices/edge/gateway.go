@@ -26,6 +26,9 @@ type Gateway struct {
 	server     *http.Server
 	buffers    *bufferPool
 	probers    sync.Map // client-side addresses of the prober's open connections
+	handed     *handed  // HTTP/2 and upgrades, for server
+	tls        *tls.Config
+	stopping   atomic.Bool
 	serving    atomic.Pointer[serving]
 	prober     atomic.Pointer[Prober]
 	open       chan struct{}  // one element per open connection; its capacity is ConnectionsMax
@@ -58,7 +61,9 @@ func New(config Config) (*Gateway, error) {
 		states: map[nexus.ID]*sliceState{}, conns: map[*conn]struct{}{}, failed: make(chan struct{}),
 	}
 	g.serving.Store(&serving{table: &Table{}})
+	g.handed = newHanded()
 	g.server = g.newServer()
+	g.tls = g.server.TLSConfig.Clone()
 	return g, nil
 }
 
@@ -89,15 +94,6 @@ func (g *Gateway) newServer() *http.Server {
 			GetConfigForClient: g.admitHello, GetCertificate: g.certificate,
 		},
 	}
-}
-
-// connOf finds our connection below TLS.
-func connOf(nc net.Conn) *conn {
-	if t, ok := nc.(*tls.Conn); ok {
-		nc = t.NetConn()
-	}
-	c, _ := nc.(*conn)
-	return c
 }
 
 type connKey struct{}
@@ -195,7 +191,7 @@ func (g *Gateway) Swap(table *Table) error {
 	g.serving.Store(next)
 	for id, st := range g.states {
 		if _, kept := table.slices[id]; !kept && st.idle() {
-			st.transport.CloseIdleConnections()
+			st.closeIdle()
 			delete(g.states, id)
 		}
 	}
@@ -216,11 +212,12 @@ func (g *Gateway) Start() error {
 		return err
 	}
 	g.started = true
-	if g.plain != nil {
-		g.serve(func() error { return g.server.Serve(g.plain) })
+	g.serve(func() error { return g.server.Serve(g.handed) })
+	if ln := g.plain; ln != nil {
+		g.serve(func() error { return g.accept(ln, false) })
 	}
-	if g.secure != nil {
-		g.serve(func() error { return g.server.ServeTLS(g.secure, "", "") })
+	if ln := g.secure; ln != nil {
+		g.serve(func() error { return g.accept(ln, true) })
 	}
 	return nil
 }

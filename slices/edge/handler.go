@@ -57,75 +57,115 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor >= 2 {
 		c.http2.Store(true)
 	}
-	host, err := ParseHost(r.Host)
-	if err != nil {
-		refuse(w, r, http.StatusBadRequest, "the Host of this request is not a host name")
-		return
+	if r.TLS == nil {
+		r.TLS = c.tlsState
 	}
-	t, ok := g.serving.Load().hosts[host]
-	if !ok {
-		refuse(w, r, http.StatusNotFound, "the host "+host+" is not served here")
+	t, no := g.serving.Load().find(r.Host)
+	if no == nil {
+		no = g.bind(c, t)
+	}
+	if no != nil {
+		no.answer(w, r)
 		return
 	}
 	x := &exchange{
 		conn: c, target: t, address: t.route.Backend.Address, beginNs: time.Now().UnixNano(),
 	}
-	switch c.bind(t.slice) {
-	case bindOther:
-		c.bound.Load().counters.Refused.Add(1)
-		refuse(w, r, http.StatusMisdirectedRequest,
-			"this connection belongs to another slice; open a new one for "+host)
-		return
-	case bindFull:
-		t.slice.counters.Refused.Add(1)
-		w.Header().Set("Retry-After", "1")
-		refuse(w, r, http.StatusServiceUnavailable, "too many connections for "+host+"; try again")
-		return
-	}
 	x.probe = c.probe.Load() && r.URL.Path == ProbePath
 	if !c.served.Swap(true) && r.TLS != nil {
 		c.firstByteNs.Store(x.beginNs) // the handshake is no part of the first request
 	}
-	if !g.enter(w, r, x) {
+	if no := g.enter(x, r.Context().Done(), r.ProtoMajor >= 2 && r.Body != http.NoBody); no != nil {
+		no.answer(w, r)
 		return
 	}
 	defer x.leave()
 	w.Header().Set(RouteHeader, t.index)
+	if x.probe {
+		x.address = g.responder.address
+	}
 	g.answer(w, r, x)
 }
 
-// enter takes the place that reading took, or waits for one. It reports false when the request was refused.
-func (g *Gateway) enter(w http.ResponseWriter, r *http.Request, x *exchange) bool {
+// refusal is an answer that keeps a request from its backend. The zero one is no answer at all: the client has gone.
+type refusal struct {
+	status int
+	text   string
+	retry  int  // seconds after which trying again makes sense; 0: no word about it
+	goOn   bool // the connection may carry another request
+}
+
+func (n *refusal) fields(h http.Header) {
+	if n.retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(n.retry))
+	}
+}
+
+func (n *refusal) answer(w http.ResponseWriter, r *http.Request) {
+	if n.status == 0 {
+		return
+	}
+	n.fields(w.Header())
+	refuse(w, r, n.status, n.text)
+}
+
+// find gives where a host leads.
+func (s *serving) find(hostport string) (*target, *refusal) {
+	host, err := ParseHost(hostport)
+	if err != nil {
+		return nil, &refusal{status: http.StatusBadRequest, text: "the Host of this request is not a host name"}
+	}
+	t, ok := s.hosts[host]
+	if !ok {
+		return nil, &refusal{status: http.StatusNotFound, text: "the host " + host + " is not served here"}
+	}
+	return t, nil
+}
+
+// bind gives the connection to the host's slice.
+func (g *Gateway) bind(c *conn, t *target) *refusal {
+	switch c.bind(t.slice) {
+	case bindOther:
+		c.bound.Load().counters.Refused.Add(1)
+		return &refusal{status: http.StatusMisdirectedRequest,
+			text: "this connection belongs to another slice; open a new one for " + t.route.Host}
+	case bindFull:
+		t.slice.counters.Refused.Add(1)
+		return &refusal{status: http.StatusServiceUnavailable, retry: 1, text: "too many connections for " + t.route.Host + "; try again"}
+	}
+	return nil
+}
+
+// enter takes the place that reading took, or waits for one. body: an HTTP/2 request whose body fills the connection's window meanwhile.
+func (g *Gateway) enter(x *exchange, gone <-chan struct{}, body bool) *refusal {
 	s := x.target.slice
 	if !x.conn.takePlace() && !s.gate.TryEnter() {
-		err := g.park(r, x)
-		var refusal *shape.Refusal
-		if errors.As(err, &refusal) {
+		err := x.park(gone, body)
+		var over *shape.Refusal
+		if errors.As(err, &over) {
 			s.counters.Refused.Add(1)
-			seconds := max(1, int(refusal.RetryAfter/time.Second))
-			w.Header().Set("Retry-After", strconv.Itoa(seconds))
-			refuse(w, r, http.StatusServiceUnavailable,
-				fmt.Sprintf("this host has more requests than its share: %s; try again in %d s", refusal.Reason, seconds))
-			return false
+			seconds := max(1, int(over.RetryAfter/time.Second))
+			return &refusal{status: http.StatusServiceUnavailable, retry: seconds,
+				text: fmt.Sprintf("this host has more requests than its share: %s; try again in %d s", over.Reason, seconds)}
 		}
 		if err != nil {
-			return false // the client has gone
+			return &refusal{} // the client has gone
 		}
 	}
 	x.place.begin(s)
 	x.conn.enter()
-	return true
+	return nil
 }
 
 // park waits in the slice's queue.
-func (g *Gateway) park(r *http.Request, x *exchange) error {
-	if r.ProtoMajor >= 2 && r.Body != http.NoBody {
+func (x *exchange) park(gone <-chan struct{}, body bool) error {
+	if body {
 		defer x.conn.parkedBodies.Add(-1)
 		if x.conn.parkedBodies.Add(1) > parkedBodiesMax {
 			return &shape.Refusal{Reason: shape.ReasonQueueFull, RetryAfter: time.Second}
 		}
 	}
-	return x.target.slice.gate.Enter(r.Context().Done())
+	return x.target.slice.gate.Enter(gone)
 }
 
 // leave gives the place back and counts the answer.
@@ -180,9 +220,7 @@ func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, x *exchange) {
 		refuse(w, r, http.StatusMethodNotAllowed, "this method is not served here")
 		return
 	}
-	if x.probe {
-		x.address = g.responder.address
-	} else {
+	if !x.probe {
 		x.target.slice.counters.Requests.Add(1)
 	}
 	if g.config.Sessions != nil && (g.serveOwn(w, r) || g.serveSession(w, r, x)) {

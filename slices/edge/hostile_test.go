@@ -25,7 +25,10 @@ type seenRequest struct {
 }
 
 func (s *seenBackend) handle(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // half a request is none
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen = append(s.seen, seenRequest{r.Method, r.RequestURI, r.Host, string(body), r.Header.Clone()})
@@ -48,12 +51,14 @@ func TestSmugglingBasics(t *testing.T) {
 		status     string // of the first answer
 		bodies     []string
 	}{
-		{"content length and chunks: chunks win and are framed anew",
+		{"content length and chunks",
 			"POST / HTTP/1.1\r\n" + host + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n" +
-				"3\r\nabc\r\n0\r\n\r\n", "200", []string{"abc"}},
+				"3\r\nabc\r\n0\r\n\r\n", "400", nil},
 		{"content length smuggles no second request",
 			"POST / HTTP/1.1\r\n" + host + "Content-Length: 45\r\nTransfer-Encoding: chunked\r\n\r\n" +
-				"0\r\n\r\nGET /admin HTTP/1.1\r\nHost: other.test\r\n\r\n", "200", []string{""}},
+				"0\r\n\r\nGET /admin HTTP/1.1\r\nHost: other.test\r\n\r\n", "400", nil},
+		{"chunks alone", "POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n3;x=y\r\nabc\r\n0\r\n\r\n",
+			"200", []string{"abc"}},
 		{"two content lengths",
 			"POST / HTTP/1.1\r\n" + host + "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", "400", nil},
 		{"negative content length", "POST / HTTP/1.1\r\n" + host + "Content-Length: -1\r\n\r\n", "400", nil},

@@ -42,9 +42,12 @@ func (g *Gateway) visit(r *http.Request, host string) session.Visit {
 	return v
 }
 
+// own reports whether serveOwn answers a path.
+func own(path []byte) bool { return string(path) == session.RTTPath }
+
 // serveOwn answers the paths that belong to the gateway on every host. It reports whether it did.
 func (g *Gateway) serveOwn(w http.ResponseWriter, r *http.Request) bool {
-	if r.URL.Path != session.RTTPath {
+	if !own([]byte(r.URL.Path)) {
 		return false
 	}
 	h := w.Header()

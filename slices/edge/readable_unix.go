@@ -18,3 +18,15 @@ func waitReadable(raw syscall.RawConn) error {
 		}
 	})
 }
+
+// quiet reports whether a socket is open and has nothing to read: what an idle connection to a backend should be.
+func quiet(raw syscall.RawConn) bool {
+	var one [1]byte
+	again := false
+	err := raw.Read(func(fd uintptr) bool {
+		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		again = err == syscall.EAGAIN
+		return true
+	})
+	return err == nil && again
+}

@@ -25,8 +25,9 @@ type sliceState struct {
 	lent        atomic.Int32 // long requests that gave their place back
 	counters    meter.Counters
 	latency     meter.Histogram // first byte read to last byte written, less backend time
-	transport   *http.Transport
+	transport   *http.Transport // of HTTP/2 and upgrades
 	forward     forwarder
+	upstreams   *upstreams // of HTTP/1.1
 }
 
 func (g *Gateway) newSliceState(s slices.Slice) *sliceState {
@@ -43,6 +44,7 @@ func (g *Gateway) newSliceState(s slices.Slice) *sliceState {
 		DisableCompression:     true,
 	}
 	st.forward = newReverseProxy(g, st.transport)
+	st.upstreams = newUpstreams()
 	st.apply(g, s)
 	return st
 }
@@ -58,6 +60,12 @@ func (s *sliceState) apply(g *Gateway, want slices.Slice) {
 	s.quantum.Store(int32(g.scheduler.Quantum(s.flow)))
 	s.sessionsMax.Store(int64(want.Sessions()))
 	s.lentMax.Store(int32(want.InFlight() - want.Turns()))
+}
+
+// closeIdle ends the connections to backends that nobody uses.
+func (s *sliceState) closeIdle() {
+	s.transport.CloseIdleConnections()
+	s.upstreams.closeIdle()
 }
 
 // idle reports whether nothing of the slice is left, so that its state may go when its table entry has gone.

@@ -1,0 +1,319 @@
+package edge
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/slices/edge/h1"
+)
+
+// HTTP/1.1 is spoken here, by a loop for each connection: a strict parser (package h1), pooled buffers, and for what goes to a backend a
+// forwarder that takes the bytes through without building requests and responses of net/http (forward1.go). What is answered here,
+// such as files, goes through the same handler as HTTP/2 (write1.go). HTTP/2, and requests that ask for another protocol, are handed to
+// net/http (handed.go). docs/decisions/0041-http1-of-our-own.md has the why and the figures.
+
+// Sizes of one connection's buffers, which it holds only while a request is in hand.
+const (
+	client1ReadBytes = 8 << 10
+	out1Bytes        = 8 << 10
+	copy1Bytes       = 32 << 10
+)
+
+// buffers1 are what a busy connection needs.
+type buffers1 struct {
+	br   *bufio.Reader
+	out  []byte // head for the backend, or an answer of our own
+	back []byte // head for the client
+	copy []byte
+}
+
+var buffers1Pool = sync.Pool{New: func() any {
+	return &buffers1{br: bufio.NewReaderSize(nil, client1ReadBytes), out: make([]byte, 0, out1Bytes), back: make([]byte, 0, 2*out1Bytes),
+		copy: make([]byte, copy1Bytes)}
+}}
+
+// client1 is one client's HTTP/1.1 connection.
+type client1 struct {
+	g      *Gateway
+	c      *conn
+	nc     net.Conn             // c, or TLS over it
+	secure *tls.ConnectionState // nil without TLS
+	remote string               // the client's IP address
+	*buffers1
+
+	req  h1.Request
+	resp h1.Response
+
+	// The host of the request before, for the usual case that the next has the same.
+	host    []byte
+	serving *serving
+	target  *target
+
+	watch watch1
+}
+
+// The states of a connection as the end of the gateway needs to know them.
+const (
+	client1Idle   = 0
+	client1Busy   = 1
+	client1Closed = 2
+)
+
+// accept takes connections until the listener ends.
+func (g *Gateway) accept(ln net.Listener, secure bool) error {
+	pause := 5 * time.Millisecond
+	for {
+		nc, err := ln.Accept()
+		var passing interface{ Temporary() bool }
+		switch {
+		case err == nil:
+		case g.stopping.Load():
+			return http.ErrServerClosed
+		case errors.As(err, &passing) && passing.Temporary(): // out of file descriptors, mostly
+			time.Sleep(pause)
+			pause = min(2*pause, time.Second)
+			continue
+		default:
+			return err
+		}
+		pause = 5 * time.Millisecond
+		c, ok := nc.(*conn)
+		if !ok {
+			return nexus.Errf("edge", nexus.CodeInternal, "listener", "", "connection of type %T", nc)
+		}
+		g.handlers.Go(func() { g.serveConn(c, secure) })
+	}
+}
+
+// serveConn speaks with one client until the end, or hands the connection over.
+func (g *Gateway) serveConn(c *conn, secure bool) {
+	k := &client1{g: g, c: c, nc: c}
+	if host, _, err := net.SplitHostPort(c.RemoteAddr().String()); err == nil {
+		k.remote = host
+	}
+	if secure {
+		t := tls.Server(c, g.tls)
+		_ = c.SetDeadline(time.Now().Add(g.config.HeaderTimeout)) // a closed socket says so at the next read
+		if err := t.HandshakeContext(context.Background()); err != nil {
+			g.log.Debug("handshake failed", "remote", c.RemoteAddr().String(), "error", err)
+			_ = c.Close()
+			return
+		}
+		_ = c.SetDeadline(time.Time{})
+		state := t.ConnectionState()
+		k.nc, k.secure, c.tlsState = t, &state, &state
+		if state.NegotiatedProtocol == "h2" {
+			g.handed.give(t)
+			return
+		}
+	}
+	if k.serve() {
+		_ = k.nc.Close()
+	}
+	k.release()
+}
+
+func (k *client1) release() {
+	if b := k.buffers1; b != nil {
+		k.buffers1 = nil
+		b.br.Reset(nil)
+		if cap(b.out) <= 4*out1Bytes && cap(b.back) <= 8*out1Bytes {
+			buffers1Pool.Put(b)
+		}
+	}
+}
+
+// serve answers requests until the connection ends. It reports false when the connection was handed over.
+func (k *client1) serve() bool {
+	for first := true; k.await(first); first = false {
+		again, ours := k.request(first)
+		if !ours {
+			return false
+		}
+		k.c.finishExchange()
+		k.c.firstByteNs.Store(0)
+		k.c.active.Store(false)
+		if !again || k.c.broken.Load() || k.g.stopping.Load() || !k.c.phase.CompareAndSwap(client1Busy, client1Idle) {
+			return true
+		}
+	}
+	return true
+}
+
+// await waits for the first byte of the next request and holds no buffers meanwhile. It reports false when there is none.
+func (k *client1) await(first bool) bool {
+	if !k.watch.have && (k.buffers1 == nil || k.br.Buffered() == 0) {
+		until := k.g.config.IdleTimeout
+		if first {
+			until = k.g.config.HeaderTimeout
+		}
+		_ = k.c.SetReadDeadline(time.Now().Add(until)) // a closed socket says so at the read
+		if k.secure == nil {
+			k.release()
+			if err := waitReadable(k.c.raw); err != nil {
+				return false
+			}
+			k.c.readable.Store(true)
+			k.acquire()
+		} else {
+			k.acquire()
+			if _, err := k.br.Peek(1); err != nil {
+				return false
+			}
+		}
+	}
+	if !k.c.phase.CompareAndSwap(client1Idle, client1Busy) || k.g.stopping.Load() && !first {
+		return false
+	}
+	_ = k.c.SetReadDeadline(time.Now().Add(k.g.config.HeaderTimeout))
+	return true
+}
+
+func (k *client1) acquire() {
+	if k.buffers1 == nil {
+		k.buffers1 = buffers1Pool.Get().(*buffers1)
+		k.br.Reset(k)
+	}
+}
+
+// request reads and answers one request. again: the connection may carry another; ours: it was not handed over.
+func (k *client1) request(first bool) (again, ours bool) {
+	head, size, err := h1.ReadHead(k.br, k.g.config.HeaderBytesMax)
+	var wrong *h1.Bad
+	if errors.As(err, &wrong) {
+		k.refuseBad(wrong)
+		return false, true
+	}
+	if err != nil {
+		return false, true // gone, or too slow
+	}
+	k.c.active.Store(true)
+	if first && k.secure == nil && bytes.HasPrefix(head, []byte("PRI * HTTP/2.0\r\n")) {
+		k.handOver(head, size)
+		return false, false
+	}
+	if wrong := k.req.Parse(head); wrong != nil {
+		k.refuseBad(wrong)
+		return false, true
+	}
+	_ = k.c.SetReadDeadline(time.Time{})
+	if k.req.Upgrade {
+		k.c.broken.Store(true) // if nothing comes of it, the connection carries nothing more: the strict parser is behind it
+		k.handOver(head, size)
+		return false, false
+	}
+	return k.dispatch(head, size), true
+}
+
+// handOver gives the connection to net/http with what was read of it.
+func (k *client1) handOver(head []byte, size int) {
+	var prefix []byte
+	if size == 0 {
+		prefix = append(prefix, head...)
+	}
+	rest, _ := k.br.Peek(k.br.Buffered())
+	k.g.handed.give(&prefixed{Conn: k.nc, prefix: append(prefix, rest...)})
+}
+
+// dispatch takes a parsed request through host, slice and gate, as serveHTTP does.
+func (k *client1) dispatch(head []byte, size int) (again bool) {
+	t, no := k.find()
+	if no == nil {
+		no = k.g.bind(k.c, t)
+	}
+	x := &exchange{conn: k.c, target: t, beginNs: time.Now().UnixNano()}
+	if no == nil {
+		x.address = t.route.Backend.Address
+		x.probe = k.c.probe.Load() && string(pathOf(k.req.Target)) == ProbePath
+		if !k.c.served.Swap(true) && k.secure != nil {
+			k.c.firstByteNs.Store(x.beginNs) // the handshake is no part of the first request
+		}
+		no = k.g.enter(x, nil, false)
+	}
+	if no != nil {
+		if no.status != 0 {
+			k.refuse(no)
+		}
+		return false
+	}
+	defer x.leave()
+	if x.probe {
+		x.address = k.g.responder.address
+	}
+	if x.address == "" || !k.plain() {
+		return k.throughHandler(head, size, x)
+	}
+	if !x.probe {
+		t.slice.counters.Requests.Add(1)
+	}
+	return k.forward(size, x)
+}
+
+// plain reports whether a request goes to its backend as it is.
+func (k *client1) plain() bool {
+	m, p := k.req.Method, pathOf(k.req.Target)
+	return string(m) != http.MethodConnect && string(m) != http.MethodTrace && string(p) != "*" && (k.g.config.Sessions == nil || !own(p))
+}
+
+func pathOf(target []byte) []byte {
+	if i := bytes.IndexByte(target, '?'); i >= 0 {
+		return target[:i]
+	}
+	return target
+}
+
+// find looks the host up.
+func (k *client1) find() (*target, *refusal) {
+	s := k.g.serving.Load()
+	if s == k.serving && bytes.Equal(k.host, k.req.Host) {
+		return k.target, nil
+	}
+	t, no := s.find(string(k.req.Host))
+	if no == nil {
+		k.serving, k.target, k.host = s, t, append(k.host[:0], k.req.Host...)
+	}
+	return t, no
+}
+
+// refuseBad answers what cannot be read. Nothing of it reaches anybody.
+func (k *client1) refuseBad(b *h1.Bad) {
+	if s := k.c.bound.Load(); s != nil {
+		s.counters.Refused.Add(1)
+	}
+	k.c.active.Store(true) // what comes still is the rest of it
+	k.refuse(&refusal{status: b.Status, text: b.What})
+}
+
+// refuse answers and ends the connection: what it says next is not ours to parse.
+func (k *client1) refuse(no *refusal) {
+	w := k.response(false)
+	no.fields(w.Header())
+	plainText(w, &http.Request{Method: string(k.req.Method), ProtoMajor: 1}, no.status, no.text)
+	if w.finish() == nil {
+		k.linger()
+	}
+}
+
+// lingerFor and lingerBytes bound what is read of a client that is still sending when its connection ends: closing at once would
+// reset it, and the client might never see the answer.
+const (
+	lingerFor   = 500 * time.Millisecond
+	lingerBytes = 256 << 10
+)
+
+func (k *client1) linger() {
+	if closeWrite(k.nc) != nil {
+		return
+	}
+	_ = k.c.SetReadDeadline(time.Now().Add(lingerFor))
+	_, _ = io.CopyN(io.Discard, k.nc, lingerBytes) // whatever ends it, the connection ends
+}
