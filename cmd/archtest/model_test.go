@@ -47,8 +47,9 @@ var rooms = []roomRule{
 	{"slices/session/roam", []string{".", "slices/session"}},
 	{"slices/session/proof", []string{".", "slices", "slices/edge", "slices/edge/satellite", "slices/session", "slices/session/host",
 		"slices/session/link", "slices/session/roam"}},
+	{"slices/session/browser", []string{".", "slices/session"}}, // its tests only
 	{"slices/edge/h1", nil},
-	{"slices/edge", []string{".", "slices", "slices/edge/h1", "slices/meter", "slices/session", "slices/shape"}},
+	{"slices/edge", []string{".", "slices", "slices/edge/h1", "slices/meter", "slices/session", "slices/session/browser", "slices/shape"}},
 	{"slices/edge/satellite", []string{".", "slices", "slices/edge", "slices/session", "slices/session/link"}},
 
 	{"cluster", []string{"."}},
@@ -167,6 +168,7 @@ var libraries = []library{
 	{"pgregory.net/rapid", []string{"tests"}},
 	{"github.com/rogpeppe/go-internal", []string{"tests"}},
 	{"github.com/hinshun/vt10x", []string{"tui/bench", "tests"}},
+	{"github.com/dop251/goja", []string{"tests"}},
 }
 
 // pureRule bans what would make two replicas, or a run and its replay, differ.

@@ -1,14 +1,17 @@
 package edge
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/coder/websocket"
 
 	"github.com/BobbyBlanco400/nexus-cos/slices/session"
+	"github.com/BobbyBlanco400/nexus-cos/slices/session/browser"
 )
 
 // A session that moves enters the gateway as a WebSocket that asks for session.Subprotocol. The gateway holds nothing of it: it
@@ -43,10 +46,20 @@ func (g *Gateway) visit(r *http.Request, host string) session.Visit {
 }
 
 // own reports whether serveOwn answers a path.
-func own(path []byte) bool { return string(path) == session.RTTPath }
+func own(path []byte) bool {
+	switch string(path) {
+	case session.RTTPath, browser.ScriptPath, browser.TypesPath:
+		return true
+	}
+	return false
+}
 
 // serveOwn answers the paths that belong to the gateway on every host. It reports whether it did.
 func (g *Gateway) serveOwn(w http.ResponseWriter, r *http.Request) bool {
+	if f, ok := browser.Lookup(r.URL.Path); ok {
+		serveScript(w, r, f)
+		return true
+	}
 	if !own([]byte(r.URL.Path)) {
 		return false
 	}
@@ -56,6 +69,18 @@ func (g *Gateway) serveOwn(w http.ResponseWriter, r *http.Request) bool {
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusNoContent)
 	return true
+}
+
+// serveScript gives the browser's client or its types, to pages of any host: it is the same everywhere and says nothing.
+func serveScript(w http.ResponseWriter, r *http.Request, f browser.File) {
+	h := w.Header()
+	h.Set("Content-Type", f.Type)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	h.Set("Cache-Control", "no-cache") // asked again each time, answered by 304 unless the gateway speaks a newer one
+	h.Set("ETag", f.ETag)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.Body))
 }
 
 // serveSession carries one connection of a session until it ends. It reports whether the request was one.

@@ -1,4 +1,4 @@
-// Package roam is the Go client of sessions that move, the only one there is (SPEC section 4, Session mobility;
+// Package roam is the Go client of sessions that move, beside the browser's (SPEC section 4, Session mobility;
 // docs/session.md).
 //
 // Job: Dial opens a session at one edge; Send and Receive go on while the connection under them is exchanged: because the home asks,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -281,4 +282,39 @@ func TestMain(m *testing.M) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	os.Exit(code)
+}
+
+// TestEveryHostServesTheBrowsersClient: script and types come whole, with their kind, and unchanged ones are not sent again.
+func TestEveryHostServesTheBrowsersClient(t *testing.T) {
+	t.Parallel()
+	address, _ := gateway(t, greet)
+	_, port, _ := strings.Cut(address, ":")
+	get := func(path, have string) *http.Response {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:"+port+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = testHost
+		req.Header.Set("If-None-Match", have)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp
+	}
+	for path, kind := range map[string]string{"/.well-known/nexus/nn5g.js": "text/javascript; charset=utf-8",
+		"/.well-known/nexus/nn5g.d.ts": "text/plain; charset=utf-8"} {
+		resp := get(path, "")
+		b, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close() // read to its end
+		if err != nil || resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != kind || !strings.Contains(string(b), "nn5g") {
+			t.Errorf("%s: %v, %s, %q, %d bytes", path, err, resp.Status, resp.Header.Get("Content-Type"), len(b))
+		}
+		again := get(path, resp.Header.Get("ETag"))
+		_ = again.Body.Close() // empty
+		if again.StatusCode != http.StatusNotModified {
+			t.Errorf("%s: %s for what the client has", path, again.Status)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
 }
