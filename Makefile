@@ -29,7 +29,7 @@ LDFLAGS     := -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.build
 FUZZ_TIME   ?= 10s
 COUNT       ?= 6
 
-.PHONY: help setup go-version build launch test check race fuzz bench peers e2e soak docs
+.PHONY: help setup go-version build launch test check race fuzz bench peers e2e browser soak docs
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
@@ -95,6 +95,15 @@ peers: go-version ## compare the gates with OPA, Cedar and CEL: same verdicts, t
 e2e: setup build ## run only the script tests, against the real binary
 	@grep -rqE --include='*_test.go' '^func TestScript' cmd || { echo "there are no script tests under cmd" >&2; exit 1; }
 	go test -count=1 -timeout 15m -run '^TestScript' ./cmd/...
+
+browser: setup ## run the browser's client in headless Chromium (installed when missing) against real edges
+	@if ! command -v chromium >/dev/null; then run=(); if [[ $$EUID -ne 0 ]]; then run=(sudo); fi; \
+	"$${run[@]}" apt-get update -qq </dev/null; \
+	"$${run[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium </dev/null; fi
+	@mkdir -p bin
+	go vet -tags browser ./slices/session/proof
+	NEXUS_BROWSER_SHOT=$(CURDIR)/bin/browser.png go test -tags browser -count=1 -timeout 10m -v -run '^TestChromium' ./slices/session/proof
+	@echo "what the page showed: bin/browser.png"
 
 soak: setup build ## run the long variants of the tests (hours)
 	NEXUS_SOAK=1 go test -count=1 -timeout 6h -p 1 ./...
