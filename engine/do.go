@@ -110,6 +110,9 @@ func (e *Engine) propose(ctx context.Context, a nexus.Action, verified bool) (ne
 	if verified {
 		defer e.seen.Note(&cmd, data)()
 	}
+	if err := e.step(StepPropose); err != nil {
+		return nexus.Receipt{}, err
+	}
 	res, _, err := e.group.Propose(ctx, data)
 	if err != nil {
 		return nexus.Receipt{}, err

@@ -41,6 +41,11 @@ type Config struct {
 	ReserveDisk int64            // bytes kept free; 0: the store's default
 	Clock       func() time.Time // nil: time.Now
 	Gates       *gates.Sets      // nil: those of gates/rules
+
+	// Log has sizes, thresholds and the Watch of the replicated log, for tests of faults; zero: the defaults. The Watch sees the
+	// engine's own steps too. Dir, NodeID and Logger are set by Open.
+	Log       consensus.Config
+	SaveEvery int // commands after which the state is stored; 0: 4096
 }
 
 // GenesisAct is the signed first action.
@@ -105,6 +110,9 @@ func Open(cfg Config) (*Engine, error) {
 			return nil, err
 		}
 	}
+	if cfg.SaveEvery == 0 {
+		cfg.SaveEvery = snapshotEvery
+	}
 	e := &Engine{cfg: cfg, sets: sets, clock: cfg.Clock, recent: newRecentDecisions()}
 	if e.clock == nil {
 		e.clock = time.Now
@@ -143,8 +151,10 @@ func (e *Engine) open() (err error) {
 		return err
 	}
 	e.mint = gates.NewMinter(e.NodeID(), e.committedDecision)
-	if e.group, err = consensus.Open(consensus.Config{Dir: filepath.Join(e.cfg.DataDir, RaftDir), NodeID: e.NodeID(),
-		Logger: e.cfg.Logger}, e); err != nil {
+	e.head.Watch(e.cfg.Log.Watch)
+	log := e.cfg.Log
+	log.Dir, log.NodeID, log.Logger = filepath.Join(e.cfg.DataDir, RaftDir), e.NodeID(), e.cfg.Logger
+	if e.group, err = consensus.Open(log, e); err != nil {
 		return err
 	}
 	if err = e.checkHead(); err != nil {

@@ -25,12 +25,16 @@ type rig struct {
 
 	gates *gates.Sets // nil: the program's own
 	clock func() time.Time
+
+	change func(*engine.Config) // nil: a node's own configuration
 }
 
 func newRig(t testing.TB) *rig { return newRigAt(t, time.Now) }
 
 // newRigAt has a clock of its own, for what takes months.
-func newRigAt(t testing.TB, clock func() time.Time) *rig {
+func newRigAt(t testing.TB, clock func() time.Time) *rig { return newRigWith(t, clock, nil) }
+
+func newRigWith(t testing.TB, clock func() time.Time, change func(*engine.Config)) *rig {
 	t.Helper()
 	dir := t.TempDir()
 	gen, err := identity.NewGenesis(dir, identity.GenesisOptions{Profile: identity.ProfileDev, NodeName: "test", OperatorName: "operator"})
@@ -41,7 +45,7 @@ func newRigAt(t testing.TB, clock func() time.Time) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, dir: dir, gen: gen, keys: keys, clock: clock}
+	r := &rig{t: t, dir: dir, gen: gen, keys: keys, clock: clock, change: change}
 	r.open()
 	return r
 }
@@ -60,9 +64,13 @@ func (r *rig) tryOpen() error {
 		return err
 	}
 	r.bus = bus.New(bus.Limits{})
-	eng, err := engine.Open(engine.Config{DataDir: r.dir, NodeName: "test", Cluster: r.gen.Cluster, Node: r.keys.Node, Genesis: act,
+	cfg := engine.Config{DataDir: r.dir, NodeName: "test", Cluster: r.gen.Cluster, Node: r.keys.Node, Genesis: act,
 		Bus: r.bus, Logger: slog.New(slog.DiscardHandler), Capacity: engine.Capacity{CPUMilli: 2000, MemoryBytes: 8 << 30, NetworkBps: 1e9},
-		Gates: r.gates, Clock: r.clock})
+		Gates: r.gates, Clock: r.clock}
+	if r.change != nil {
+		r.change(&cfg)
+	}
+	eng, err := engine.Open(cfg)
 	if err == nil {
 		r.eng = eng
 	}

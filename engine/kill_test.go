@@ -59,7 +59,9 @@ func TestMain(m *testing.M) {
 }
 
 // openDir opens the engine of an existing data directory as a node does.
-func openDir(dir string) (*engine.Engine, identity.Keys, error) {
+func openDir(dir string) (*engine.Engine, identity.Keys, error) { return openDirWith(dir, nil) }
+
+func openDirWith(dir string, change func(*engine.Config)) (*engine.Engine, identity.Keys, error) {
 	gen, err := identity.ReadGenesis(dir)
 	if err != nil {
 		return nil, identity.Keys{}, err
@@ -68,15 +70,19 @@ func openDir(dir string) (*engine.Engine, identity.Keys, error) {
 	if err != nil {
 		return nil, keys, err
 	}
-	eng, err := engine.Open(engine.Config{DataDir: dir, NodeName: "test", Cluster: gen.Cluster, Node: keys.Node,
+	cfg := engine.Config{DataDir: dir, NodeName: "test", Cluster: gen.Cluster, Node: keys.Node,
 		Bus: bus.New(bus.Limits{}), Logger: slog.New(slog.DiscardHandler),
-		Capacity: engine.Capacity{CPUMilli: 2000, MemoryBytes: 8 << 30, NetworkBps: 1e9}})
+		Capacity: engine.Capacity{CPUMilli: 2000, MemoryBytes: 8 << 30, NetworkBps: 1e9}}
+	if change != nil {
+		change(&cfg)
+	}
+	eng, err := engine.Open(cfg)
 	return eng, keys, err
 }
 
 // writeForEver posts batches of sales and refunds from several goroutines and prints every acknowledgement.
 func writeForEver(dir, round string) error {
-	eng, keys, err := openDir(dir)
+	eng, keys, err := openDirWith(dir, dieAt(os.Getenv(killVariable+"_STEP"), os.Getenv(killVariable+"_NTH")))
 	if err != nil {
 		return err
 	}
@@ -107,32 +113,53 @@ func writeForEver(dir, round string) error {
 				if err == nil {
 					var rec nexus.Receipt
 					rec, err = eng.Do(context.Background(), a)
-					out.Lock()
-					fmt.Printf("ack %s %d %d end\n", a.ID, rec.Index, len(post.Events))
-					out.Unlock()
+					if err == nil {
+						out.Lock()
+						fmt.Printf("ack %s %d %d end\n", a.ID, rec.Index, len(post.Events))
+						out.Unlock()
+					}
 				}
-				if err != nil {
+				if full := os.Getenv(killVariable+"_FULL") != ""; err != nil && !(full && nexus.CodeOf(err) == nexus.CodeUnavailable) {
 					fmt.Println("error", err)
 				}
 			}
 		})
 	}
+	wg.Go(func() { refusedForEver(eng, &out) })
 	wg.Wait()
 	return nil
+}
+
+// refusedForEver sends what a gate refuses: the decision is acknowledged, and nothing may follow it.
+func refusedForEver(eng *engine.Engine, out *sync.Mutex) {
+	for range 20 { // more of the same would be refused at the door, as a flood
+		a, err := engine.NewAction(testKey(9), eng.Cluster(), state.KindNodeStop, nexus.ID{}, state.UnitReason{Reason: "no right to"}, time.Now())
+		if err != nil {
+			fmt.Println("error", err)
+			return
+		}
+		rec, err := eng.Do(context.Background(), a)
+		if nexus.CodeOf(err) != nexus.CodeRefused || rec.Index == 0 {
+			return
+		}
+		out.Lock()
+		fmt.Printf("ack %s %d -1 end\n", a.ID, rec.Index)
+		out.Unlock()
+	}
 }
 
 // acknowledged is one batch that the killed process had been told to be durable.
 type acknowledged struct {
 	id     nexus.ID
 	index  uint64
-	events int
+	events int // -1: refused
 }
 
 // killRound runs the child, kills it after life and gives what was acknowledged to it.
-func killRound(t *testing.T, dir string, round int, life time.Duration) (acks []acknowledged) {
+func killRound(t *testing.T, dir string, round int, life time.Duration, env ...string) (acks []acknowledged) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), killVariable+"="+dir, fmt.Sprintf("%s_ROUND=%d", killVariable, round))
+	cmd.Env = append(append(os.Environ(), killVariable+"="+dir, fmt.Sprintf("%s_ROUND=%d", killVariable, round)), env...)
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +197,7 @@ func killRound(t *testing.T, dir string, round int, life time.Duration) (acks []
 			t.Fatal(err)
 		}
 	}
-	if err := cmd.Wait(); err == nil || !opened {
+	if err := cmd.Wait(); err == nil || !opened && len(env) == 0 { // a step of opening may be where it ends
 		t.Fatalf("round %d: the child ended by itself, open %t, %v", round, opened, err)
 	}
 	return acks
@@ -227,6 +254,10 @@ func TestKillLosesNothing(t *testing.T) {
 func checkAcknowledged(t *testing.T, eng *engine.Engine, actor nexus.PublicKey, acks []acknowledged) {
 	t.Helper()
 	for _, a := range acks {
+		actor := actor
+		if a.events < 0 {
+			actor, a.events = testKey(9).Public(), 0
+		}
 		first, err := eng.EntryOfAction(actor, a.id)
 		if err != nil {
 			t.Fatalf("batch %s at index %d was acknowledged: %v", a.id, a.index, err)

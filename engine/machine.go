@@ -40,8 +40,14 @@ type applied struct {
 func (e *Engine) ApplyBatch(cmds []consensus.Command) []any {
 	results := make([]any, len(cmds))
 	e.mu.Lock()
-	err := e.applyLocked(cmds, results)
+	err := e.step(StepApply)
+	if err == nil {
+		err = e.applyLocked(cmds, results)
+	}
 	e.mu.Unlock()
+	if err == nil {
+		err = e.step(StepAnswer)
+	}
 	if err != nil {
 		for i := range results {
 			results[i] = consensus.Halt{Err: err}
@@ -77,7 +83,7 @@ func (e *Engine) applyLocked(cmds []consensus.Command, results []any) error {
 	}
 	e.version.Add(1)
 	e.sinceEntries += e.state.Chain.Size() - before
-	if e.sinceSnapshot >= snapshotEvery || e.sinceEntries >= snapshotEntries {
+	if e.sinceSnapshot >= e.cfg.SaveEvery || e.sinceEntries >= snapshotEntries {
 		err := e.saveState()
 		if nexus.CodeOf(err) != nexus.CodeUnavailable {
 			return err
@@ -126,7 +132,13 @@ func (p *pendingBatch) add(index uint64, out *state.Outcome) error {
 
 func (p *pendingBatch) commit(checkpoint string) error {
 	p.b.Checkpoint = checkpoint
+	if err := p.e.step(StepCommit); err != nil {
+		return err
+	}
 	if err := p.e.store.Commit(p.b); err != nil {
+		return err
+	}
+	if err := p.e.step(StepCommitted); err != nil {
 		return err
 	}
 	p.b = ledger.Batch{Applied: p.b.Applied}
@@ -181,7 +193,12 @@ func (e *Engine) lookup(key []byte) ([]byte, error) {
 func (e *Engine) Applied() uint64 { return e.store.Applied() }
 
 // Sync implements consensus.Machine: called before the replicated log is cut.
-func (e *Engine) Sync() error { return e.store.Sync() }
+func (e *Engine) Sync() error {
+	if err := e.step(StepStoreSync); err != nil {
+		return err
+	}
+	return e.store.Sync()
+}
 
 // saveState stores the state in chunks under the generation not in force, then points to it. Callers hold mu or are the
 // last user. A state that a failed transaction left ahead of the store is not saved: its commands are in the replicated log
@@ -206,7 +223,7 @@ func (e *Engine) saveState() error {
 		b.Puts = append(b.Puts, ledger.KV{Key: snapshotChunkKey(meta.Generation, meta.Chunks), Value: data[:n]})
 		data, meta.Chunks = data[n:], meta.Chunks+1
 		if b.Size()+2*snapshotChunkLen > e.store.MaxBatchBytes() {
-			if err := e.store.Commit(b); err != nil {
+			if err := e.commitState(b); err != nil {
 				return err
 			}
 			b.Puts = nil
@@ -214,6 +231,14 @@ func (e *Engine) saveState() error {
 	}
 	b.Puts = append(b.Puts, ledger.KV{Key: []byte(snapshotMetaKey), Value: nexus.Encode(meta)})
 	e.sinceSnapshot, e.sinceEntries = 0, 0
+	return e.commitState(b)
+}
+
+// commitState stores a part of the state; the last has the pointer to all of them.
+func (e *Engine) commitState(b ledger.Batch) error {
+	if err := e.step(StepSaveState); err != nil {
+		return err
+	}
 	return e.store.Commit(b)
 }
 

@@ -118,6 +118,49 @@ func FuzzParseCheckpoint(f *testing.F) {
 	})
 }
 
+// FuzzOpenCheckpoint: what nobody signed is never a checkpoint, and what was signed is one only in its one spelling.
+func FuzzOpenCheckpoint(f *testing.F) {
+	m := ledgertest.NewMaker(3)
+	m.Genesis(2)
+	name, good := "nexus/"+m.Cluster.String(), m.Sign()
+	vkey, err := ledger.VerifierKey(name, m.Signer.Public())
+	if err != nil {
+		f.Fatal(err)
+	}
+	verifier, err := note.NewVerifier(vkey)
+	if err != nil {
+		f.Fatal(err)
+	}
+	text, signatures, _ := strings.Cut(good, "\n\n")
+	f.Add(good, false)
+	f.Add(good+"— other AAAAAAAA\n", false)
+	f.Add(text+"\n", true)
+	f.Add(text+"x\n\n"+signatures, false)
+	f.Add(strings.Replace(text, "index ", "index 0", 1)+"\n", true)
+	f.Fuzz(func(t *testing.T, in string, sign bool) {
+		if !sign {
+			cp, err := ledger.OpenCheckpoint(in, name, m.Signer.Public())
+			if err == nil && cp.Text() != text+"\n" {
+				t.Fatalf("%q was never signed and is %+v", in, cp)
+			}
+			return
+		}
+		signed, err := note.Sign(&note.Note{Text: in}, fuzzSigner{verifier, m.Signer})
+		if err != nil {
+			return // no text that a note can hold
+		}
+		if cp, err := ledger.OpenCheckpoint(string(signed), name, m.Signer.Public()); err == nil && cp.Text() != in {
+			t.Fatalf("%q was accepted and is written %q", in, cp.Text())
+		}
+	})
+}
+
+// fuzzSigner signs notes of any text, checkpoint or not.
+type fuzzSigner struct {
+	note.Verifier
+	nexus.Signer
+}
+
 // TestVectors pins the hashes that others recompute (the domains are part of the stored format).
 func TestVectors(t *testing.T) {
 	t.Parallel()

@@ -71,6 +71,7 @@ type Config struct {
 	SegmentSize       int            // bytes, preallocated per log file, at least 4096
 	MaxInFlight       int            // proposals, at most 1024
 	Transport         raft.Transport // nil: in memory, for one voter
+	Watch             Watch          // nil; tests see and break the steps of writing here
 
 	// wrapStore lets tests put a failing or hanging disk below the group.
 	wrapStore func(rawLogStore) rawLogStore

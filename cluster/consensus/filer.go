@@ -1,7 +1,6 @@
 package consensus
 
 import (
-	walfs "github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
 )
@@ -11,7 +10,7 @@ import (
 // could not be opened again. The meta store does the same for what it records.
 type sealedFiler struct{ types.SegmentFiler }
 
-func newFiler(dir string) sealedFiler { return sealedFiler{segment.NewFiler(dir, walfs.New())} }
+func newFiler(dir string, w Watch) sealedFiler { return sealedFiler{segment.NewFiler(dir, newFS(w))} }
 
 // Create implements types.SegmentFiler.
 func (f sealedFiler) Create(info types.SegmentInfo) (types.SegmentWriter, error) {

@@ -43,7 +43,8 @@ func HeadPath(dir string) string { return filepath.Join(dir, "head") }
 
 // HeadFile is the open head file. Safe for concurrent use.
 type HeadFile struct {
-	path string
+	path  string
+	watch Watch
 
 	mu         sync.Mutex // guards all below
 	file       *os.File
@@ -139,6 +140,9 @@ func parseHead(path string, raw []byte) (generation uint64, head Head, findings 
 	return generation, head, findings
 }
 
+// Watch shows the file's steps to w. Call it before the first Write.
+func (f *HeadFile) Watch(w Watch) { f.watch = w }
+
 // Write stores h in the older slot and returns once it is on disk (fdatasync). A crash before that leaves the
 // previous head, a crash after it this one. The index must not fall.
 func (f *HeadFile) Write(h Head) error {
@@ -152,10 +156,18 @@ func (f *HeadFile) Write(h Head) error {
 			"falls behind %d", f.head.Index)
 	}
 	generation := f.generation + 1
-	if _, err := f.file.WriteAt(encodeHead(generation, h), int64(generation%2)*headSlotSize); err != nil {
-		return ioError("write head", f.path, err)
+	slot, at := encodeHead(generation, h), int64(generation%2)*headSlotSize
+	err := f.watch.do(Op{Step: StepHeadWrite, Path: f.path, Offset: at, Data: slot})
+	if err == nil {
+		_, err = f.file.WriteAt(slot, at)
 	}
-	if err := fdatasync(f.file); err != nil {
+	if err == nil {
+		err = f.watch.do(Op{Step: StepHeadSync, Path: f.path})
+	}
+	if err == nil {
+		err = fdatasync(f.file)
+	}
+	if err != nil {
 		return ioError("write head", f.path, err)
 	}
 	f.generation, f.head = generation, h

@@ -15,6 +15,12 @@ import (
 	"time"
 )
 
+// The steps of the machine below.
+const (
+	stepMachineWrite = "machine write"
+	stepMachineSync  = "machine sync"
+)
+
 // fileMachine is a durable state machine of the plainest kind: a file of batches, each one write and one fdatasync.
 // Its state is the list of commands it applied.
 type fileMachine struct {
@@ -25,6 +31,7 @@ type fileMachine struct {
 	batches atomic.Int64
 	syncs   atomic.Int64
 	refuse  func(Command) error // when it returns an error the machine halts
+	watch   Watch               // sees the machine's own file too
 	seen    []Command
 }
 
@@ -101,7 +108,13 @@ func (m *fileMachine) ApplyBatch(commands []Command) []any {
 	}
 	last := commands[len(commands)-1]
 	b := encodeBatch(commands)
-	_, err := m.file.WriteAt(b, m.size)
+	err := m.watch.do(Op{Step: stepMachineWrite, Path: m.file.Name(), Offset: m.size, Data: b})
+	if err == nil {
+		_, err = m.file.WriteAt(b, m.size)
+	}
+	if err == nil {
+		err = m.watch.do(Op{Step: stepMachineSync, Path: m.file.Name()})
+	}
 	if err == nil {
 		err = fdatasync(m.file)
 	}
@@ -151,6 +164,8 @@ func openPlace(dir string, change func(*Config)) (*place, error) {
 	if change != nil {
 		change(&cfg)
 	}
+	p.machine.watch = cfg.Watch
+	p.machine.head.Watch(cfg.Watch)
 	if p.group, err = Open(cfg, p.machine); err != nil {
 		return nil, errors.Join(err, p.machine.close())
 	}

@@ -41,6 +41,8 @@ type metaPair struct {
 // metaStore implements raft-wal's MetaStore: the whole state in one small file, written alternately to two names,
 // each time replaced as a whole (docs/decisions/0003-raft-meta-file.md).
 type metaStore struct {
+	watch Watch
+
 	mu         sync.Mutex // guards all below
 	dir        string
 	generation uint64
@@ -157,7 +159,7 @@ func (m *metaStore) commitLocked(next metaState) error {
 	}
 	generation := m.generation + 1
 	path := filepath.Join(m.dir, metaNames[generation%2])
-	if err := ReplaceFile(path, sealFile(metaMagic, generation, nexus.Encode(next))); err != nil {
+	if err := replaceFile(m.watch, metaSteps, path, sealFile(metaMagic, generation, nexus.Encode(next))); err != nil {
 		return ioError("write log meta", path, err)
 	}
 	m.generation, m.state = generation, next

@@ -98,13 +98,13 @@ func (g *Group) open() error {
 			"state machine at index "+strconv.FormatUint(g.machine.Applied(), 10),
 			"restore the whole data directory from a backup", "log was cut up to applied index %d", report.markerApplied)
 	}
-	if err := mend(g.cfg.Dir, report, g.cfg.Logger.With("component", "consensus")); err != nil {
+	if err := mend(g.cfg.Dir, report, g.cfg.Logger.With("component", "consensus"), g.cfg.Watch); err != nil {
 		return err
 	}
-	meta := &metaStore{}
+	meta := &metaStore{watch: g.cfg.Watch}
 	hlog := newHclog(g.cfg.Logger.With("component", "consensus"))
 	logDir := filepath.Join(g.cfg.Dir, "log")
-	w, err := wal.Open(logDir, wal.WithMetaStore(meta), wal.WithSegmentFiler(newFiler(logDir)),
+	w, err := wal.Open(logDir, wal.WithMetaStore(meta), wal.WithSegmentFiler(newFiler(logDir, g.cfg.Watch)),
 		wal.WithCodec(entryCodec{}), wal.WithSegmentSize(g.cfg.SegmentSize), wal.WithLogger(hlog.Named("raft-wal")))
 	if err != nil {
 		return &nexus.Error{Op: "open log", Code: nexus.CodeUnavailable, Subject: g.cfg.Dir, Cause: err,

@@ -72,12 +72,22 @@ const tempSuffix = ".tmp"
 // ReplaceFile writes content beside path, readable by the owner alone, syncs, renames over path and syncs the directory. A crash
 // before the rename leaves the old file (and a .tmp), a crash after it the new one. One caller at a time for a path.
 func ReplaceFile(path string, content []byte) error {
+	return replaceFile(nil, replaceSteps{}, path, content)
+}
+
+func replaceFile(w Watch, steps replaceSteps, path string, content []byte) error {
 	temp := path + tempSuffix
 	file, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(content)
+	err = w.do(Op{Step: steps.write, Path: temp, Data: content})
+	if err == nil {
+		_, err = file.Write(content)
+	}
+	if err == nil {
+		err = w.do(Op{Step: steps.sync, Path: temp})
+	}
 	if err == nil {
 		err = file.Sync()
 	}
@@ -85,10 +95,16 @@ func ReplaceFile(path string, content []byte) error {
 		err = closeErr
 	}
 	if err == nil {
+		err = w.do(Op{Step: steps.rename, Path: temp, To: path})
+	}
+	if err == nil {
 		err = os.Rename(temp, path)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(temp))
+	}
+	if err := w.do(Op{Step: steps.folder, Path: filepath.Dir(path)}); err != nil {
+		return err
 	}
 	return SyncDir(filepath.Dir(path))
 }

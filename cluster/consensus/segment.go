@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -88,6 +89,10 @@ func scanSegment(raw []byte, info metaSegment) (segmentScan, *damage) {
 		return r.scan, nil
 	}
 	if bad := r.header(); bad != nil {
+		if !info.sealed() && r.startLost(0) {
+			r.scan.torn = true
+			return r.scan, nil
+		}
 		return r.scan, bad
 	}
 	off := int64(segmentHeader)
@@ -242,8 +247,11 @@ func (r *segmentReader) commit(off int64, crc uint32) (int64, bool, *damage) {
 // closing judges a segment whose frames end in order: what follows must be zero, and a closed segment must agree with
 // its description.
 func (r *segmentReader) closing() *damage {
-	if r.scan.end > max(r.scan.committed, segmentHeader) {
-		at := max(r.scan.committed, segmentHeader)
+	if at := max(r.scan.committed, segmentHeader); r.scan.end > at {
+		if !r.scan.info.sealed() && r.startLost(at) {
+			r.scan.torn = true
+			return nil
+		}
 		return damagef(at+int64(firstNonZero(r.raw[at:])), "bytes after the last batch are not zero")
 	}
 	info := r.scan.info
@@ -302,6 +310,19 @@ func (r *segmentReader) explainedByTear(bad *damage) bool {
 		}
 	}
 	return false
+}
+
+// startLost says whether what follows at may be a write whose beginning never came to the disk while later sectors did: to the end of
+// its sector all is zero, and behind it stands more than one changed byte in unused space would be. Whether something
+// acknowledged is missing with it is told by the head file.
+func (r *segmentReader) startLost(at int64) bool {
+	const least = 2 // the least that a commit frame alone in its sector has
+	border := (at/sectorSize + 1) * sectorSize
+	if border >= r.scan.end || firstNonZero(r.at(at, border-at)) >= 0 {
+		return false
+	}
+	rest := r.raw[border:r.scan.end]
+	return len(rest)-bytes.Count(rest, []byte{0}) >= least
 }
 
 // tornFrame is the offset of the frame that a damage was found in.

@@ -55,7 +55,10 @@ func (m marker) meta() *raft.SnapshotMeta {
 }
 
 // markerStore implements raft.SnapshotStore with one sealed file per snapshot; the newest is kept.
-type markerStore struct{ dir string }
+type markerStore struct {
+	dir   string
+	watch Watch
+}
 
 var _ raft.SnapshotStore = markerStore{}
 
@@ -143,7 +146,7 @@ func (s *markerSink) Close() error {
 	}
 	s.marker.Applied = body.Applied
 	path := filepath.Join(s.store.dir, s.marker.fileName())
-	if err := ReplaceFile(path, sealFile(markerMagic, s.marker.Index, nexus.Encode(s.marker))); err != nil {
+	if err := replaceFile(s.store.watch, markerSteps, path, sealFile(markerMagic, s.marker.Index, nexus.Encode(s.marker))); err != nil {
 		return ioError("write snapshot marker", path, err)
 	}
 	markers, err := s.store.list()
@@ -151,7 +154,12 @@ func (s *markerSink) Close() error {
 		return err
 	}
 	for _, old := range markers[1:] {
-		if err := os.Remove(filepath.Join(s.store.dir, old.fileName())); err != nil {
+		path := filepath.Join(s.store.dir, old.fileName())
+		err := s.store.watch.do(Op{Step: StepMarkerRemove, Path: path})
+		if err == nil {
+			err = os.Remove(path)
+		}
+		if err != nil {
 			return ioError("remove old snapshot marker", old.fileName(), err)
 		}
 	}

@@ -70,7 +70,7 @@ func (g *Group) newRaft(conf *raft.Config, transport raft.Transport) (r *raft.Ra
 			err = nexus.Errf("open log", nexus.CodeInternal, g.cfg.Dir, "report this as a bug", "%s", fmt.Sprint(p))
 		}
 	}()
-	snapshots := markerStore{dir: filepath.Join(g.cfg.Dir, "snapshots")}
+	snapshots := markerStore{dir: filepath.Join(g.cfg.Dir, "snapshots"), watch: g.cfg.Watch}
 	r, err = raft.NewRaft(conf, &fsm{machine: g.machine, group: g}, g.store, g.store, snapshots, transport)
 	if err != nil {
 		return nil, &nexus.Error{Op: "open log", Code: nexus.CodeOf(err), Subject: g.cfg.Dir, Cause: err,

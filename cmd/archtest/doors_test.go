@@ -62,7 +62,7 @@ var doors = []door{
 		{by: "engine.pendingBatch.finish", inner: true},
 		{by: "engine.Engine.applyLocked", guard: "engine/state.State.Apply"},
 		{by: "engine.Engine.applyBackup", guard: "engine/state.State.Apply"},
-		{by: "engine.Engine.saveState", except: "chunks of the state in force, no record; only at the applied index"},
+		{by: "engine.Engine.commitState", except: "chunks of the state in force, no record; only at the applied index"},
 	}},
 	// Nothing enters the replicated log unadmitted.
 	{"cluster/consensus.Group.Propose", []way{

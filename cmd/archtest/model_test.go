@@ -88,6 +88,7 @@ var rooms = []roomRule{
 	{"engine/suite", append([]string{"engine/audit"}, aboveTheDoor...)},
 	{"engine/bundle", aboveTheDoor},
 	{"engine/bench", aboveTheDoor},
+	{"engine/enginetest", aboveTheDoor},
 	{"engine/node", []string{".", "gates/...", "ledger/...", "slices/...", "cluster/...", "engine/..."}},
 
 	{"tui", tuiMay},
@@ -121,7 +122,7 @@ var aboveTheDoor = append([]string{"engine", "engine/control", "engine/doctor"},
 var tuiMay = []string{".", "engine/control/wire", "tui/..."}
 
 // helpers may be imported by tests anywhere below their own layer's rules, by nothing else.
-var helpers = []string{"ledger/ledgertest", "gates/gatetest", "engine/fabrictest", "cluster/simnet", "tui/tuitest"}
+var helpers = []string{"ledger/ledgertest", "gates/gatetest", "engine/fabrictest", "engine/enginetest", "cluster/simnet", "tui/tuitest"}
 
 // library gives an outside library its one home. Tests of any package may use those whose homes is "tests".
 type library struct {
@@ -136,6 +137,7 @@ var libraries = []library{
 	{"golang.org/x/mod/sumdb/note", []string{"ledger", "ledger/verify", "engine/identity"}},
 	{"github.com/santhosh-tekuri/jsonschema/v6", []string{"tests"}},
 	{"github.com/transparency-dev/merkle", []string{"tests"}},
+	{"github.com/anishathalye/porcupine", []string{"tests"}},
 
 	{"github.com/hashicorp/serf", []string{"cluster/gossip"}},
 	{"github.com/hashicorp/memberlist", []string{"cluster/gossip"}},

@@ -1,6 +1,8 @@
 package state_test
 
 import (
+	"net/url"
+	"path/filepath"
 	"testing"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -84,6 +86,32 @@ func FuzzRestore(f *testing.F) {
 		}
 		if err != nil && s != nil {
 			t.Fatal("a refused snapshot gives a state")
+		}
+	})
+}
+
+// FuzzParseBackend: what is accepted is one of the two forms in its only spelling.
+func FuzzParseBackend(f *testing.F) {
+	for _, s := range []string{"http://127.0.0.1:80", "http://localhost:8080", "http://[::1]:443", "dir:/srv/site", "dir:/a/../b", "http://127.0.0.1:080",
+		"http://127.0.0.1:0", "http://a.b:99999", "http://user@127.0.0.1:1", "http://127.0.0.1:1/x", "dir:", "", "http://"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		addr, dir, err := state.ParseBackend(s)
+		switch {
+		case err != nil:
+			if nexus.CodeOf(err) != nexus.CodeMalformed || addr != "" || dir != "" {
+				t.Fatalf("%q: %q, %q, %v", s, addr, dir, err)
+			}
+		case (addr == "") == (dir == ""):
+			t.Fatalf("%q gives address %q and folder %q", s, addr, dir)
+		case dir != "" && (s != "dir:"+dir || !filepath.IsAbs(dir) || filepath.Clean(dir) != dir):
+			t.Fatalf("%q gives folder %q", s, dir)
+		case addr != "":
+			u, err := url.Parse(s)
+			if err != nil || s != "http://"+addr || u.Host != addr || u.Port() == "" || u.User != nil || u.Path != "" {
+				t.Fatalf("%q gives address %q, as a URL %+v, %v", s, addr, u, err)
+			}
 		}
 	})
 }

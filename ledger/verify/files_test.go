@@ -467,3 +467,25 @@ func FuzzCheckExport(f *testing.F) {
 		}
 	})
 }
+
+// FuzzOpenCheckpoint: the checker takes a signed note only as its key signed it, and takes none that the ledger's own reader refuses.
+func FuzzOpenCheckpoint(f *testing.F) {
+	b := newBook(2)
+	name := "nexus/" + b.m.Cluster.String()
+	text, _, _ := strings.Cut(b.checkpoint, "\n\n")
+	f.Add(b.checkpoint)
+	f.Add(b.checkpoint + "— other AAAAAAAA\n")
+	f.Add(strings.ToUpper(b.checkpoint))
+	f.Add(text + "\n\n")
+	f.Fuzz(func(t *testing.T, in string) {
+		o := b.options()
+		pin, err := verify.OpenCheckpoint(in, &o)
+		if err != nil {
+			return
+		}
+		cp, err := ledger.OpenCheckpoint(in, name, b.m.Signer.Public())
+		if err != nil || cp.Text() != text+"\n" || pin.Size != cp.Size || nexus.Hash(pin.Root) != cp.Root {
+			t.Fatalf("%q gives size %d root %x; the ledger's reader %+v, %v", in, pin.Size, pin.Root, cp, err)
+		}
+	})
+}
