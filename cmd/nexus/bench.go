@@ -48,16 +48,24 @@ exit code, which says whether it was measured.`,
 		}}
 	cmd.Flags().Int("runs", 3, "runs of each case")
 	cmd.Flags().Duration("duration", 0, "length of each run (default: the bench's own, 3s, or 10s for console)")
+	cmd.Flags().String("case", "", "ledger: only cases whose name contains this")
+	cmd.Flags().Int("events", 0, "history: how many events (default 1000000; 10000000 takes about 6 GB and some minutes)")
 	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return a.listBenches()
+		}
+		o := bench.Options{}
+		o.Case, _ = cmd.Flags().GetString("case")
+		if o.Events, _ = cmd.Flags().GetInt("events"); o.Events < 0 {
+			return usage(fmt.Sprintf("--events %d", o.Events), "a number above zero", "out of range")
 		}
 		runs, _ := cmd.Flags().GetInt("runs")
 		length, _ := cmd.Flags().GetDuration("duration")
 		if runs < 1 || length < 0 {
 			return usage(fmt.Sprintf("--runs %d --duration %v", runs, length), "one run or more, of a positive length", "out of range")
 		}
-		return a.bench(ctx, args[0], runs, length)
+		o.Runs, o.Duration = runs, length
+		return a.bench(ctx, args[0], o)
 	})
 	return cmd
 }
@@ -79,7 +87,7 @@ func (a *app) listBenches() error {
 }
 
 // bench makes the scratch directory and removes it.
-func (a *app) bench(ctx context.Context, name string, runs int, length time.Duration) error {
+func (a *app) bench(ctx context.Context, name string, o bench.Options) error {
 	known := []string{}
 	for _, b := range benchNames() {
 		known = append(known, b[0])
@@ -97,13 +105,14 @@ func (a *app) bench(ctx context.Context, name string, runs int, length time.Dura
 	}
 	defer os.RemoveAll(dir)
 	if name == consoleName {
-		return a.benchConsole(ctx, dir, runs, length)
+		return a.benchConsole(ctx, dir, o.Runs, o.Duration)
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	r, err := bench.Run(ctx, name, bench.Options{Dir: dir, Binary: self, Runs: runs, Duration: length, Progress: a.err})
+	o.Dir, o.Binary, o.Progress = dir, self, a.err
+	r, err := bench.Run(ctx, name, o)
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,7 @@ type Result struct {
 	LoadBefore string    `json:"load_before"` // 1, 5 and 15 minutes
 	LoadAfter  string    `json:"load_after"`
 	Rows       []Row     `json:"rows"`
+	Notes      []string  `json:"notes,omitempty"` // what was not measured, and against what
 }
 
 // Options of a run.
@@ -48,9 +49,22 @@ type Options struct {
 	Duration time.Duration // of each run; 0: 3 s
 	Progress io.Writer     // a line a case; nil: none
 	Binary   string        // of nexus, for benches that start processes of it
+	Case     string        // only cases whose name contains it; empty: all (ledger)
+	Events   int           // of the history bench; 0: 1,000,000
+
+	notes *[]string
 }
 
+// wants says whether a case was asked for.
+func (o Options) wants(name string) bool { return strings.Contains(name, o.Case) }
+
+// note adds a line below the table.
+func (o Options) note(text string) { *o.notes = append(*o.notes, text) }
+
 func (o Options) withDefaults() Options {
+	if o.Events == 0 {
+		o.Events = 1_000_000
+	}
 	if o.Runs == 0 {
 		o.Runs = 3
 	}
@@ -69,7 +83,8 @@ var benches = []struct {
 	what string
 	run  func(ctx context.Context, o Options) ([]Row, error)
 }{
-	{"ledger", "durable revenue events a second, in signed batches and singly, beside the disk's sync rate", ledgerBench},
+	{"ledger", "durable revenue events a second, in signed batches and singly, beside the disk's sync rate and PostgreSQL", ledgerBench},
+	{"history", "a ledger of many events (--events): deduplication, start after a kill, export, proofs, bytes and memory", historyBench},
 	{"gates", "one decision of all 17 gates", gatesBench},
 	{"session", "the gap when a live session moves to another edge: asked to, its edge killed, its edge silent", sessionBench},
 }
@@ -90,6 +105,7 @@ func Run(ctx context.Context, name string, o Options) (Result, error) {
 			continue
 		}
 		r := Result{Bench: name, Time: time.Now().UTC(), Cores: runtime.NumCPU(), Go: runtime.Version(), LoadBefore: load()}
+		o.notes = &r.Notes
 		rows, err := b.run(ctx, o.withDefaults())
 		r.Rows, r.LoadAfter = rows, load()
 		return r, err
@@ -113,6 +129,9 @@ func (r Result) Table(w io.Writer) {
 		fmt.Fprintf(w, "%-46s %14.0f %-9s %24s %9s %9s %5d  %s\n", row.Case, row.Value, row.Unit, fmt.Sprintf("%.0f - %.0f", row.Min, row.Max), p50, p99,
 			row.Runs, row.Detail)
 	}
+	for _, n := range r.Notes {
+		fmt.Fprintln(w, n)
+	}
 }
 
 func load() string {
@@ -128,6 +147,7 @@ func load() string {
 type sample struct {
 	rate      float64
 	latencies []time.Duration
+	detail    string
 }
 
 // row sums the runs of a case up: the median rate with its range, and the latencies of the median run.

@@ -33,6 +33,7 @@ func ledgerBench(ctx context.Context, o Options) ([]Row, error) {
 		sequenced       bool
 	}{
 		{"single events, 1 caller", 1, 1, false},
+		{"single events, 16 callers", 16, 1, false},
 		{"single events, 64 callers", 64, 1, false},
 		{"signed batches of 1000, own ids, 4 callers", 4, 1000, false},
 		{"signed batches of 1000, producer sequence, 1 source", 1, 1000, true},
@@ -40,6 +41,9 @@ func ledgerBench(ctx context.Context, o Options) ([]Row, error) {
 		{"signed batches of 4000, producer sequence, 4 sources", 4, 4000, true},
 	}
 	for _, c := range cases {
+		if !o.wants(c.name) {
+			continue
+		}
 		fmt.Fprintf(o.Progress, "bench ledger: %s\n", c.name)
 		var runs []sample
 		for run := range o.Runs {
@@ -50,9 +54,10 @@ func ledgerBench(ctx context.Context, o Options) ([]Row, error) {
 			}
 			runs = append(runs, s)
 		}
-		rows = append(rows, row(c.name, "events/s", "", runs))
+		rows = append(rows, row(c.name, "events/s", runs[len(runs)-1].detail, runs))
 	}
-	return rows, nil
+	peer, err := postgresRows(ctx, o)
+	return append(rows, peer...), err
 }
 
 // fsyncRow is the physical limit beside the figures: 4 KiB appended and synced, one after the other.
@@ -181,7 +186,11 @@ func ledgerRun(ctx context.Context, dir string, callers, events int, sequenced b
 	}
 	wg.Wait()
 	out.rate = float64(total.Load()) / time.Since(start).Seconds()
-	return out, errors.Join(failed, sc.eng.Close())
+	err = errors.Join(failed, sc.eng.Close())
+	if size, serr := diskUse(dir); serr == nil && total.Load() > 0 {
+		out.detail = fmt.Sprintf("last run: %d events, %d bytes each on disk, process at most %d MiB", total.Load(), size/total.Load(), memory("VmHWM:")>>20)
+	}
+	return out, err
 }
 
 // producer is one caller with a stream of its own.
