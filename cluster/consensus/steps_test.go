@@ -274,7 +274,7 @@ func TestHungSteps(t *testing.T) {
 				}
 				return nil
 			}
-			p := mustOpen(t, dir, func(c *Config) { small(c); c.Watch = hang; c.LogStoreTimeout = 300 * time.Millisecond })
+			p := mustOpen(t, dir, func(c *Config) { small(c); c.Watch = hang; c.LogStoreTimeout = 2 * time.Second })
 			acked := hammer(p, "before", 10, nil)
 			armed.Store(true)
 			acked = append(acked, hammer(p, "after", 200, nil)...)
