@@ -59,7 +59,7 @@ func (m *model) perform(words []string) tea.Cmd {
 // dryRun reports whether a command line asks for a plan only.
 func dryRun(words []string) bool {
 	for _, w := range words {
-		if w == "--help" || w == "-h" || w == "--dry-run" {
+		if w == "--help" || w == "-h" || w == "--dry-run" || w == "--draft" {
 			return true
 		}
 	}
@@ -149,7 +149,7 @@ func (m *model) undoLast() tea.Cmd {
 	return m.perform(words)
 }
 
-// units are the labels that an act of the units view is for: of the marked rows, or of the one under the cursor or opened.
+// units are what an act of the units view or of the home is for: of the marked rows, or of the one under the cursor or opened.
 func (m *model) units() []*wire.UnitRow {
 	var out []*wire.UnitRow
 	if p := m.top(); p != nil {
@@ -159,6 +159,9 @@ func (m *model) units() []*wire.UnitRow {
 			}
 		}
 		return out
+	}
+	if m.view == keymap.HomeNumber {
+		return m.homeUnits()
 	}
 	index := m.index(panel.Units)
 	for _, i := range index {

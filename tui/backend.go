@@ -33,6 +33,8 @@ type Backend interface {
 	GateDecisions(ctx context.Context, gate int) (wire.Decisions, error)
 	// Slice fetches a slice with its series and distribution.
 	Slice(ctx context.Context, id string) (wire.SliceDetail, error)
+	// Home fetches what belongs to this session's identity, and nothing else.
+	Home(ctx context.Context) (wire.Home, error)
 	// Audit scrubs the stack and gives the findings.
 	Audit(ctx context.Context) (wire.AuditReport, error)
 	// Log fetches lines of the node's log from a byte offset on, -1 for the end of it, and waits some seconds when there is none.

@@ -55,6 +55,8 @@ func (m *model) nextStep() string {
 		return "waiting for the node's first picture"
 	case m.top() != nil || m.help:
 		return key(keymap.Back) + " goes back, " + key(keymap.Verify) + " re-verifies what is shown, " + key(keymap.Copy) + " copies its command line"
+	case m.view == keymap.HomeNumber:
+		return m.nextAtHome()
 	case o.Launch.Status == wire.StatusRunning:
 		return "the launch runs; enter on a phase shows its checks, " + key(keymap.Quit) + " asks before anything stops"
 	case o.Launch.Status == wire.StatusFailed && number > 0:
@@ -160,9 +162,13 @@ func (m *model) hints() [][2]string {
 	case m.view == keymap.LogNumber:
 		return [][2]string{k(keymap.Follow, "follow"), k(keymap.Filter, "search"), k(keymap.FindNext, "next"), k(keymap.Level, "level"), k(keymap.Wrap, "wrap"),
 			k(keymap.Pause, "pause"), k(keymap.Value, "copy"), k(keymap.Back, "back"), k(keymap.Help, "help")}
+	case m.view == keymap.HomeNumber:
+		return [][2]string{k(keymap.Drill, "open"), k(keymap.Grant, "approve"), k(keymap.Refuse, "refuse"), k(keymap.Seen, "mark read"), k(keymap.Month, "statement"),
+			k(keymap.Scale, "scale"), k(keymap.Exit, "exit"), k(keymap.Guide, "new unit"), k(keymap.Help, "help"), {"0", "the node"}, k(keymap.Palette, "command"),
+			k(keymap.Filter, "filter"), k(keymap.Value, "copy"), k(keymap.Verify, "verify"), k(keymap.Quit, "quit")}
 	case m.view == auditView:
 		return append([][2]string{k(keymap.Drill, "evidence"), k(keymap.Right, "chain, findings"), k(keymap.Verify, "verify all")}, m.keys.Hints(m.view)...)
 	}
-	return append(m.keys.Hints(m.view), [2]string{"0-9 " + m.keys.Key(keymap.LogView), "views"}, k(keymap.Theme, "theme"), k(keymap.Copy, "copy command"),
+	return append(m.keys.Hints(m.view), [2]string{"0-9 " + m.keys.Key(keymap.LogView) + " " + m.keys.Key(keymap.HomeView), "views"}, k(keymap.Theme, "theme"), k(keymap.Copy, "copy command"),
 		k(keymap.Verify, "verify"), k(keymap.Mark, "mark"), k(keymap.Mouse, "mouse"), k(keymap.ReadOnly, "read-only"))
 }

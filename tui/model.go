@@ -82,6 +82,9 @@ type model struct {
 	found         *panel.Filter // search on pages and in the log
 	palette       palette
 	log           logState
+	home          *wire.Home // nil until the node said it
+	homeAsked     time.Time
+	homeAsking    bool
 	cursors       [panel.Count]cursor
 	notes         []panel.Note // newest first
 	flash         string       // the last message, until the next key
@@ -195,6 +198,10 @@ type (
 		page wire.LogPage
 		err  error
 	}
+	homeMsg struct {
+		home wire.Home
+		err  error
+	}
 	armedMsg struct{ dialog *dialog }
 	wheelMsg struct{}
 	actMsg   struct { // an act came to its end
@@ -248,6 +255,9 @@ func (m *model) show(o *wire.Overview) {
 		return
 	}
 	old := m.shown
+	if !m.arrived {
+		m.welcome(o)
+	}
 	m.shown, m.arrived, m.waiting = o, true, nil
 	differs := [panel.SectionCount]bool{
 		panel.SecLaunch:    !reflect.DeepEqual(old.Launch, o.Launch),
@@ -328,7 +338,7 @@ func (m *model) index(id panel.ID) []int {
 
 // source is the input without a place on the screen.
 func (m *model) source(id panel.ID) panel.Input {
-	return panel.Input{Overview: m.shown, Local: m.notes, Theme: m.theme(), Sort: m.sorts[id]}
+	return panel.Input{Overview: m.shown, Home: m.home, Local: m.notes, Theme: m.theme(), Sort: m.sorts[id]}
 }
 
 // marksKey changes when marks that narrow the rows do.

@@ -21,8 +21,8 @@ type place struct {
 }
 
 func viewTitle(view int) string {
-	if view == keymap.LogNumber {
-		return "log"
+	if view >= keymap.LogNumber { // they have letters
+		return keymap.Views()[view]
 	}
 	return fmt.Sprintf("%d %s", view, keymap.Views()[view])
 }
@@ -56,6 +56,9 @@ func (m *model) goTo(view int) tea.Cmd {
 	m.view, m.pages, m.help = view, nil, false
 	if view == keymap.LogNumber {
 		return m.openLog()
+	}
+	if view == keymap.HomeNumber {
+		return m.askHome()
 	}
 	return nil
 }

@@ -101,6 +101,8 @@ func (m *model) openTarget(t panel.Target) tea.Cmd {
 	switch t.Kind {
 	case panel.NoTarget:
 		return nil
+	case panel.CommandTarget:
+		return m.perform(splitWords(t.Text))
 	case panel.DecisionTarget:
 		m.note("command", panel.DecisionCommand(t.Index))
 	case panel.TallyTarget, panel.AccountTarget:

@@ -234,6 +234,9 @@ func (m *model) catalogue() []choice {
 		if n == keymap.LogNumber {
 			key = m.keys.Key(keymap.LogView)
 		}
+		if n == keymap.HomeNumber {
+			key = m.keys.Key(keymap.HomeView)
+		}
 		out = append(out, choice{line: "go " + title, shown: "go " + title, about: "view; key " + key})
 	}
 	for _, v := range m.saved {

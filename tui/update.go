@@ -21,12 +21,14 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.keepFocus()
 	case pictureMsg:
 		m.accept(msg)
-		return m, m.refresh()
+		return m, tea.Batch(m.refresh(), m.refreshHome())
 	case minuteMsg:
 		m.minute = clockText(m.options.now())
 		return m, m.nextMinute()
 	case evidenceMsg:
 		m.evidence(msg)
+	case homeMsg:
+		m.homeCame(msg)
 	case logMsg:
 		return m, m.logged(msg)
 	case outcomeMsg:
@@ -174,6 +176,8 @@ func (m *model) act(b keymap.Binding) tea.Cmd {
 		return m.goTo(b.Number)
 	case keymap.LogView:
 		return m.goTo(keymap.LogNumber)
+	case keymap.HomeView:
+		return m.goTo(keymap.HomeNumber)
 	case keymap.Last:
 		return m.goTo(m.previous)
 	default:
@@ -212,6 +216,8 @@ func (m *model) actMore(b keymap.Binding) tea.Cmd {
 		return m.scale()
 	case keymap.Standing:
 		return m.standing()
+	case keymap.Grant, keymap.Refuse, keymap.Seen, keymap.Month, keymap.Exit:
+		return m.homeAct(b.Action)
 	case keymap.Undo:
 		return m.undoLast()
 	case keymap.Value, keymap.Row, keymap.Copy:

@@ -246,8 +246,8 @@ func (m *model) panelLines(id panel.ID, at placement) []string {
 		in.Marked = func(i int) bool { return m.marked[p.Key(in, i)] }
 	}
 	age := ""
-	if id == panel.Splits {
-		in.AgeMs = m.newestFigureMs()
+	if id == panel.Splits || id == panel.Home {
+		in.AgeMs = m.newestFigureMs(id == panel.Home)
 		age = panel.Age(in.AgeMs)
 	}
 	key := cacheKey{version: m.version(p), width: at.width, height: at.height, theme: in.Theme, pad: at.pad,
@@ -264,11 +264,18 @@ func (m *model) panelLines(id panel.ID, at placement) []string {
 	return c.lines
 }
 
-// newestFigureMs is the age of the newest revenue event when the picture was taken, -1 without any.
-func (m *model) newestFigureMs() int64 {
+// newestFigureMs is the age of the newest revenue event, of all or of one's own units, when the picture was taken, -1 without any.
+func (m *model) newestFigureMs(own bool) int64 {
+	tallies := m.shown.Tallies
+	if own {
+		tallies = nil
+		if m.home != nil {
+			tallies = m.home.Tallies
+		}
+	}
 	var newest time.Time
-	for i := range m.shown.Tallies {
-		if t := m.shown.Tallies[i].PostedTime; t.After(newest) {
+	for i := range tallies {
+		if t := tallies[i].PostedTime; t.After(newest) {
 			newest = t
 		}
 	}

@@ -171,6 +171,15 @@ func (b *backend) Slice(ctx context.Context, id string) (wire.SliceDetail, error
 	return ask[wire.SliceDetail](ctx, b, "/v1/slices/"+url.PathEscape(id))
 }
 
+// Home implements tui.Backend.
+func (b *backend) Home(ctx context.Context) (wire.Home, error) {
+	n, err := b.node(ctx)
+	if err != nil {
+		return wire.Home{}, err
+	}
+	return n.home(ctx)
+}
+
 // Audit implements tui.Backend.
 func (b *backend) Audit(ctx context.Context) (wire.AuditReport, error) {
 	n, err := b.node(ctx)

@@ -220,6 +220,9 @@ func (r *recording) Slice(context.Context, string) (wire.SliceDetail, error) {
 	return wire.SliceDetail{}, r.none("slice")
 }
 
+// Home implements tui.Backend.
+func (r *recording) Home(context.Context) (wire.Home, error) { return wire.Home{}, r.none("home") }
+
 // Audit implements tui.Backend.
 func (r *recording) Audit(context.Context) (wire.AuditReport, error) {
 	return wire.AuditReport{}, r.none("audit")

@@ -60,6 +60,12 @@ const (
 	Mouse    Action = "mouse"
 	ReadOnly Action = "read-only"
 	LogView  Action = "log"
+	HomeView Action = "home"
+	Grant    Action = "grant"
+	Refuse   Action = "refuse"
+	Seen     Action = "read-notice"
+	Month    Action = "statement"
+	Exit     Action = "exit"
 	Redraw   Action = "redraw"
 	Suspend  Action = "stop-job"
 	Quit     Action = "quit"
@@ -86,8 +92,11 @@ func (d Danger) String() string {
 // LogNumber is the number of the log's view; it has a letter, not a digit.
 const LogNumber = 10
 
+// HomeNumber is the number of the home's view; it has a letter too.
+const HomeNumber = 11
+
 // ViewCount is the number of views.
-const ViewCount = LogNumber + 1
+const ViewCount = HomeNumber + 1
 
 // Binding is one row of the table.
 type Binding struct {
@@ -146,15 +155,23 @@ func table() []Binding {
 		{Action: Sort, Keys: []string{"s"}, Help: "next order of the rows", Views: []int{0, 2, 3, 4, 6}},
 		{Action: Rerun, Keys: []string{"r"}, Help: "run a failed or degraded phase and what depends on it again", Views: []int{0, 1},
 			Changes: true, Danger: Reversible, Verb: "launch rerun"},
-		{Action: Create, Keys: []string{"+"}, Hint: "new unit", Help: "create a unit: the command line, begun", Views: []int{6}, Changes: true, Danger: Reversible,
+		{Action: Create, Keys: []string{"+"}, Hint: "new unit", Help: "create a unit: the command line, begun", Views: []int{6, HomeNumber}, Changes: true, Danger: Reversible,
 			Verb: "imvu create"},
 		{Action: Guide, Keys: []string{"W"}, Help: "create a unit, guided: a step at a time, all gates asked before the last", Changes: true,
 			Danger: Reversible, Verb: "imvu create"},
 		{Action: Scale, Keys: []string{"e"}, Hint: "scale",
-			Help: "change the unit's ceilings: the command line with what they are now", Views: []int{6}, Changes: true,
+			Help: "change the unit's ceilings: the command line with what they are now", Views: []int{6, HomeNumber}, Changes: true,
 			Danger: Reversible, Verb: "imvu scale"},
-		{Action: Standing, Keys: []string{"S"}, Help: "suspend the unit, or end its suspension", Views: []int{6}, Changes: true,
+		{Action: Standing, Keys: []string{"S"}, Help: "suspend the unit, or end its suspension", Views: []int{6, HomeNumber}, Changes: true,
 			Danger: Disruptive, Verb: "imvu suspend"},
+		{Action: Grant, Keys: []string{"a"}, Hint: "approve", Help: "sign the proposal that waits for your word; asks first", Views: []int{HomeNumber},
+			Changes: true, Danger: Disruptive, Verb: "approvals grant"},
+		{Action: Refuse, Keys: []string{"d"}, Hint: "refuse", Help: "refuse the proposal, for good; asks first", Views: []int{HomeNumber}, Changes: true,
+			Danger: Disruptive, Verb: "approvals refuse"},
+		{Action: Seen, Keys: []string{"o"}, Hint: "mark read", Help: "mark the notice read; the mark is signed and stands in the ledger",
+			Views: []int{HomeNumber}, Changes: true, Danger: Reversible, Verb: "notices read"},
+		{Action: Month, Keys: []string{"t"}, Hint: "statement", Help: "the unit's statement of the running month, as far as it is", Views: []int{6, HomeNumber}},
+		{Action: Exit, Keys: []string{"X"}, Hint: "exit", Help: "leave with the unit and all that is its own: the command line, begun", Views: []int{6, HomeNumber}},
 		{Action: Undo, Keys: []string{"u"}, Help: "undo the last act of this console, by a new signed action", Changes: true, Danger: Reversible,
 			Verb: "imvu scale"},
 		{Action: Value, Keys: []string{"y"}, Hint: "copy", Help: "copy the row's value: id, hash or amount (OSC 52)"},
@@ -164,6 +181,7 @@ func table() []Binding {
 		{Action: Dismiss, Keys: []string{"x"}, Help: "take the alert off the alert line; it stays in messages"},
 		{Action: Last, Keys: []string{"-"}, Help: "the view before this one, and back"},
 		{Action: LogView, Keys: []string{"L"}, Help: "the node's log: follow, search, level, wrap"},
+		{Action: HomeView, Keys: []string{"H"}, Help: "home: your own units, your money with its proof, what waits for your word"},
 		{Action: Theme, Keys: []string{"T"}, Help: "next theme: dark, light, high-contrast, mono, yours"},
 		{Action: Mouse, Keys: []string{"m"}, Help: "mouse on or off; off, the terminal's own selection works"},
 		{Action: ReadOnly, Keys: []string{"R"}, Help: "read-only on; off asks first. The node itself refuses acts meanwhile"},
@@ -182,7 +200,7 @@ func table() []Binding {
 
 // Views are the titles of the views by number.
 func Views() [ViewCount]string {
-	return [ViewCount]string{"overview", "launch", "slices", "gates", "splits", "cluster", "units", "media", "audit", "messages", "log"}
+	return [ViewCount]string{"overview", "launch", "slices", "gates", "splits", "cluster", "units", "media", "audit", "messages", "log", "home"}
 }
 
 // Map finds bindings by key.

@@ -32,6 +32,7 @@ const (
 	Stream // gate decisions, newest first
 	Messages
 	Media // what is not there yet, and what is
+	Home  // what belongs to whoever looks
 	Pane  // short evidence of the selected decision, beside Stream
 	idEnd
 )
@@ -54,6 +55,7 @@ const (
 	SecUnits
 	SecAlerts
 	SecLocal // messages and commands of this console
+	SecHome  // what the node said of this identity's own things
 	SectionCount
 )
 
@@ -77,7 +79,8 @@ const (
 	OutputTarget  // what a command line said
 	ChainTarget   // the newest entries of the log
 	FindingsTarget
-	RowTarget // a row shown as JSON
+	RowTarget     // a row shown as JSON
+	CommandTarget // Text is a command line that reads: it is run, and what it says is shown
 )
 
 // Target is what enter opens on a row.
@@ -95,7 +98,8 @@ type Target struct {
 // Input is all that a panel sees.
 type Input struct {
 	Overview *wire.Overview
-	Local    []Note // messages and commands of this console, newest first
+	Home     *wire.Home // nil until the node said it
+	Local    []Note     // messages and commands of this console, newest first
 	Theme    *theme.Theme
 	Width    int
 	Height   int
@@ -123,6 +127,9 @@ type Note struct {
 	Text  string
 }
 
+// HomeView is the number of the home's view; it has a letter, not a digit (tui/keymap says the same number).
+const HomeView = 11
+
 // Panel is one entry of the list.
 type Panel struct {
 	ID       ID
@@ -147,7 +154,7 @@ type Panel struct {
 // All lists the panels in the order of their ids.
 func All() []Panel {
 	return []Panel{launchPanel(), slicesPanel(), gatesPanel(), splitsPanel(), clusterPanel(), unitsPanel(), streamPanel(),
-		messagesPanel(), mediaPanel(), panePanel()}
+		messagesPanel(), mediaPanel(), homePanel(), panePanel()}
 }
 
 // FilterTextMax bounds a filter, in bytes.

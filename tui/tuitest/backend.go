@@ -145,6 +145,40 @@ func (b *Backend) Proof(_ context.Context, unit, currency string) (wire.Proof, e
 		"no tally in %s", currency)
 }
 
+// Home gives what belongs to the owner of the first unit of Overview, with one proposal and one notice.
+func (b *Backend) Home(context.Context) (wire.Home, error) {
+	if err := b.call("home"); err != nil {
+		return wire.Home{}, err
+	}
+	o := Overview()
+	o.Identity.Name, o.Identity.Key = "aria", o.Units[0].Owner
+	for i := range o.Units {
+		if i%3 == 2 {
+			o.Units[i].Owner = "somebody else"
+		}
+	}
+	m := wire.Money{}
+	for _, t := range o.Tallies {
+		part := wire.MoneyPart{Gross: t.Gross, Creator: t.Creator, Platform: t.Platform, Events: t.Events}
+		m.Rows = append(m.Rows, wire.MoneyRow{Unit: t.Unit, UnitID: t.UnitID, Name: t.Name, Rule: t.Rule, Currency: t.Currency, Current: true, OwnerKey: ownerOf(o, t.UnitID),
+			Today: wire.MoneyPart{Creator: t.Creator / 30}, Month: wire.MoneyPart{Creator: t.Creator / 3}, All: part, Earned: t.Creator, Payable: t.Creator / 4})
+	}
+	p := wire.Proposals{Proposals: []wire.ProposalRow{{ID: nexus.ID{0x3f, 0x2a}.String(), Status: "pending", Kind: "imvu.scale", Change: "imvu.scale to 1000 milli-cores",
+		Unit: o.Units[0].Label, UnitID: o.Units[0].ID, Proposer: "maria", Yours: true, Expires: o.Time.Add(72 * time.Hour)},
+		{ID: nexus.ID{0x77}.String(), Status: "pending", Change: "of somebody else", Unit: o.Units[1].Label}}}
+	n := wire.Notices{Notices: []wire.NoticeRow{{ID: 4, Index: 120401, Time: o.Time, Unit: o.Units[0].Label, Text: "your slice missed its budget, 12.6 ms of 10 ms"}}, Unread: 1}
+	return wire.HomeOf(o, &m, &p, &n), nil
+}
+
+func ownerOf(o *wire.Overview, unit string) string {
+	for i := range o.Units {
+		if o.Units[i].ID == unit {
+			return o.Units[i].Owner
+		}
+	}
+	return ""
+}
+
 // RerunPhase records the call.
 func (b *Backend) RerunPhase(_ context.Context, phase int) error { return b.call("rerun %d", phase) }
 

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+)
+
+func (a *app) homeCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "home", Short: "What is yours: units, money, what waits for your word", Args: noArgs,
+		Long: `The units, mini-platforms and channels of the identity that signs, what they earned for it today, this month and in all, what is owed,
+what waits for its word and what it has not read. Days and months are UTC. It shows nothing of anybody else's, to operators neither.
+The figures are those of nexus revenue balance; nexus ledger prove UNIT proves them.`,
+		Example: "  nexus home --identity eva\n  nexus home -o json"}
+	cmd.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, _ []string) error {
+		h, err := n.home(ctx)
+		if err != nil {
+			return err
+		}
+		if !h.Complete {
+			a.say("today and month do not hold all entries yet; ask again soon")
+		}
+		return a.print(h, func(w io.Writer) error { return printHome(w, &h) })
+	})
+	return cmd
+}
+
+// home asks for all that belongs to the caller.
+func (n *node) home(ctx context.Context) (wire.Home, error) {
+	o, err := get[wire.Overview](ctx, n, "/v1/overview")
+	if err != nil {
+		return wire.Home{}, err
+	}
+	m, err := get[wire.Money](ctx, n, "/v1/money")
+	if err != nil {
+		return wire.Home{}, err
+	}
+	p, err := get[wire.Proposals](ctx, n, "/v1/proposals", "status", "pending")
+	if err != nil {
+		return wire.Home{}, err
+	}
+	notices, err := get[wire.Notices](ctx, n, "/v1/notices", "unread", "1")
+	if err != nil {
+		return wire.Home{}, err
+	}
+	return wire.HomeOf(&o, &m, &p, &notices), nil
+}
+
+func printHome(w io.Writer, h *wire.Home) error {
+	if err := pairs(w, "owner", h.Owner, "units", fmt.Sprint(len(h.Units)), "to decide", fmt.Sprint(len(h.Proposals)), "to read",
+		fmt.Sprint(len(h.Notices))); err != nil {
+		return err
+	}
+	for i := range h.Totals {
+		t := &h.Totals[i]
+		cell := func(minor int64) string { return money(minor, t.Currency) }
+		if err := pairs(w, t.Currency, fmt.Sprintf("%s today, %s this month, %s in all; owed to you %s", cell(t.Today.Creator), cell(t.Month.Creator),
+			cell(t.All.Creator), cell(t.Payable))); err != nil {
+			return err
+		}
+	}
+	earned, standing := map[string]bool{}, map[string]string{}
+	for i := range h.Units {
+		standing[h.Units[i].ID] = h.Units[i].Status
+	}
+	t := &table{head: []string{"UNIT", "NAME", "STATUS", "CURRENCY", ">TODAY", ">MONTH", ">ALL", ">OWED"}, none: "nothing of yours is here yet: nexus imvu create"}
+	for i := range h.Money {
+		r := &h.Money[i]
+		status, today, month := "given away", "-", "-"
+		if r.Current {
+			status, today, month = standing[r.UnitID], money(r.Today.Creator, r.Currency), money(r.Month.Creator, r.Currency)
+		}
+		earned[r.UnitID] = true
+		t.add(r.Unit, r.Name, status, r.Currency, today, month, money(r.Earned, r.Currency), money(r.Payable, r.Currency))
+	}
+	for i := range h.Units {
+		if u := &h.Units[i]; !earned[u.ID] {
+			t.add(u.Label, u.Name, u.Status, "-", "-", "-", "-", "-")
+		}
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	if err := t.print(w); err != nil {
+		return err
+	}
+	for i := range h.Proposals {
+		p := &h.Proposals[i]
+		if _, err := fmt.Fprintf(w, "decide %s: %s on %s, by %s; nexus approvals grant|refuse %s\n", oneLine(p.ID[:8]), oneLine(p.Change), oneLine(p.Unit),
+			oneLine(p.Proposer), oneLine(p.ID[:8])); err != nil {
+			return err
+		}
+	}
+	for i := range h.Notices {
+		if _, err := fmt.Fprintf(w, "notice %d: %s\n", h.Notices[i].ID, oneLine(h.Notices[i].Text)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

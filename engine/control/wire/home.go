@@ -1,0 +1,89 @@
+package wire
+
+import "time"
+
+// Home is what belongs to one identity: the answer of `nexus home`, and the console's view of that name. It holds nothing of
+// anybody else's, whatever the reader may see elsewhere.
+type Home struct {
+	Time      time.Time     `json:"time"` // of the picture that units and slices are from
+	Owner     string        `json:"owner"`
+	OwnerKey  string        `json:"owner_key"`
+	Units     []UnitRow     `json:"units"`   // units, mini-platforms and channels that this identity owns
+	Slices    []SliceRow    `json:"slices"`  // of those
+	Tallies   []TallyRow    `json:"tallies"` // of those: what the proof is of
+	Money     []MoneyRow    `json:"money"`   // periods of ownership of this identity, also of units that it gave away
+	Totals    []MoneySum    `json:"totals"`  // of those units, by currency
+	Proposals []ProposalRow `json:"proposals"`
+	Notices   []NoticeRow   `json:"notices"`  // unread, oldest first
+	Overflow  uint64        `json:"overflow"` // notices that the inbox had no room for; they stand in the ledger
+	Complete  bool          `json:"complete"` // day and month figures hold all entries
+}
+
+// HomeOf leaves of what an identity may see what is its own.
+func HomeOf(o *Overview, m *Money, p *Proposals, n *Notices) Home {
+	key := o.Identity.Key
+	h := Home{Time: o.Time, Owner: o.Identity.Name, OwnerKey: key, Units: []UnitRow{}, Slices: []SliceRow{}, Tallies: []TallyRow{}, Money: []MoneyRow{},
+		Totals: []MoneySum{}, Proposals: []ProposalRow{}, Notices: n.Notices, Overflow: n.Overflow, Complete: m.Read >= m.Entries}
+	own := map[string]bool{}
+	for _, u := range o.Units {
+		if own[u.ID] = u.Owner == key; own[u.ID] {
+			h.Units = append(h.Units, u)
+		}
+	}
+	for _, s := range o.Slices {
+		if own[s.Unit] {
+			h.Slices = append(h.Slices, s)
+		}
+	}
+	for _, t := range o.Tallies {
+		if own[t.UnitID] {
+			h.Tallies = append(h.Tallies, t)
+		}
+	}
+	for _, r := range m.Rows {
+		if r.OwnerKey == key {
+			h.Money = append(h.Money, r)
+		}
+	}
+	for _, x := range p.Proposals {
+		if x.Yours {
+			h.Proposals = append(h.Proposals, x)
+		}
+	}
+	h.Totals = homeTotals(h.Money)
+	return h
+}
+
+// homeTotals adds rows up by currency, in the order in which currencies come. What a unit earned today and this month is of its
+// present owner: a row of an earlier period counts with what that period earned.
+func homeTotals(rows []MoneyRow) []MoneySum {
+	out := []MoneySum{}
+	at := map[string]int{}
+	for i := range rows {
+		r := &rows[i]
+		k, seen := at[r.Currency]
+		if !seen {
+			k = len(out)
+			at[r.Currency], out = k, append(out, MoneySum{Currency: r.Currency})
+		}
+		t := &out[k]
+		if r.Current {
+			addPart(&t.Today, r.Today)
+			addPart(&t.Month, r.Month)
+		}
+		t.All.Creator += r.Earned
+		t.Pending += r.Pending
+		t.Payable += r.Payable
+		t.Held += r.Held
+		t.OnItsWay += r.OnItsWay
+		t.Paid += r.Paid
+	}
+	return out
+}
+
+func addPart(to *MoneyPart, p MoneyPart) {
+	to.Gross += p.Gross
+	to.Creator += p.Creator
+	to.Platform += p.Platform
+	to.Events += p.Events
+}

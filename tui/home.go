@@ -1,0 +1,129 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/tui/keymap"
+	"github.com/BobbyBlanco400/nexus-cos/tui/panel"
+)
+
+// welcome opens the home for whoever is no operator, with the first picture, unless a key was pressed already.
+func (m *model) welcome(o *wire.Overview) {
+	operates := len(o.Identity.Roles) == 0 || slices.ContainsFunc(o.Identity.Roles, func(r string) bool { return r != "creator" })
+	if operates || m.view != 0 || len(m.places) > 1 || m.top() != nil || m.typing != notTyping || m.help {
+		return
+	}
+	m.view = keymap.HomeNumber
+	m.places[0].view = keymap.HomeNumber
+}
+
+// askHome asks the node what belongs to this identity. One question is under way at most.
+func (m *model) askHome() tea.Cmd {
+	if m.homeAsking {
+		return nil
+	}
+	m.homeAsking, m.homeAsked = true, m.options.now()
+	backend, session := m.options.Backend, m.ctx
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(session, callTimeout)
+		defer cancel()
+		home, err := backend.Home(ctx)
+		return homeMsg{home: home, err: err}
+	}
+}
+
+// refreshHome asks again while the home is shown, at most once a second and only when a picture came.
+func (m *model) refreshHome() tea.Cmd {
+	if m.view != keymap.HomeNumber || m.paused || m.lost || m.options.now().Sub(m.homeAsked) < refreshEvery {
+		return nil
+	}
+	return m.askHome()
+}
+
+func (m *model) homeCame(msg homeMsg) {
+	m.homeAsking = false
+	if msg.err != nil {
+		m.note(wire.LevelWarning, "home: "+describe(msg.err))
+		return
+	}
+	m.home = &msg.home
+	m.versions[panel.SecHome]++
+	m.changes++
+	m.followCursor(panel.Home)
+}
+
+// homeRow is the row of the home under the cursor.
+func (m *model) homeRow() (panel.HomeRow, bool) {
+	index := m.index(panel.Home)
+	if m.view != keymap.HomeNumber || m.top() != nil || len(index) == 0 {
+		return panel.HomeRow{}, false
+	}
+	return panel.HomeRows(m.home)[index[min(m.cursors[panel.Home].pos, len(index)-1)]], true
+}
+
+// homeUnits is the unit of the row under the cursor.
+func (m *model) homeUnits() []*wire.UnitRow {
+	row, ok := m.homeRow()
+	if !ok {
+		return nil
+	}
+	for i := range m.home.Units {
+		if m.home.Units[i].Label == row.Label() {
+			return []*wire.UnitRow{&m.home.Units[i]}
+		}
+	}
+	return nil
+}
+
+// homeAct does what one key does for the row under the cursor. All of it is a verb of the command line.
+func (m *model) homeAct(a keymap.Action) tea.Cmd {
+	row, _ := m.homeRow()
+	switch {
+	case a == keymap.Grant && row.Proposal != nil:
+		return m.perform([]string{"approvals", "grant", row.Proposal.ID})
+	case a == keymap.Refuse && row.Proposal != nil:
+		return m.perform([]string{"approvals", "refuse", row.Proposal.ID})
+	case a == keymap.Grant || a == keymap.Refuse:
+		m.note(wire.LevelInfo, "put the cursor on a row that says decide")
+		return nil
+	case a == keymap.Seen && row.Notice != nil:
+		return m.perform([]string{"notices", "read", fmt.Sprint(row.Notice.ID)})
+	case a == keymap.Seen:
+		m.note(wire.LevelInfo, "put the cursor on a row that says notice")
+		return nil
+	}
+	us := m.units()
+	if len(us) == 0 {
+		m.note(wire.LevelInfo, "no unit is selected")
+		return nil
+	}
+	if a == keymap.Exit {
+		return m.openPalette("imvu exit --imvu-id " + us[0].Label)
+	}
+	return m.perform([]string{"revenue", "statement", "--unit", us[0].Label, "--month", m.options.now().UTC().Format("2006-01"), "--draft"})
+}
+
+// nextAtHome says what is worth doing for the row under the cursor.
+func (m *model) nextAtHome() string {
+	key := func(a keymap.Action) string { return m.keys.Key(a) }
+	row, ok := m.homeRow()
+	switch {
+	case m.home == nil:
+		return "asking the node what is yours"
+	case !ok:
+		return key(keymap.Guide) + " guides you to your first unit; " + key(keymap.View) + " shows the whole node"
+	case row.Proposal != nil:
+		return fmt.Sprintf("enter shows the change, %s approves, %s refuses; silence until %s refuses too", key(keymap.Grant), key(keymap.Refuse),
+			row.Proposal.Expires.UTC().Format("Jan 2 15:04Z"))
+	case row.Notice != nil:
+		return "enter shows the notice and its decision, " + key(keymap.Seen) + " marks it read"
+	case row.Tally != nil:
+		return fmt.Sprintf("enter: what it is made of, down to the proof; %s statement, %s scale, %s exit", key(keymap.Month), key(keymap.Scale), key(keymap.Exit))
+	}
+	return fmt.Sprintf("enter opens the unit; %s scale, %s exit, %s suspends", key(keymap.Scale), key(keymap.Exit), key(keymap.Standing))
+}

@@ -1,0 +1,340 @@
+package panel
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
+)
+
+// HomeRow is one row of the home: what waits for the owner's word first, then what was not read, then what is theirs.
+type HomeRow struct {
+	Proposal *wire.ProposalRow
+	Notice   *wire.NoticeRow
+	Unit     *wire.UnitRow // nil in a row of money of a unit that was given away
+	Money    *wire.MoneyRow
+	Tally    *wire.TallyRow
+	Slice    *wire.SliceRow
+}
+
+// HomeRows lays a home out in rows; nil has none.
+func HomeRows(h *wire.Home) []HomeRow {
+	if h == nil {
+		return nil
+	}
+	var out []HomeRow
+	for i := range h.Proposals {
+		out = append(out, HomeRow{Proposal: &h.Proposals[i]})
+	}
+	for i := len(h.Notices) - 1; i >= 0; i-- {
+		if !announces(&h.Notices[i], h.Proposals) {
+			out = append(out, HomeRow{Notice: &h.Notices[i]})
+		}
+	}
+	placed := map[*wire.MoneyRow]bool{}
+	for i := range h.Units {
+		row := HomeRow{Unit: &h.Units[i]}
+		for k := range h.Slices {
+			if h.Slices[k].Unit == row.Unit.ID {
+				row.Slice = &h.Slices[k]
+			}
+		}
+		found := false
+		for k := range h.Money {
+			if m := &h.Money[k]; m.UnitID == row.Unit.ID && m.Current {
+				row.Money, row.Tally, placed[m], found = m, tallyOf(h, m), true, true
+				out = append(out, row)
+			}
+		}
+		if !found {
+			out = append(out, row)
+		}
+	}
+	for k := range h.Money {
+		if m := &h.Money[k]; !placed[m] {
+			out = append(out, HomeRow{Money: m})
+		}
+	}
+	return out
+}
+
+// announces reports whether a notice says no more than that a proposal waits which has a row of its own.
+func announces(n *wire.NoticeRow, waiting []wire.ProposalRow) bool {
+	for i := range waiting {
+		if strings.HasPrefix(n.Text, "proposal "+waiting[i].ID+" awaits") {
+			return true
+		}
+	}
+	return false
+}
+
+func tallyOf(h *wire.Home, m *wire.MoneyRow) *wire.TallyRow {
+	for i := range h.Tallies {
+		if t := &h.Tallies[i]; t.UnitID == m.UnitID && t.Currency == m.Currency {
+			return t
+		}
+	}
+	return nil
+}
+
+// Label is the unit that a row is about, "" for none.
+func (r HomeRow) Label() string {
+	switch {
+	case r.Unit != nil:
+		return r.Unit.Label
+	case r.Money != nil:
+		return r.Money.Unit
+	case r.Proposal != nil:
+		return r.Proposal.Unit
+	case r.Notice != nil:
+		return r.Notice.Unit
+	}
+	return ""
+}
+
+func (r HomeRow) key() string {
+	switch {
+	case r.Proposal != nil:
+		return "proposal|" + r.Proposal.ID
+	case r.Notice != nil:
+		return fmt.Sprintf("notice|%d", r.Notice.ID)
+	case r.Money != nil:
+		return fmt.Sprintf("money|%s|%s|%d", r.Money.UnitID, r.Money.Currency, r.Money.Period)
+	}
+	return "unit|" + r.Unit.ID
+}
+
+func (r HomeRow) text() string {
+	parts := []string{r.Label()}
+	switch {
+	case r.Proposal != nil:
+		parts = append(parts, "decide", r.Proposal.Change, r.Proposal.Proposer, r.Proposal.Reason)
+	case r.Notice != nil:
+		parts = append(parts, "notice", r.Notice.Text)
+	}
+	if r.Unit != nil {
+		parts = append(parts, r.Unit.Name, r.Unit.Kind, r.Unit.Status)
+	}
+	if r.Money != nil {
+		parts = append(parts, r.Money.Name, r.Money.Currency, r.Money.Rule)
+	}
+	return strings.Join(parts, " ")
+}
+
+func (r HomeRow) target() Target {
+	switch {
+	case r.Proposal != nil:
+		line := "approvals show " + r.Proposal.ID
+		return Target{Kind: CommandTarget, Key: r.key(), Text: line}
+	case r.Notice != nil:
+		line := fmt.Sprintf("notices show %d", r.Notice.ID)
+		return Target{Kind: CommandTarget, Key: r.key(), Text: line}
+	case r.Tally != nil:
+		return accountTarget(r.Tally)
+	case r.Unit != nil:
+		return Target{Kind: UnitTarget, Key: r.Unit.ID, Label: r.Unit.Label}
+	}
+	return Target{Kind: CommandTarget, Key: r.key(), Text: "revenue balance --unit " + r.Money.Unit}
+}
+
+func (r HomeRow) value() string {
+	switch {
+	case r.Proposal != nil:
+		return r.Proposal.ID
+	case r.Notice != nil:
+		return r.Notice.Text
+	case r.Money != nil:
+		return money(r.Money.Earned, r.Money.Currency)
+	}
+	return r.Unit.ID
+}
+
+func (r HomeRow) command() string {
+	t := r.target()
+	switch t.Kind {
+	case CommandTarget:
+		return "nexus " + t.Text
+	case AccountTarget:
+		return "nexus revenue tally --unit " + t.Label
+	}
+	return unitCommand(r.Unit)
+}
+
+// The home: one's own units and channels with their money and its proof, what waits for one's word, what was not read.
+func homePanel() Panel {
+	at := func(in Input, i int) HomeRow { return HomeRows(in.Home)[i] }
+	return Panel{ID: Home, View: HomeView, Title: "Home", Sections: []Section{SecHome},
+		Len:     func(in Input) int { return len(HomeRows(in.Home)) },
+		Key:     func(in Input, i int) string { return at(in, i).key() },
+		Text:    func(in Input, i int) string { return at(in, i).text() },
+		Target:  func(in Input, i int) Target { return at(in, i).target() },
+		Value:   func(in Input, i int) string { return at(in, i).value() },
+		Item:    func(in Input, i int) any { return at(in, i).item() },
+		Command: func(in Input, i int) string { return at(in, i).command() },
+		Draw:    drawHome}
+}
+
+func (r HomeRow) item() any {
+	switch {
+	case r.Proposal != nil:
+		return r.Proposal
+	case r.Notice != nil:
+		return r.Notice
+	case r.Money != nil:
+		return r.Money
+	}
+	return r.Unit
+}
+
+// homeColumns are the widths of a home's columns on a screen, in cells; zero: left out.
+type homeColumns struct{ name, sum, rule, usage int }
+
+func columnsOf(width int) homeColumns {
+	c := homeColumns{name: 10, sum: 12}
+	switch {
+	case width >= 110:
+		c = homeColumns{name: width - 94, sum: 15, rule: 6, usage: 21}
+	case width >= 78:
+		c = homeColumns{name: width - 68, sum: 12, usage: 9}
+	case width < 60:
+		c = homeColumns{sum: max((width-17)/2, 6)}
+	}
+	c.name = min(c.name, 30)
+	return c
+}
+
+func drawHome(in Input) []string {
+	s, h := newSheet(in), in.Home
+	if h == nil {
+		s.title(-1, "Home", "", "", theme.Plain)
+		s.next().Space(3).Add(theme.Info, "asking the node what is yours")
+		s.end()
+		return s.done()
+	}
+	right, style := "nothing waits for you", theme.Good
+	notices := 0
+	for i := range h.Notices {
+		if !announces(&h.Notices[i], h.Proposals) {
+			notices++
+		}
+	}
+	if len(h.Proposals)+notices > 0 {
+		right, style = fmt.Sprintf("%d to decide, %d to read", len(h.Proposals), notices), theme.Warn
+	}
+	words := plural(len(h.Units), "unit")
+	if in.AgeMs >= 0 && in.Width >= 78 {
+		words += ", newest figure " + Age(in.AgeMs) + " old"
+	}
+	s.title(-1, "Home of "+in.Theme.Cut(theme.Clean(h.Owner), max(in.Width/4, 6)), words, right, style)
+	c := columnsOf(in.Width)
+	homeHead(s, h, c)
+	s.rows("nothing of yours is here yet: W guides you to a unit; it takes six answers", func(l *theme.Line, i int, text theme.Style) {
+		drawHomeRow(l, in.Theme, HomeRows(h)[i], c, text)
+	})
+	return s.done()
+}
+
+// homeRowsLeast is how many rows a low screen keeps below the totals.
+const homeRowsLeast = 4
+
+// homeHead draws what was earned over all, and the names of the columns.
+func homeHead(s *sheet, h *wire.Home, c homeColumns) {
+	three := c.name > 0
+	s.head(func(l *theme.Line) {
+		l.Space(3).Cell(theme.Faint, "your share", 10+c.name+c.rule)
+		if three {
+			l.Right(theme.Faint, "today", c.sum)
+		}
+		l.Right(theme.Faint, "this month", c.sum).Right(theme.Faint, "in all", c.sum).Space(1)
+		l.Cell(theme.Faint, "proof", 7)
+		if c.usage > 0 {
+			l.Add(theme.Faint, "used now")
+		}
+	})
+	for i := range h.Totals {
+		if s.left() <= homeRowsLeast {
+			break
+		}
+		t := &h.Totals[i]
+		s.head(func(l *theme.Line) {
+			l.Space(3).Cell(theme.Strong, "all "+t.Currency, 10+c.name+c.rule)
+			if three {
+				l.Right(theme.Strong, amount(t.Today.Creator, t.Currency, c.sum-1), c.sum)
+			}
+			l.Right(theme.Strong, amount(t.Month.Creator, t.Currency, c.sum-1), c.sum).Right(theme.Strong, amount(t.All.Creator, t.Currency, c.sum-1), c.sum)
+			if owed := "  owed to you " + amount(t.Payable, t.Currency, c.sum-1); l.Left() >= len(owed) {
+				l.Add(theme.Info, owed)
+			}
+		})
+	}
+	if !h.Complete {
+		s.head(func(l *theme.Line) {
+			l.Space(3).Add(theme.Warn, "the node still reads its ledger: today and this month are not whole yet")
+		})
+	}
+}
+
+func drawHomeRow(l *theme.Line, th *theme.Theme, r HomeRow, c homeColumns, text theme.Style) {
+	switch {
+	case r.Proposal != nil:
+		l.Cell(theme.Warn, "decide", 9).Space(1).Cell(text, theme.Clean(r.Proposal.Unit), 9).Space(1).
+			Add(text, theme.Clean(r.Proposal.Change)).Add(theme.Faint, " by "+theme.Clean(r.Proposal.Proposer))
+		return
+	case r.Notice != nil:
+		l.Cell(theme.Info, "notice", 9).Space(1).Cell(text, theme.Clean(r.Notice.Unit), 9).Space(1).Add(text, theme.Clean(r.Notice.Text))
+		return
+	}
+	name := ""
+	if r.Unit != nil {
+		name = r.Unit.Name
+	} else {
+		name = r.Money.Name + " (given away)"
+	}
+	l.Cell(text, theme.Clean(r.Label()), 9).Space(1)
+	if c.name > 0 {
+		l.Cell(text, theme.Clean(name), c.name-1).Space(1)
+	}
+	m := r.Money
+	if m == nil {
+		symbol, style := state(th, dormancy(r.Unit))
+		width := 2*c.sum + c.rule + 8
+		if c.name > 0 {
+			width += c.sum
+		}
+		l.Cell(style, symbol+" "+theme.Clean(dormancy(r.Unit))+", no revenue yet", width)
+	} else {
+		drawHomeMoney(l, th, r, c)
+	}
+	if c.usage == 0 || r.Slice == nil {
+		return
+	}
+	l.Add(theme.Plain, bits(r.Slice.RateBps))
+	if c.usage > 12 {
+		l.Add(theme.Faint, " p99 "+ms(th, r.Slice.P99Ms)+" ms")
+	}
+}
+
+func drawHomeMoney(l *theme.Line, th *theme.Theme, r HomeRow, c homeColumns) {
+	m := r.Money
+	if c.rule > 0 {
+		l.Cell(theme.Faint, m.Rule, c.rule)
+	}
+	today, month := amount(m.Today.Creator, m.Currency, c.sum-1), amount(m.Month.Creator, m.Currency, c.sum-1)
+	if !m.Current {
+		today, month = th.Symbols.Dash, th.Symbols.Dash
+	}
+	if c.name > 0 {
+		l.Right(theme.Plain, today, c.sum)
+	}
+	l.Right(theme.Plain, month, c.sum).Right(theme.Strong, amount(m.Earned, m.Currency, c.sum-1), c.sum).Space(1)
+	mark, style := m.Currency, theme.Faint
+	switch {
+	case r.Tally == nil:
+	case holds(r.Tally):
+		mark, style = m.Currency+" "+th.Symbols.Equal, theme.Good
+	default:
+		mark, style = "BROKEN", theme.Bad
+	}
+	l.Cell(style, mark, 7)
+}
