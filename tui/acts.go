@@ -48,6 +48,8 @@ func (m *model) perform(words []string) tea.Cmd {
 	case verb.Danger > keymap.Reads && m.readOnly() && !dryRun(words):
 		m.note(wire.LevelWarning, verb.Path+" is off: "+m.readOnlyReason())
 		return nil
+	case verb.Path == guidedVerb && len(words) == len(strings.Fields(guidedVerb)):
+		return m.guide()
 	case verb.Danger < keymap.Disruptive || dryRun(words):
 		return m.run(words, verb)
 	}

@@ -169,6 +169,7 @@ func (m *model) hints() [][2]string {
 	case m.view == auditView:
 		return append([][2]string{k(keymap.Drill, "evidence"), k(keymap.Right, "chain, findings"), k(keymap.Verify, "verify all")}, m.keys.Hints(m.view)...)
 	}
-	return append(m.keys.Hints(m.view), [2]string{"0-9 " + m.keys.Key(keymap.LogView) + " " + m.keys.Key(keymap.HomeView), "views"}, k(keymap.Theme, "theme"), k(keymap.Copy, "copy command"),
+	views := "0-9 " + m.keys.Key(keymap.LogView) + " " + m.keys.Key(keymap.HomeView)
+	return append(m.keys.Hints(m.view), [2]string{views, "views"}, k(keymap.Theme, "theme"), k(keymap.Copy, "copy command"),
 		k(keymap.Verify, "verify"), k(keymap.Mark, "mark"), k(keymap.Mouse, "mouse"), k(keymap.ReadOnly, "read-only"))
 }

@@ -3,7 +3,7 @@ package tui
 import (
 	"context"
 	"fmt"
-	"slices"
+	stdslices "slices"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -14,7 +14,7 @@ import (
 
 // welcome opens the home for whoever is no operator, with the first picture, unless a key was pressed already.
 func (m *model) welcome(o *wire.Overview) {
-	operates := len(o.Identity.Roles) == 0 || slices.ContainsFunc(o.Identity.Roles, func(r string) bool { return r != "creator" })
+	operates := len(o.Identity.Roles) == 0 || stdslices.ContainsFunc(o.Identity.Roles, func(r string) bool { return r != "creator" })
 	if operates || m.view != 0 || len(m.places) > 1 || m.top() != nil || m.typing != notTyping || m.help {
 		return
 	}

@@ -1,7 +1,7 @@
 package tui
 
 import (
-	"slices"
+	stdslices "slices"
 	"strings"
 	"testing"
 
@@ -56,7 +56,7 @@ func TestKeysOfTheHomeRunTheirVerbs(t *testing.T) {
 	label := d.home.Units[0].Label
 	want := []string{"approvals grant " + proposal, "approvals refuse " + proposal, "notices read 4",
 		"revenue statement --unit " + label + " --month 2026-03 --draft"}
-	if !slices.Equal(ranLines(c.ran), want) {
+	if !stdslices.Equal(ranLines(c.ran), want) {
 		t.Errorf("ran %q, want %q", ranLines(c.ran), want)
 	}
 	d.press("X")
@@ -84,7 +84,8 @@ func TestTheHomeHoldsNothingOfOthers(t *testing.T) {
 		}
 	}
 	if len(own) == 0 || len(own) == len(tuitest.Overview().Units) || len(h.Money) == 0 || len(h.Proposals) != 1 {
-		t.Fatalf("%d units of %d, %d rows of money, %d proposals: nothing was left out, or all", len(own), len(tuitest.Overview().Units), len(h.Money), len(h.Proposals))
+		t.Fatalf("%d units of %d, %d rows of money, %d proposals: nothing was left out, or all", len(own),
+			len(tuitest.Overview().Units), len(h.Money), len(h.Proposals))
 	}
 	for _, r := range h.Money {
 		if !own[r.UnitID] {
@@ -102,7 +103,8 @@ func TestTheHomeHoldsNothingOfOthers(t *testing.T) {
 type homeCommands struct{ fakeCommands }
 
 func (f *homeCommands) Verbs() []Verb {
-	return append(f.fakeCommands.Verbs(), Verb{Path: "approvals grant", Danger: keymap.Disruptive}, Verb{Path: "approvals refuse", Danger: keymap.Disruptive},
+	return append(f.fakeCommands.Verbs(), Verb{Path: "approvals grant", Danger: keymap.Disruptive},
+		Verb{Path: "approvals refuse", Danger: keymap.Disruptive},
 		Verb{Path: "notices read", Danger: keymap.Reversible}, Verb{Path: "revenue statement", Danger: keymap.Disruptive})
 }
 

@@ -20,6 +20,9 @@ const (
 	commandsMax = 100  // remembered
 )
 
+// guidedVerb is the verb that is guided when no flag is given, as in a shell.
+const guidedVerb = "imvu create"
+
 // choice is one offer: what the line becomes, and what it is.
 type choice struct {
 	line   string // the whole command line
@@ -84,7 +87,8 @@ func (m *model) enterCommand() tea.Cmd {
 	line := strings.TrimSpace(m.line.String())
 	if p.at >= 0 && p.at < len(p.choices) && !p.choices[p.at].usage {
 		c := p.choices[p.at]
-		if c.line != line && strings.HasSuffix(c.line, " ") { // it wants more
+		guided := m.options.Guide != nil && line == guidedVerb && strings.TrimSpace(c.line) == line
+		if c.line != line && strings.HasSuffix(c.line, " ") && !guided { // it wants more
 			return m.takeChoice()
 		}
 		line = strings.TrimSpace(c.line)

@@ -45,10 +45,15 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	}
 	session, endSession := context.WithCancel(ctx)
 	defer endSession()
+	typed, given, err := keysOf(o.In)
+	if err != nil {
+		return Result{}, &nexus.Error{Op: "console", Code: nexus.CodeUnavailable, Subject: "input", Cause: err, Hint: "use --plain or --no-tui"}
+	}
+	defer given()
 	out, writer := newWriter(o.Out)
 	m := newModel(session, o, keys, writer)
 	m.copies = func(text string) error { _, err := io.WriteString(out, clipboardSequence(o, text)); return err }
-	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(out), tea.WithAltScreen(),
+	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(typed), tea.WithOutput(out), tea.WithAltScreen(),
 		tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler(), tea.WithFilter(m.coalesce)}
 	if o.Mouse {
 		options = append(options, tea.WithMouseCellMotion())

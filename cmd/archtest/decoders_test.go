@@ -41,6 +41,8 @@ var notDecoders = map[string]string{
 	"slices/edge.Read on steadyBody":        "passes bytes on, reads no meaning into them",
 	"slices/edge.Read on timedBody":         "passes bytes on, reads no meaning into them",
 	"tui.Read on fileWriter":                "passes bytes on, reads no meaning into them",
+	"tui.Read on localKeys":                 "passes bytes on; tui/answers.Read, which has a target, reads meaning into them",
+	"tui.Read on nonEmpty":                  "as localKeys",
 	"tui/sshd.Read on touched":              "passes bytes on, reads no meaning into them",
 
 	"cluster/consensus.OpenWriter on watchedFS": "opens a file of raft-wal, whose decoders are scanSegment and openSealed",

@@ -96,6 +96,7 @@ var rooms = []roomRule{
 	{"tui/keymap", tuiMay},
 	{"tui/theme", tuiMay},
 	{"tui/panel", tuiMay},
+	{"tui/answers", nil},
 	{"tui/wizard", tuiMay},
 	{"tui/bench", tuiMay},
 	{"tui/sshd", tuiMay},

@@ -49,11 +49,13 @@ func actingVerbs() map[string]keymap.Danger {
 
 // readingVerbs change nothing.
 func readingVerbs() []string {
-	return []string{"status", "home", "version", "config show", "report list", "report show", "report verify", "logs", "imvu list", "imvu show", "platform list",
+	return []string{"status", "home",
+		"version", "config show", "report list", "report show", "report verify", "logs", "imvu list", "imvu show", "platform list",
 		"platform show", "platform prove", "stream list", "stream show", "ott list", "ott show", "revenue tally", "revenue balance", "revenue journal",
 		"revenue pending", "revenue hold list", "revenue payout list", "revenue sources", "route list", "route prove",
 		"identity list", "identity show", "approvals list", "approvals show", "cluster members", "ledger head", "ledger show", "ledger prove", "ledger verify",
-		"gates list", "gates log", "gates explain", "gates try", "slices list", "slices show", "slices probe", "notices list", "notices show", "audit", "verify", "doctor"}
+		"gates list", "gates log", "gates explain", "gates try", "slices list", "slices show", "slices probe", "notices list",
+		"notices show", "audit", "verify", "doctor"}
 }
 
 // shellVerbs need a terminal of their own or run for ever: they are listed, with the reason why not from here.

@@ -124,7 +124,7 @@ func (b Binding) On(view int) bool { return b.Views == nil || stdslices.Contains
 
 // table lists all bindings in the order of help and footer. Only keys that exist on plain terminals are used.
 func table() []Binding {
-	t := []Binding{
+	t := append([]Binding{
 		{Action: Help, Keys: []string{"?"}, Hint: "help", Help: "this page"},
 		{Action: Palette, Keys: []string{":", "ctrl+p"}, Hint: "command", Help: "any verb of the command line, and the console's own; tab completes"},
 		{Action: Filter, Keys: []string{"/"}, Hint: "filter",
@@ -155,7 +155,8 @@ func table() []Binding {
 		{Action: Sort, Keys: []string{"s"}, Help: "next order of the rows", Views: []int{0, 2, 3, 4, 6}},
 		{Action: Rerun, Keys: []string{"r"}, Help: "run a failed or degraded phase and what depends on it again", Views: []int{0, 1},
 			Changes: true, Danger: Reversible, Verb: "launch rerun"},
-		{Action: Create, Keys: []string{"+"}, Hint: "new unit", Help: "create a unit: the command line, begun", Views: []int{6, HomeNumber}, Changes: true, Danger: Reversible,
+		{Action: Create, Keys: []string{"+"}, Hint: "new unit", Help: "create a unit: the command line, begun",
+			Views: []int{6, HomeNumber}, Changes: true, Danger: Reversible,
 			Verb: "imvu create"},
 		{Action: Guide, Keys: []string{"W"}, Help: "create a unit, guided: a step at a time, all gates asked before the last", Changes: true,
 			Danger: Reversible, Verb: "imvu create"},
@@ -164,14 +165,6 @@ func table() []Binding {
 			Danger: Reversible, Verb: "imvu scale"},
 		{Action: Standing, Keys: []string{"S"}, Help: "suspend the unit, or end its suspension", Views: []int{6, HomeNumber}, Changes: true,
 			Danger: Disruptive, Verb: "imvu suspend"},
-		{Action: Grant, Keys: []string{"a"}, Hint: "approve", Help: "sign the proposal that waits for your word; asks first", Views: []int{HomeNumber},
-			Changes: true, Danger: Disruptive, Verb: "approvals grant"},
-		{Action: Refuse, Keys: []string{"d"}, Hint: "refuse", Help: "refuse the proposal, for good; asks first", Views: []int{HomeNumber}, Changes: true,
-			Danger: Disruptive, Verb: "approvals refuse"},
-		{Action: Seen, Keys: []string{"o"}, Hint: "mark read", Help: "mark the notice read; the mark is signed and stands in the ledger",
-			Views: []int{HomeNumber}, Changes: true, Danger: Reversible, Verb: "notices read"},
-		{Action: Month, Keys: []string{"t"}, Hint: "statement", Help: "the unit's statement of the running month, as far as it is", Views: []int{6, HomeNumber}},
-		{Action: Exit, Keys: []string{"X"}, Hint: "exit", Help: "leave with the unit and all that is its own: the command line, begun", Views: []int{6, HomeNumber}},
 		{Action: Undo, Keys: []string{"u"}, Help: "undo the last act of this console, by a new signed action", Changes: true, Danger: Reversible,
 			Verb: "imvu scale"},
 		{Action: Value, Keys: []string{"y"}, Hint: "copy", Help: "copy the row's value: id, hash or amount (OSC 52)"},
@@ -189,13 +182,28 @@ func table() []Binding {
 		{Action: Suspend, Keys: []string{"ctrl+z"}, Help: "suspend the console as a job of your shell"},
 		{Action: Quit, Keys: []string{"q"}, Hint: "quit", Help: "leave; asks first when this session launched the node", Danger: Irreversible},
 		{Action: Abort, Keys: []string{"ctrl+c"}, Help: "leave; asks first while a launch of this session runs"},
-	}
+	}, homeTable()...)
 	for n, title := range Views() {
 		if n < LogNumber {
 			t = append(t, Binding{Action: View, Number: n, Keys: []string{fmt.Sprint(n)}, Help: title})
 		}
 	}
 	return t
+}
+
+// homeTable lists the bindings that the home brought.
+func homeTable() []Binding {
+	return []Binding{
+		{Action: Grant, Keys: []string{"a"}, Hint: "approve", Help: "sign the proposal that waits for your word; asks first", Views: []int{HomeNumber},
+			Changes: true, Danger: Disruptive, Verb: "approvals grant"},
+		{Action: Refuse, Keys: []string{"d"}, Hint: "refuse", Help: "refuse the proposal, for good; asks first", Views: []int{HomeNumber}, Changes: true,
+			Danger: Disruptive, Verb: "approvals refuse"},
+		{Action: Seen, Keys: []string{"o"}, Hint: "mark read", Help: "mark the notice read; the mark is signed and stands in the ledger",
+			Views: []int{HomeNumber}, Changes: true, Danger: Reversible, Verb: "notices read"},
+		{Action: Month, Keys: []string{"t"}, Hint: "statement", Help: "the unit's statement of the running month, as far as it is", Views: []int{6, HomeNumber}},
+		{Action: Exit, Keys: []string{"X"}, Hint: "exit", Help: "leave with the unit and all that is its own: the command line, begun",
+			Views: []int{6, HomeNumber}},
+	}
 }
 
 // Views are the titles of the views by number.

@@ -160,13 +160,17 @@ func (b *Backend) Home(context.Context) (wire.Home, error) {
 	m := wire.Money{}
 	for _, t := range o.Tallies {
 		part := wire.MoneyPart{Gross: t.Gross, Creator: t.Creator, Platform: t.Platform, Events: t.Events}
-		m.Rows = append(m.Rows, wire.MoneyRow{Unit: t.Unit, UnitID: t.UnitID, Name: t.Name, Rule: t.Rule, Currency: t.Currency, Current: true, OwnerKey: ownerOf(o, t.UnitID),
-			Today: wire.MoneyPart{Creator: t.Creator / 30}, Month: wire.MoneyPart{Creator: t.Creator / 3}, All: part, Earned: t.Creator, Payable: t.Creator / 4})
+		row := wire.MoneyRow{Unit: t.Unit, UnitID: t.UnitID, Name: t.Name, Rule: t.Rule, Currency: t.Currency, Current: true, All: part}
+		row.OwnerKey, row.Earned, row.Payable = ownerOf(o, t.UnitID), t.Creator, t.Creator/4
+		row.Today.Creator, row.Month.Creator = t.Creator/30, t.Creator/3
+		m.Rows = append(m.Rows, row)
 	}
-	p := wire.Proposals{Proposals: []wire.ProposalRow{{ID: nexus.ID{0x3f, 0x2a}.String(), Status: "pending", Kind: "imvu.scale", Change: "imvu.scale to 1000 milli-cores",
-		Unit: o.Units[0].Label, UnitID: o.Units[0].ID, Proposer: "maria", Yours: true, Expires: o.Time.Add(72 * time.Hour)},
-		{ID: nexus.ID{0x77}.String(), Status: "pending", Change: "of somebody else", Unit: o.Units[1].Label}}}
-	n := wire.Notices{Notices: []wire.NoticeRow{{ID: 4, Index: 120401, Time: o.Time, Unit: o.Units[0].Label, Text: "your slice missed its budget, 12.6 ms of 10 ms"}}, Unread: 1}
+	first, second := &o.Units[0], &o.Units[1]
+	p := wire.Proposals{Proposals: []wire.ProposalRow{{ID: nexus.ID{0x3f, 0x2a}.String(), Status: "pending", Kind: "imvu.scale", Yours: true,
+		Change: "imvu.scale to 1000 milli-cores", Unit: first.Label, UnitID: first.ID, Proposer: "maria", Expires: o.Time.Add(72 * time.Hour)},
+		{ID: nexus.ID{0x77}.String(), Status: "pending", Change: "of somebody else", Unit: second.Label}}}
+	n := wire.Notices{Notices: []wire.NoticeRow{{ID: 4, Index: 120401, Time: o.Time, Unit: first.Label,
+		Text: "your slice missed its budget, 12.6 ms of 10 ms"}}, Unread: 1}
 	return wire.HomeOf(o, &m, &p, &n), nil
 }
 
