@@ -50,7 +50,8 @@ var rooms = []roomRule{
 	{"slices/session/browser", []string{".", "slices/session"}}, // its tests only
 	{"slices/edge/h1", nil},
 	{"slices/edge", []string{".", "slices", "slices/edge/h1", "slices/meter", "slices/session", "slices/session/browser", "slices/shape"}},
-	{"slices/edge/satellite", []string{".", "slices", "slices/edge", "slices/session", "slices/session/link"}},
+	{"slices/edge/supervise", []string{"."}},
+	{"slices/edge/satellite", []string{".", "slices", "slices/edge", "slices/edge/supervise", "slices/session", "slices/session/link"}},
 
 	{"cluster", []string{"."}},
 	{"cluster/gossip", []string{".", "cluster"}},

@@ -16,6 +16,7 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/engine/control"
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge"
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge/satellite"
+	"github.com/BobbyBlanco400/nexus-cos/slices/edge/supervise"
 )
 
 // edgeCommand runs one more edge of a node on the same machine, as a process of its own.
@@ -23,13 +24,26 @@ func (a *app) edgeCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "edge", Short: "Serve as one more edge of a running node, in this process", Args: noArgs,
 		Long: `Serve every host of the node from another gateway on this machine, so that live sessions have an edge to move to. Table and sessions come
 over a socket of the node that only its user can open. A stop (Ctrl-C, SIGTERM) first sends the sessions to other edges. The first line
-on stdout says where it listens.`,
-		Example: "  nexus slices edge --name edge-2\n  nexus slices edge --name edge-2 --listen 127.0.0.1:8081 --tls-listen 127.0.0.1:8444"}
+on stdout says where it listens.
+
+With --supervise this process keeps the ports and a worker process serves from them. A worker that dies is started again while clients wait
+in the ports' backlog. SIGUSR2 starts a worker from the program's present file, and when it serves, the old one accepts nothing more, sends
+its sessions on and ends with its last stream: no connection is refused, no stream is cut. Each worker that serves is a line on stdout.`,
+		Example: "  nexus slices edge --name edge-2\n  nexus slices edge --name edge-2 --listen 127.0.0.1:8081 --tls-listen 127.0.0.1:8444\n" +
+			"  nexus slices edge --supervise --name front --listen 127.0.0.1:8081"}
 	cmd.Flags().String("name", "", "name of this edge, unique among the node's (default: edge- and the process's number)")
 	cmd.Flags().String("home", "", "socket of the node for edges (default: that of the node of --data-dir)")
 	cmd.Flags().String("listen", "127.0.0.1:0", "address of the plain listener; empty: none")
 	cmd.Flags().String("tls-listen", "127.0.0.1:0", "address of the TLS listener; empty: none")
+	cmd.Flags().Bool("supervise", false, "keep the ports in this process and serve from a worker: restarts, upgrades without a cut")
+	cmd.Flags().Duration("retire-limit", 0, "with --supervise: cut what a retired worker still has after this long; 0: never")
 	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
+		if on, _ := cmd.Flags().GetBool("supervise"); on {
+			if sockets := a.getenv(supervise.Variable); sockets != "" {
+				return a.edgeWorker(ctx, cmd, sockets)
+			}
+			return a.superviseEdge(ctx, cmd)
+		}
 		c, err := a.edgeConfig(cmd)
 		if err != nil {
 			return err
@@ -67,14 +81,16 @@ func (a *app) edgeConfig(cmd *cobra.Command) (satellite.Config, error) {
 		}
 		c.Certificate = ca.Certificate
 	}
-	c.OnReady = func(r satellite.Ready) {
-		// A line that cannot be written tells nobody; the edge serves all the same.
-		_ = a.print(r, func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "edge %s serves at %s\n", r.Name, strings.Join(r.Addresses, " "))
-			return err
-		})
-	}
+	c.OnReady = a.printEdge
 	return c, nil
+}
+
+// printEdge says where an edge serves. A line that cannot be written tells nobody; the edge serves all the same.
+func (a *app) printEdge(r satellite.Ready) {
+	_ = a.print(r, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "edge %s serves at %s\n", r.Name, strings.Join(r.Addresses, " "))
+		return err
+	})
 }
 
 // nodeCA opens the node's development authority; it makes none, for nobody would trust that.

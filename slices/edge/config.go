@@ -3,6 +3,7 @@ package edge
 import (
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -11,8 +12,12 @@ import (
 
 // Config is what a gateway is built from. Zero values of limits mean the defaults written beside them.
 type Config struct {
-	Addr        string       // plain HTTP/1.1 and h2c: "127.0.0.1:0"; "" for no plain listener
-	TLSAddr     string       // HTTPS with HTTP/2 by ALPN; "" for none
+	Addr    string // plain HTTP/1.1 and h2c: "127.0.0.1:0"; "" for no plain listener
+	TLSAddr string // HTTPS with HTTP/2 by ALPN; "" for none
+	// Listener and TLSListener are sockets that are bound already, from a process before this one; each takes the place of
+	// its address. The gateway closes them.
+	Listener, TLSListener net.Listener
+
 	CapacityBps uint64       // bits per second that clients' connections share, both directions; 0: 1 Gbit/s
 	Logger      *slog.Logger // nil: discards
 
@@ -38,9 +43,9 @@ func (c Config) withDefaults() (Config, error) {
 		return c, nexus.Errf("edge", nexus.CodeUsage, subject, hint, "%s", why)
 	}
 	switch {
-	case c.Addr == "" && c.TLSAddr == "":
+	case c.Addr == "" && c.TLSAddr == "" && c.Listener == nil && c.TLSListener == nil:
 		return bad("addresses", "give Addr or TLSAddr, 127.0.0.1:0 for any port", "no listener")
-	case c.TLSAddr != "" && c.Certificate == nil:
+	case (c.TLSAddr != "" || c.TLSListener != nil) && c.Certificate == nil:
 		return bad("TLSAddr "+c.TLSAddr, "set Certificate, for example to DevCA.Certificate", "no certificate source")
 	case c.HeaderBytesMax < 0 || c.BodyBytesMax < 0 || c.ConnectionsMax < 0:
 		return bad("limits", "0 for the default or a positive number", "negative")

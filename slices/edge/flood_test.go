@@ -183,6 +183,37 @@ func TestHTTP2BodiesPassASmallGate(t *testing.T) {
 	wg.Wait()
 }
 
+// TestHTTP2RequestsWithoutBodyWait: a page's many requests on one connection wait for their turn; the bound on waiting bodies is
+// none of theirs.
+func TestHTTP2RequestsWithoutBodyWait(t *testing.T) {
+	t.Parallel()
+	const requests = 8 * parkedBodiesMax
+	release := make(chan struct{})
+	s := unit("s", func(s *slices.Slice) { s.Class, s.MaxInFlight = slices.ClassBulk, 1 })
+	g := gateway(t, table(t, []Route{route("s.test", s, backend(t, func(w http.ResponseWriter, r *http.Request) { <-release }))}, s))
+	c := client(t, g.Addr(), h2c)
+	var wg sync.WaitGroup
+	for range requests {
+		wg.Go(func() {
+			resp, err := c.Get("http://s.test/")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = resp.Body.Close()
+			if resp.StatusCode != http.StatusOK {
+				t.Errorf("status %d", resp.StatusCode)
+			}
+		})
+	}
+	eventually(t, "more requests wait than bodies may", func() bool {
+		stats := g.Snapshot()[0].Gateway
+		return stats.Queue > parkedBodiesMax || stats.Refused > 0
+	})
+	close(release)
+	wg.Wait()
+}
+
 func TestSlowRequestsDoNotFillTheGate(t *testing.T) {
 	t.Parallel()
 	s := unit("s", func(s *slices.Slice) { s.MaxInFlight = 6 })

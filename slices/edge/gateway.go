@@ -20,20 +20,22 @@ import (
 // Gateway serves a Table. Build it with New, give it a table with Swap at any time, start it with Start or Run, end it
 // with Close. All methods are safe for concurrent use.
 type Gateway struct {
-	config     Config
-	log        *slog.Logger
-	scheduler  *shape.Scheduler
-	server     *http.Server
-	buffers    *bufferPool
-	probers    sync.Map // client-side addresses of the prober's open connections
-	handed     *handed  // HTTP/2 and upgrades, for server
-	tls        *tls.Config
-	stopping   atomic.Bool
-	serving    atomic.Pointer[serving]
-	prober     atomic.Pointer[Prober]
-	open       chan struct{}  // one element per open connection; its capacity is ConnectionsMax
-	handlers   sync.WaitGroup // requests and upgraded streams
-	serveLoops sync.WaitGroup
+	config      Config
+	log         *slog.Logger
+	scheduler   *shape.Scheduler
+	server      *http.Server
+	buffers     *bufferPool
+	probers     sync.Map // client-side addresses of the prober's open connections
+	handed      *handed  // HTTP/2 and upgrades, for server
+	tls         *tls.Config
+	stopping    atomic.Bool
+	serving     atomic.Pointer[serving]
+	prober      atomic.Pointer[Prober]
+	open        chan struct{}  // one element per open connection; its capacity is ConnectionsMax
+	retiring    atomic.Bool    // accepts nothing more, answers what comes on open connections
+	handlers    sync.WaitGroup // requests and upgraded streams
+	listenLoops sync.WaitGroup // of the two listeners, part of serveLoops
+	serveLoops  sync.WaitGroup
 
 	mu        sync.Mutex
 	states    map[nexus.ID]*sliceState
@@ -214,17 +216,22 @@ func (g *Gateway) Start() error {
 	g.started = true
 	g.serve(func() error { return g.server.Serve(g.handed) })
 	if ln := g.plain; ln != nil {
-		g.serve(func() error { return g.accept(ln, false) })
+		g.listenLoops.Add(1)
+		g.serve(func() error { defer g.listenLoops.Done(); return g.accept(ln, false) })
 	}
 	if ln := g.secure; ln != nil {
-		g.serve(func() error { return g.accept(ln, true) })
+		g.listenLoops.Add(1)
+		g.serve(func() error { defer g.listenLoops.Done(); return g.accept(ln, true) })
 	}
 	return nil
 }
 
 // listen binds all sockets or none; the caller holds the mutex.
 func (g *Gateway) listen() error {
-	open := func(addr string) (net.Listener, error) {
+	open := func(addr string, bound net.Listener) (net.Listener, error) {
+		if bound != nil {
+			return newListener(g, bound), nil
+		}
 		ln, err := net.Listen("tcp", addr)
 		if err != nil {
 			return nil, &nexus.Error{Op: "edge listen", Code: nexus.CodeConflict, Subject: "address " + addr, Cause: err,
@@ -233,13 +240,13 @@ func (g *Gateway) listen() error {
 		return newListener(g, ln), nil
 	}
 	var err error
-	if g.config.Addr != "" {
-		if g.plain, err = open(g.config.Addr); err != nil {
+	if g.config.Addr != "" || g.config.Listener != nil {
+		if g.plain, err = open(g.config.Addr, g.config.Listener); err != nil {
 			return err
 		}
 	}
-	if g.config.TLSAddr != "" {
-		if g.secure, err = open(g.config.TLSAddr); err != nil {
+	if g.config.TLSAddr != "" || g.config.TLSListener != nil {
+		if g.secure, err = open(g.config.TLSAddr, g.config.TLSListener); err != nil {
 			return errors.Join(err, g.closeListeners())
 		}
 	}
@@ -268,7 +275,7 @@ func (g *Gateway) serve(loop func() error) {
 		}
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		if g.serveErr == nil && !g.closing {
+		if g.serveErr == nil && !g.closing && !g.retiring.Load() {
 			g.serveErr = &nexus.Error{Op: "edge serve", Code: nexus.CodeUnavailable, Subject: "listener", Cause: err}
 			close(g.failed)
 		}

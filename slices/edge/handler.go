@@ -60,6 +60,9 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.TLS == nil {
 		r.TLS = c.tlsState
 	}
+	if g.retiring.Load() && r.ProtoMajor >= 2 {
+		w.Header().Set("Connection", "close") // net/http turns it into an orderly GOAWAY
+	}
 	t, no := g.serving.Load().find(r.Host)
 	if no == nil {
 		no = g.bind(c, t)
@@ -75,7 +78,7 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if !c.served.Swap(true) && r.TLS != nil {
 		c.firstByteNs.Store(x.beginNs) // the handshake is no part of the first request
 	}
-	if no := g.enter(x, r.Context().Done(), r.ProtoMajor >= 2 && r.Body != http.NoBody); no != nil {
+	if no := g.enter(x, r.Context().Done(), hasBody2(r)); no != nil {
 		no.answer(w, r)
 		return
 	}
@@ -86,6 +89,9 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	g.answer(w, r, x)
 }
+
+// hasBody2 reports whether an HTTP/2 request brings a body. net/http gives each of them a Body; only the length says that there is none.
+func hasBody2(r *http.Request) bool { return r.ProtoMajor >= 2 && r.ContentLength != 0 }
 
 // refusal is an answer that keeps a request from its backend. The zero one is no answer at all: the client has gone.
 type refusal struct {

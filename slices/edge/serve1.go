@@ -206,6 +206,7 @@ func (k *client1) request(first bool) (again, ours bool) {
 		return false, true
 	}
 	_ = k.c.SetReadDeadline(time.Time{})
+	k.req.Close = k.req.Close || k.g.retiring.Load()
 	if k.req.Upgrade {
 		k.c.broken.Store(true) // if nothing comes of it, the connection carries nothing more: the strict parser is behind it
 		k.handOver(head, size)

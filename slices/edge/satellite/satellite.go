@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -46,15 +47,22 @@ func DecodeTable(b []byte) (*edge.Table, uint64, error) {
 
 // Config of an edge process.
 type Config struct {
-	Name        string // unique among the home's edges
-	Home        string // path of the home's socket
-	Addr        string // plain listener, "" for none
-	TLSAddr     string // HTTPS listener, "" for none
+	Name        string       // unique among the home's edges
+	Home        string       // path of the home's socket
+	Addr        string       // plain listener, "" for none
+	TLSAddr     string       // HTTPS listener, "" for none
+	Listener    net.Listener // bound already, in the place of Addr; nil: binds Addr
+	TLSListener net.Listener // bound already, in the place of TLSAddr; nil: binds TLSAddr
 	Certificate func(host string) (*tls.Certificate, error)
 	Public      []string      // addresses to tell clients; nil: made from the listeners, for every host
 	Logger      *slog.Logger  // nil: discards
 	OnReady     func(Ready)   // called once, when the first table is served
 	DrainFor    time.Duration // most time to send sessions elsewhere at a stop; 0: 5 s
+
+	// Retire, once closed, ends Run in the way of an upgrade: nothing is accepted any more, sessions are sent to other edges, and
+	// everything else runs to its own end, however long that takes unless RetireFor is set. nil: never.
+	Retire    <-chan struct{}
+	RetireFor time.Duration // what is open for longer after that is cut; 0: nothing is
 }
 
 // Ready says where an edge process listens.
@@ -76,7 +84,7 @@ func Run(ctx context.Context, c Config) error {
 	if c.DrainFor == 0 {
 		c.DrainFor = 5 * time.Second
 	}
-	s := &satellite{config: c, log: c.Logger.With("component", "edge"), tables: make(chan []byte, 1)}
+	s := &satellite{config: c, log: c.Logger.With("component", "edge"), tabled: make(chan struct{})}
 	return s.run(ctx)
 }
 
@@ -85,24 +93,27 @@ type satellite struct {
 	log     *slog.Logger
 	gateway *edge.Gateway
 	client  *link.Client
-	tables  chan []byte
 	once    sync.Once
+	tabled  chan struct{} // closed when the gateway serves its first table
+
+	plain, secure net.Listener
 }
 
 func (s *satellite) run(ctx context.Context) error {
 	c := s.config
-	late := &lateHome{}
-	g, err := edge.New(edge.Config{Name: c.Name, Addr: c.Addr, TLSAddr: c.TLSAddr, Certificate: c.Certificate, Logger: c.Logger, Sessions: late})
-	if err != nil {
+	if err := s.bind(); err != nil {
 		return err
+	}
+	late := &lateHome{}
+	g, err := edge.New(edge.Config{Name: c.Name, Certificate: c.Certificate, Logger: c.Logger, Sessions: late,
+		Listener: s.plain, TLSListener: s.secure})
+	if err != nil {
+		return errors.Join(err, s.unbind())
 	}
 	s.gateway = g
-	if err := g.Start(); err != nil {
-		return err
-	}
-	ready := Ready{Name: c.Name, Addr: g.Addr(), TLSAddr: g.TLSAddr(), Addresses: c.Public}
+	ready := Ready{Name: c.Name, Addr: addrOf(s.plain), TLSAddr: addrOf(s.secure), Addresses: c.Public}
 	if ready.Addresses == nil {
-		ready.Addresses = Addresses(g)
+		ready.Addresses = addresses(ready.Addr, ready.TLSAddr)
 	}
 	dial := func(ctx context.Context) (net.Conn, error) {
 		var d net.Dialer
@@ -113,21 +124,78 @@ func (s *satellite) run(ctx context.Context) error {
 	linked, unlink := context.WithCancel(context.WithoutCancel(ctx))
 	var links sync.WaitGroup
 	links.Go(func() { _ = s.client.Run(linked) }) // it returns nil
-	served := make(chan error, 1)
-	gatewayCtx, stopGateway := context.WithCancel(context.WithoutCancel(ctx))
-	go func() { served <- g.Run(gatewayCtx) }()
-	select {
-	case <-ctx.Done():
-		s.drain()
-	case err = <-served:
-	}
-	stopGateway()
-	if err == nil {
-		err = <-served
-	}
+	err = s.serveUntil(ctx)
 	unlink()
 	links.Wait()
 	return err
+}
+
+// serveUntil serves from the first table until an end is asked for: a stop (ctx), a retirement, or a listener's death. Before the first
+// table, clients wait in the sockets' backlog: an edge that knows no host would refuse what the edge beside it serves.
+func (s *satellite) serveUntil(ctx context.Context) error {
+	select {
+	case <-s.tabled:
+	case <-ctx.Done():
+		return errors.Join(s.gateway.Close(0), s.unbind())
+	case <-s.config.Retire:
+		return errors.Join(s.gateway.Close(0), s.unbind())
+	}
+	served := make(chan error, 1)
+	gatewayCtx, stopGateway := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopGateway()
+	go func() { served <- s.gateway.Run(gatewayCtx) }()
+	var err error
+	select {
+	case err = <-served:
+		return err
+	case <-ctx.Done():
+		s.drain(context.WithoutCancel(ctx))
+	case <-s.config.Retire:
+		err = s.retire(ctx)
+	}
+	stopGateway()
+	return errors.Join(err, <-served)
+}
+
+// bind opens the sockets that were not inherited.
+func (s *satellite) bind() error {
+	open := func(bound net.Listener, addr string) (net.Listener, error) {
+		if bound != nil || addr == "" {
+			return bound, nil
+		}
+		ln, err := net.Listen("tcp", addr)
+		if err != nil {
+			return nil, &nexus.Error{Op: "edge listen", Code: nexus.CodeConflict, Subject: "address " + addr, Cause: err,
+				Hint: "free the port or configure another; port 0 takes any"}
+		}
+		return ln, nil
+	}
+	var err error
+	if s.plain, err = open(s.config.Listener, s.config.Addr); err != nil {
+		return err
+	}
+	if s.secure, err = open(s.config.TLSListener, s.config.TLSAddr); err != nil {
+		return errors.Join(err, s.unbind())
+	}
+	return nil
+}
+
+// unbind closes sockets that no gateway has taken over.
+func (s *satellite) unbind() error {
+	var errs []error
+	for _, ln := range []net.Listener{s.plain, s.secure} {
+		if ln != nil {
+			errs = append(errs, ln.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func addrOf(ln net.Listener) string {
+	if ln == nil {
+		return ""
+	}
+	return ln.Addr().String()
 }
 
 // serve takes a table of the home's. A table that cannot be served leaves the old one in force.
@@ -140,14 +208,37 @@ func (s *satellite) serve(b []byte, ready Ready) {
 		s.log.Error("table not served", "error", err)
 		return
 	}
-	if s.config.OnReady != nil {
-		s.once.Do(func() { s.config.OnReady(ready) })
+	s.once.Do(func() {
+		if err := s.gateway.Start(); err != nil {
+			s.log.Error("edge not started", "error", err) // stopped in the meantime
+			return
+		}
+		close(s.tabled)
+		if s.config.OnReady != nil {
+			s.config.OnReady(ready)
+		}
+	})
+}
+
+// retire ends the way that Config.Retire describes; a stop in between (ctx) cuts what is still open.
+func (s *satellite) retire(ctx context.Context) error {
+	s.gateway.StopListening() // first: sessions that come back must meet another edge
+	s.drain(ctx)
+	if s.config.RetireFor > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.config.RetireFor)
+		defer cancel()
 	}
+	cut, err := s.gateway.Retire(ctx)
+	if cut > 0 {
+		s.log.Warn("connections cut at the end of the retirement", "count", cut)
+	}
+	return err
 }
 
 // drain sends the clients of sessions to other edges and waits until they have gone.
-func (s *satellite) drain() {
-	ctx, cancel := context.WithTimeout(context.Background(), s.config.DrainFor)
+func (s *satellite) drain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.config.DrainFor)
 	defer cancel()
 	t := time.NewTicker(20 * time.Millisecond)
 	defer t.Stop()
@@ -165,9 +256,11 @@ func (s *satellite) drain() {
 }
 
 // Addresses makes the addresses of a gateway's listeners, for every host that it serves.
-func Addresses(g *edge.Gateway) []string {
+func Addresses(g *edge.Gateway) []string { return addresses(g.Addr(), g.TLSAddr()) }
+
+func addresses(plain, secure string) []string {
 	var out []string
-	for scheme, addr := range map[string]string{"ws": g.Addr(), "wss": g.TLSAddr()} {
+	for scheme, addr := range map[string]string{"ws": plain, "wss": secure} {
 		if _, port, err := net.SplitHostPort(addr); err == nil {
 			out = append(out, fmt.Sprintf("%s://*:%s", scheme, port))
 		}

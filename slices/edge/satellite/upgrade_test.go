@@ -1,0 +1,484 @@
+package satellite
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/slices"
+	"github.com/BobbyBlanco400/nexus-cos/slices/edge"
+	"github.com/BobbyBlanco400/nexus-cos/slices/edge/supervise"
+	"github.com/BobbyBlanco400/nexus-cos/slices/session"
+	"github.com/BobbyBlanco400/nexus-cos/slices/session/link"
+)
+
+// Variables of a worker process made of the test binary.
+const (
+	homeVariable   = "NEXUS_TEST_HOME"
+	brokenVariable = "NEXUS_TEST_BROKEN" // set: the worker dies before it serves
+)
+
+const testHost = "up.test"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(supervise.Variable) != "" {
+		if err := workerMain(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func workerMain() error {
+	w, err := supervise.Inherit(os.Getenv(supervise.Variable))
+	if err != nil {
+		return err
+	}
+	if os.Getenv(brokenVariable) != "" {
+		return fmt.Errorf("broken on purpose")
+	}
+	dir := os.Getenv(homeVariable)
+	ca, err := edge.OpenDevCA(dir)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	return Run(ctx, Config{Name: fmt.Sprintf("edge-%d", os.Getpid()), Home: filepath.Join(dir, "home"), Certificate: ca.Certificate,
+		Listener: w.Listener("plain"), TLSListener: w.Listener("tls"), Retire: w.Retire(), DrainFor: 100 * time.Millisecond,
+		Logger:  slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		OnReady: func(r Ready) { _ = w.Ready(r) }})
+}
+
+// noSessions is a home of plain routes only.
+type noSessions struct{}
+
+func (noSessions) Attach(session.Visit, session.Port) (session.Line, error) {
+	return nil, nexus.Errf("attach", nexus.CodeUnavailable, "session", "", "no sessions in this test")
+}
+func (noSessions) SetEdge(string, []string) {}
+func (noSessions) Drain(string) int         { return 0 }
+
+// rig is a home, a backend and a supervisor over workers of the test binary.
+type rig struct {
+	*supervise.Supervisor
+	ca      *edge.DevCA
+	broken  atomic.Bool
+	clients []*http.Transport
+}
+
+// downloadChunks of chunkBytes make a long download; the backend sends one at once and one for each value on the rig's channel.
+const (
+	downloadChunks = 8
+	chunkBytes     = 64 << 10
+)
+
+func startRig(t *testing.T, chunks <-chan struct{}) *rig {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "nxup") // t.TempDir is too long for a socket's path
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	r := &rig{}
+	if r.ca, err = edge.OpenDevCA(dir); err != nil {
+		t.Fatal(err)
+	}
+	behind := httptest.NewServer(backendMux(chunks))
+	t.Cleanup(behind.Close)
+	unit := slices.Default(nexus.DeriveID("test-unit", []byte("up")), "up")
+	unit.Class = slices.ClassDefault // patient: what is tested is the upgrade, not the shedding of load on a busy machine
+	tab, err := edge.NewTable([]edge.Route{{Host: testHost, Unit: unit.Unit, SliceID: unit.ID,
+		Backend: edge.Backend{Address: behind.Listener.Addr().String()}}}, []slices.Slice{unit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := EncodeTable(tab, 1_000_000_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := link.NewServer(noSessions{}, slog.New(slog.DiscardHandler))
+	home.SetTable(b)
+	ln, err := net.Listen("unix", filepath.Join(dir, "home"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Supervisor, err = supervise.New(supervise.Config{
+		Sockets: []supervise.Socket{{Name: "plain", Addr: "127.0.0.1:0"}, {Name: "tls", Addr: "127.0.0.1:0"}},
+		Worker: func(int) *exec.Cmd {
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append(os.Environ(), homeVariable+"="+dir)
+			if r.broken.Load() {
+				cmd.Env = append(cmd.Env, brokenVariable+"=1")
+			}
+			cmd.Stderr = os.Stderr
+			return cmd
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = home.Serve(ctx, ln) }) // ends with the context
+	running.Go(func() {
+		if err := r.Run(ctx); err != nil {
+			t.Errorf("supervisor: %v", err)
+		}
+	})
+	t.Cleanup(func() { cancel(); running.Wait() })
+	return r
+}
+
+func backendMux(chunks <-chan struct{}) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(w, r.Body)
+		_, _ = io.WriteString(w, r.URL.RawQuery)
+	})
+	mux.HandleFunc("/long", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(downloadChunks*chunkBytes))
+		for n := range downloadChunks {
+			if n > 0 { // the first one brings the header
+				select {
+				case <-chunks:
+				case <-r.Context().Done():
+					return
+				}
+			}
+			_, _ = w.Write(make([]byte, chunkBytes))
+			w.(http.Flusher).Flush()
+		}
+	})
+	mux.HandleFunc("/events", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for n := 0; ; n++ {
+			if _, err := fmt.Fprintf(w, "data: %d\n", n); err != nil {
+				return
+			}
+			w.(http.Flusher).Flush()
+			select {
+			case <-tick.C:
+			case <-r.Context().Done():
+				return
+			}
+		}
+	})
+	mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer func() { _ = c.CloseNow() }()
+		for {
+			kind, msg, err := c.Read(r.Context())
+			if err != nil || c.Write(r.Context(), kind, msg) != nil {
+				return
+			}
+		}
+	})
+	return mux
+}
+
+// client speaks HTTP/1.1, or HTTP/2 over TLS, to the rig's sockets.
+func (r *rig) client(t *testing.T, secure bool) (*http.Client, string) {
+	addr, base := r.Addr("plain"), "http://"+testHost
+	if secure {
+		addr, base = r.Addr("tls"), "https://"+testHost
+	}
+	tr := &http.Transport{MaxIdleConnsPerHost: 64, ForceAttemptHTTP2: secure, TLSClientConfig: &tls.Config{RootCAs: r.ca.Pool()},
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "tcp", addr)
+		}}
+	r.clients = append(r.clients, tr)
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr}, base
+}
+
+// closeIdle closes the idle connections of all clients.
+func (r *rig) closeIdle() {
+	for _, tr := range r.clients {
+		tr.CloseIdleConnections()
+	}
+}
+
+// once hides a body's kind, so that net/http cannot send the request a second time behind the test's back.
+type once struct{ io.Reader }
+
+// post sends a request and checks the answer. Over HTTP/1.1 nobody may repeat it. Over HTTP/2 the client repeats what a GOAWAY names as
+// not taken, as every client does (RFC 9113 section 6.8), so it is one that net/http can repeat.
+func post(ctx context.Context, c *http.Client, base string, n int) error {
+	want := fmt.Sprintf("request-%d", n)
+	var body io.Reader = once{strings.NewReader(want)}
+	url, method := base+"/echo", http.MethodPost
+	if strings.HasPrefix(base, "https:") {
+		body, url, method = nil, url+"?"+want, http.MethodGet
+	}
+	req, err := http.NewRequestWithContext(ctx, method, url, body)
+	if err != nil {
+		return err
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	if err == nil && (resp.StatusCode != http.StatusOK || string(b) != want) {
+		err = fmt.Errorf("status %d, %q", resp.StatusCode, b)
+	}
+	return err
+}
+
+// load sends requests at a fixed rate, whatever becomes of those before, until stop; it gives their number and their errors.
+func load(ctx context.Context, stop <-chan struct{}, every time.Duration, c *http.Client, base string) (sent int, errs []error) {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			wg.Wait()
+			return sent, errs
+		case <-tick.C:
+		}
+		sent++
+		n := sent
+		wg.Go(func() {
+			if err := post(ctx, c, base, n); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, fmt.Errorf("request %d: %w", n, err))
+			}
+		})
+	}
+}
+
+// TestUpgradeUnderLoadCutsNothing: three upgrades of real processes under open loop load of HTTP/1.1 and HTTP/2, with WebSockets,
+// event streams and long downloads begun before the first one.
+func TestUpgradeUnderLoadCutsNothing(t *testing.T) {
+	upgrades := 3
+	if os.Getenv("NEXUS_SOAK") != "" {
+		upgrades = 30
+	}
+	chunks := make(chan struct{}, 2*(upgrades+downloadChunks))
+	r := startRig(t, chunks)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	plain, plainBase := r.client(t, false)
+	secure, secureBase := r.client(t, true)
+	streams := openStreams(ctx, t, r)
+
+	stop := make(chan struct{})
+	type result struct {
+		sent int
+		errs []error
+	}
+	results := make(chan result, 2)
+	for _, c := range []struct {
+		client *http.Client
+		base   string
+	}{{plain, plainBase}, {secure, secureBase}} {
+		go func() {
+			sent, errs := load(ctx, stop, 2*time.Millisecond, c.client, c.base)
+			results <- result{sent, errs}
+		}()
+	}
+	for range upgrades {
+		if err := r.Upgrade(ctx); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // one chunk for each of the two downloads
+			chunks <- struct{}{}
+		}
+		streams.check(ctx, t)
+	}
+	if pids := r.Pids(); pids[1] == 0 || pids[1+upgrades] == 0 {
+		t.Errorf("the first worker has open streams and the newest serves, yet the workers are %v", pids)
+	}
+	close(stop)
+	for range 2 {
+		res := <-results
+		for _, err := range res.errs {
+			t.Error(err)
+		}
+		if res.sent == 0 {
+			t.Error("no load")
+		}
+		t.Logf("%d requests, %d failed", res.sent, len(res.errs))
+	}
+	for range 2 * downloadChunks {
+		chunks <- struct{}{}
+	}
+	streams.finish(t)
+	// With their last connection the old workers end.
+	r.closeIdle()
+	eventually(ctx, t, "only the newest worker is left", func() bool { pids := r.Pids(); return len(pids) == 1 && pids[1+upgrades] != 0 })
+	if err := post(ctx, plain, plainBase, 1); err != nil {
+		t.Error(err)
+	}
+}
+
+// openedStreams are streams begun before an upgrade.
+type openedStreams struct {
+	sockets   []*websocket.Conn
+	events    []*bufio.Reader
+	next      []int
+	downloads []*http.Response
+	closers   []io.Closer
+}
+
+func openStreams(ctx context.Context, t *testing.T, r *rig) *openedStreams {
+	t.Helper()
+	s := &openedStreams{}
+	open := func(secure bool, path string) *http.Response {
+		c, base := r.client(t, secure)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := c.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.closers = append(s.closers, resp.Body)
+		return resp
+	}
+	for range 10 {
+		c, base := r.client(t, false)
+		ws, _, err := websocket.Dial(ctx, base+"/ws", &websocket.DialOptions{HTTPClient: c})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = ws.CloseNow() })
+		s.sockets = append(s.sockets, ws)
+	}
+	for _, secure := range []bool{false, true} {
+		s.events = append(s.events, bufio.NewReader(open(secure, "/events").Body))
+		s.next = append(s.next, 0)
+	}
+	return s.download(t, open)
+}
+
+// download begins the long downloads: the answer's header comes with the first bytes.
+func (s *openedStreams) download(t *testing.T, open func(bool, string) *http.Response) *openedStreams {
+	t.Helper()
+	for _, secure := range []bool{false, true} {
+		s.downloads = append(s.downloads, open(secure, "/long"))
+	}
+	return s
+}
+
+// check: every WebSocket answers, and the event streams go on without a gap.
+func (s *openedStreams) check(ctx context.Context, t *testing.T) {
+	t.Helper()
+	for i, ws := range s.sockets {
+		if err := ws.Write(ctx, websocket.MessageText, []byte("hello")); err != nil {
+			t.Fatalf("WebSocket %d: %v", i, err)
+		}
+		if _, msg, err := ws.Read(ctx); err != nil || string(msg) != "hello" {
+			t.Fatalf("WebSocket %d: %q, %v", i, msg, err)
+		}
+	}
+	for i, e := range s.events {
+		for range 20 {
+			if line, err := e.ReadString('\n'); err != nil || line != fmt.Sprintf("data: %d\n", s.next[i]) {
+				t.Fatalf("event stream %d: %q, %v, want %d", i, line, err, s.next[i])
+			}
+			s.next[i]++
+		}
+	}
+}
+
+// finish reads the downloads to their end and closes the rest.
+func (s *openedStreams) finish(t *testing.T) {
+	t.Helper()
+	for i, d := range s.downloads {
+		if n, err := io.Copy(io.Discard, d.Body); err != nil || n != downloadChunks*chunkBytes {
+			t.Errorf("download %d: %d bytes of %d, %v", i, n, downloadChunks*chunkBytes, err)
+		}
+	}
+	for _, c := range s.closers {
+		_ = c.Close() // read to the end, or a stream without one
+	}
+	for _, ws := range s.sockets {
+		_ = ws.CloseNow()
+	}
+}
+
+func TestCrashedWorkerIsReplaced(t *testing.T) {
+	r := startRig(t, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c, base := r.client(t, false)
+	for generation := 1; generation <= 3; generation++ {
+		if err := post(ctx, c, base, generation); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(r.Pids()[generation], syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		// A client that connects now waits for the next worker; it is not refused.
+		fresh, _ := r.client(t, false)
+		eventually(ctx, t, "the next worker is there", func() bool { return r.Pids()[generation] == 0 })
+		if err := post(ctx, fresh, base, generation); err != nil {
+			t.Fatalf("after kill %d: %v", generation, err)
+		}
+		c.CloseIdleConnections()
+	}
+}
+
+func TestUpgradeThatFailsLeavesTheOldWorker(t *testing.T) {
+	r := startRig(t, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c, base := r.client(t, false)
+	if err := post(ctx, c, base, 1); err != nil {
+		t.Fatal(err)
+	}
+	r.broken.Store(true)
+	if err := r.Upgrade(ctx); nexus.CodeOf(err) != nexus.CodeUnavailable {
+		t.Errorf("upgrade to a broken worker: %v", err)
+	}
+	if pids := r.Pids(); len(pids) != 1 || pids[1] == 0 {
+		t.Errorf("workers %v", pids)
+	}
+	if err := post(ctx, c, base, 2); err != nil {
+		t.Error(err)
+	}
+}
+
+func eventually(ctx context.Context, t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for !ok() {
+		if ctx.Err() != nil {
+			t.Fatalf("not in time: %s", what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
