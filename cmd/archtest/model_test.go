@@ -50,6 +50,7 @@ var rooms = []roomRule{
 	{"slices/session/browser", []string{".", "slices/session"}}, // its tests only
 	{"slices/edge/h1", nil},
 	{"slices/edge", []string{".", "slices", "slices/edge/h1", "slices/meter", "slices/session", "slices/session/browser", "slices/shape"}},
+	{"slices/edge/acme", []string{"."}},
 	{"slices/edge/supervise", []string{"."}},
 	{"slices/edge/satellite", []string{".", "slices", "slices/edge", "slices/edge/supervise", "slices/session", "slices/session/link"}},
 
@@ -149,6 +150,10 @@ var libraries = []library{
 
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{"slices/meter"}},
 	{"github.com/coder/websocket", []string{"slices/edge", "slices/session/...", "tests"}},
+	{"github.com/caddyserver/certmagic", []string{"slices/edge/acme"}},
+	{"github.com/mholt/acmez/v3", []string{"slices/edge/acme"}},
+	{"go.uber.org/zap", []string{"slices/edge/acme"}},
+	{"github.com/letsencrypt/pebble/v2", []string{"tests"}},
 	{"aidanwoods.dev/go-paseto", []string{"slices/session"}},
 
 	{"github.com/prometheus/client_golang", []string{"engine/metrics"}},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control"
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge"
+	"github.com/BobbyBlanco400/nexus-cos/slices/edge/acme"
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge/satellite"
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge/supervise"
 )
@@ -28,13 +30,19 @@ on stdout says where it listens.
 
 With --supervise this process keeps the ports and a worker process serves from them. A worker that dies is started again while clients wait
 in the ports' backlog. SIGUSR2 starts a worker from the program's present file, and when it serves, the old one accepts nothing more, sends
-its sessions on and ends with its last stream: no connection is refused, no stream is cut. Each worker that serves is a line on stdout.`,
+its sessions on and ends with its last stream: no connection is refused, no stream is cut. Each worker that serves is a line on stdout.
+
+With --acme, each host's certificate comes from an authority and is renewed by itself. The authority must reach the plain listener as port 80
+or the TLS listener as port 443 of the host. What fails is said on stderr with what to do, and tried again.`,
 		Example: "  nexus slices edge --name edge-2\n  nexus slices edge --name edge-2 --listen 127.0.0.1:8081 --tls-listen 127.0.0.1:8444\n" +
 			"  nexus slices edge --supervise --name front --listen 127.0.0.1:8081"}
 	cmd.Flags().String("name", "", "name of this edge, unique among the node's (default: edge- and the process's number)")
 	cmd.Flags().String("home", "", "socket of the node for edges (default: that of the node of --data-dir)")
 	cmd.Flags().String("listen", "127.0.0.1:0", "address of the plain listener; empty: none")
 	cmd.Flags().String("tls-listen", "127.0.0.1:0", "address of the TLS listener; empty: none")
+	cmd.Flags().String("acme", "", "URL of an ACME directory that certificates come from (default: the node's own development authority)")
+	cmd.Flags().String("acme-email", "", "address for the authority's account")
+	cmd.Flags().String("acme-roots", "", "PEM file of the root that the directory's own certificate is checked with (default: the system's)")
 	cmd.Flags().Bool("supervise", false, "keep the ports in this process and serve from a worker: restarts, upgrades without a cut")
 	cmd.Flags().Duration("retire-limit", 0, "with --supervise: cut what a retired worker still has after this long; 0: never")
 	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
@@ -60,6 +68,7 @@ func (a *app) edgeConfig(cmd *cobra.Command) (satellite.Config, error) {
 	if c.Name == "" {
 		c.Name = fmt.Sprintf("edge-%d", os.Getpid())
 	}
+	var err error
 	for _, addr := range []string{c.Addr, c.TLSAddr} {
 		if _, _, err := net.SplitHostPort(addr); addr != "" && err != nil {
 			return c, usage("address "+addr, "host:port, such as 127.0.0.1:0", "not an address")
@@ -74,7 +83,11 @@ func (a *app) edgeConfig(cmd *cobra.Command) (satellite.Config, error) {
 			return c, nexus.Errf("slices edge", nexus.CodeUnavailable, "node "+file.Name, "launch it with phase 3 (nn5g)", "serves no edges")
 		}
 	}
-	if c.TLSAddr != "" {
+	if directory := flag("acme"); directory != "" {
+		if c.Issue, err = a.acmeIssuer(directory, flag("acme-email"), flag("acme-roots"), c.Logger); err != nil {
+			return c, err
+		}
+	} else if c.TLSAddr != "" {
 		ca, err := nodeCA(a.conf.text("data_dir"))
 		if err != nil {
 			return c, err
@@ -91,6 +104,24 @@ func (a *app) printEdge(r satellite.Ready) {
 		_, err := fmt.Fprintf(w, "edge %s serves at %s\n", r.Name, strings.Join(r.Addresses, " "))
 		return err
 	})
+}
+
+// acmeIssuer prepares certificates by ACME. Keys lie below the data directory; the workers of one edge share them.
+func (a *app) acmeIssuer(directory, email, rootsFile string, log *slog.Logger) (func(plain, secure net.Addr) (satellite.Issuer, error), error) {
+	var roots *x509.CertPool
+	if rootsFile != "" {
+		pem, err := os.ReadFile(rootsFile)
+		if err != nil {
+			return nil, nexus.Errf("slices edge", nexus.CodeUsage, "--acme-roots "+rootsFile, "name a PEM file", "%w", err)
+		}
+		if roots = x509.NewCertPool(); !roots.AppendCertsFromPEM(pem) {
+			return nil, usage("--acme-roots "+rootsFile, "name a PEM file", "no certificate in it")
+		}
+	}
+	folder := filepath.Join(a.conf.text("data_dir"), "acme")
+	return func(plain, secure net.Addr) (satellite.Issuer, error) {
+		return acme.Open(acme.Config{Directory: directory, Email: email, Folder: folder, Roots: roots, Plain: plain, Secure: secure, Logger: log})
+	}, nil
 }
 
 // nodeCA opens the node's development authority; it makes none, for nobody would trust that.

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net"
+	"net/http"
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -25,6 +26,9 @@ type Config struct {
 	// once. Needed with TLSAddr. DevCA.Certificate is one.
 	Certificate func(host string) (*tls.Certificate, error)
 
+	// Issuer takes the place of Certificate where certificates are obtained from an authority that asks questions.
+	Issuer Issuer
+
 	Name     string           // this edge's name, told to the home of sessions; "" will do where there is one edge
 	Sessions session.Attacher // the home of sessions that move; nil: they are passed on like any other WebSocket
 
@@ -38,6 +42,15 @@ type Config struct {
 	DrainTimeout   time.Duration // how long Run lets streams finish after its context ends; 0: 10 s
 }
 
+// Issuer gives certificates and answers its authority's challenges; acme.Issuer is one. Both are called for hosts of the current table
+// only, from many goroutines at once.
+type Issuer interface {
+	// Certificate gives the certificate of a handshake: the host's, or that of a tls-alpn-01 challenge.
+	Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
+	// Challenge answers an http-01 challenge and reports whether the request was one.
+	Challenge(w http.ResponseWriter, r *http.Request) bool
+}
+
 func (c Config) withDefaults() (Config, error) {
 	bad := func(subject, hint, why string) (Config, error) {
 		return c, nexus.Errf("edge", nexus.CodeUsage, subject, hint, "%s", why)
@@ -45,7 +58,7 @@ func (c Config) withDefaults() (Config, error) {
 	switch {
 	case c.Addr == "" && c.TLSAddr == "" && c.Listener == nil && c.TLSListener == nil:
 		return bad("addresses", "give Addr or TLSAddr, 127.0.0.1:0 for any port", "no listener")
-	case (c.TLSAddr != "" || c.TLSListener != nil) && c.Certificate == nil:
+	case (c.TLSAddr != "" || c.TLSListener != nil) && c.Certificate == nil && c.Issuer == nil:
 		return bad("TLSAddr "+c.TLSAddr, "set Certificate, for example to DevCA.Certificate", "no certificate source")
 	case c.HeaderBytesMax < 0 || c.BodyBytesMax < 0 || c.ConnectionsMax < 0:
 		return bad("limits", "0 for the default or a positive number", "negative")

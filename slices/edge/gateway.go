@@ -69,7 +69,14 @@ func New(config Config) (*Gateway, error) {
 	return g, nil
 }
 
+// challengeProtocol is what an authority speaks that checks a host by tls-alpn-01 (RFC 8737).
+const challengeProtocol = "acme-tls/1"
+
 func (g *Gateway) newServer() *http.Server {
+	spoken := []string{"h2", "http/1.1"}
+	if g.config.Issuer != nil {
+		spoken = append(spoken, challengeProtocol)
+	}
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
@@ -92,7 +99,7 @@ func (g *Gateway) newServer() *http.Server {
 		ConnState:   g.connState,
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context { return withConn(ctx, connOf(nc)) },
 		TLSConfig: &tls.Config{
-			MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+			MinVersion: tls.VersionTLS12, NextProtos: spoken,
 			GetConfigForClient: g.admitHello, GetCertificate: g.certificate,
 		},
 	}
@@ -152,6 +159,9 @@ func (g *Gateway) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 	t, err := g.find(hello.ServerName)
 	if err != nil {
 		return nil, err
+	}
+	if g.config.Issuer != nil {
+		return g.config.Issuer.Certificate(hello)
 	}
 	return g.config.Certificate(t.route.Host)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -92,6 +93,9 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 
 // hasBody2 reports whether an HTTP/2 request brings a body. net/http gives each of them a Body; only the length says that there is none.
 func hasBody2(r *http.Request) bool { return r.ProtoMajor >= 2 && r.ContentLength != 0 }
+
+// isChallenge reports whether a path is one of http-01's (RFC 8555, section 8.3).
+func isChallenge(path string) bool { return strings.HasPrefix(path, "/.well-known/acme-challenge/") }
 
 // refusal is an answer that keeps a request from its backend. The zero one is no answer at all: the client has gone.
 type refusal struct {
@@ -228,6 +232,9 @@ func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, x *exchange) {
 	}
 	if !x.probe {
 		x.target.slice.counters.Requests.Add(1)
+	}
+	if g.config.Issuer != nil && isChallenge(r.URL.Path) && g.config.Issuer.Challenge(w, r) {
+		return
 	}
 	if g.config.Sessions != nil && (g.serveOwn(w, r) || g.serveSession(w, r, x)) {
 		return

@@ -262,7 +262,8 @@ func (k *client1) dispatch(head []byte, size int) (again bool) {
 // plain reports whether a request goes to its backend as it is.
 func (k *client1) plain() bool {
 	m, p := k.req.Method, pathOf(k.req.Target)
-	return string(m) != http.MethodConnect && string(m) != http.MethodTrace && string(p) != "*" && (k.g.config.Sessions == nil || !own(p))
+	return string(m) != http.MethodConnect && string(m) != http.MethodTrace && string(p) != "*" && (k.g.config.Sessions == nil || !own(p)) &&
+		(k.g.config.Issuer == nil || !isChallenge(string(p)))
 }
 
 func pathOf(target []byte) []byte {

@@ -54,15 +54,25 @@ type Config struct {
 	Listener    net.Listener // bound already, in the place of Addr; nil: binds Addr
 	TLSListener net.Listener // bound already, in the place of TLSAddr; nil: binds TLSAddr
 	Certificate func(host string) (*tls.Certificate, error)
-	Public      []string      // addresses to tell clients; nil: made from the listeners, for every host
-	Logger      *slog.Logger  // nil: discards
-	OnReady     func(Ready)   // called once, when the first table is served
-	DrainFor    time.Duration // most time to send sessions elsewhere at a stop; 0: 5 s
+	// Issue, if set, makes the source of certificates once the listeners are bound; it is told the hosts of each table, and
+	// takes the place of Certificate.
+	Issue    func(plain, secure net.Addr) (Issuer, error)
+	Public   []string      // addresses to tell clients; nil: made from the listeners, for every host
+	Logger   *slog.Logger  // nil: discards
+	OnReady  func(Ready)   // called once, when the first table is served
+	DrainFor time.Duration // most time to send sessions elsewhere at a stop; 0: 5 s
 
 	// Retire, once closed, ends Run in the way of an upgrade: nothing is accepted any more, sessions are sent to other edges, and
 	// everything else runs to its own end, however long that takes unless RetireFor is set. nil: never.
 	Retire    <-chan struct{}
 	RetireFor time.Duration // what is open for longer after that is cut; 0: nothing is
+}
+
+// Issuer obtains certificates for the hosts that it is told; acme.Issuer is one.
+type Issuer interface {
+	edge.Issuer
+	Manage(hosts []string) error
+	Close()
 }
 
 // Ready says where an edge process listens.
@@ -97,6 +107,7 @@ type satellite struct {
 	tabled  chan struct{} // closed when the gateway serves its first table
 
 	plain, secure net.Listener
+	issuer        Issuer // nil: certificates come from Config.Certificate
 }
 
 func (s *satellite) run(ctx context.Context) error {
@@ -105,8 +116,14 @@ func (s *satellite) run(ctx context.Context) error {
 		return err
 	}
 	late := &lateHome{}
-	g, err := edge.New(edge.Config{Name: c.Name, Certificate: c.Certificate, Logger: c.Logger, Sessions: late,
-		Listener: s.plain, TLSListener: s.secure})
+	config := edge.Config{Name: c.Name, Certificate: c.Certificate, Logger: c.Logger, Sessions: late, Listener: s.plain, TLSListener: s.secure}
+	if err := s.issue(&config); err != nil {
+		return errors.Join(err, s.unbind())
+	}
+	if s.issuer != nil {
+		defer s.issuer.Close()
+	}
+	g, err := edge.New(config)
 	if err != nil {
 		return errors.Join(err, s.unbind())
 	}
@@ -180,6 +197,22 @@ func (s *satellite) bind() error {
 	return nil
 }
 
+// issue opens the source of certificates.
+func (s *satellite) issue(config *edge.Config) error {
+	if s.config.Issue == nil || s.secure == nil {
+		return nil
+	}
+	var plain net.Addr
+	if s.plain != nil {
+		plain = s.plain.Addr()
+	}
+	var err error
+	if s.issuer, err = s.config.Issue(plain, s.secure.Addr()); err == nil {
+		config.Issuer = s.issuer
+	}
+	return err
+}
+
 // unbind closes sockets that no gateway has taken over.
 func (s *satellite) unbind() error {
 	var errs []error
@@ -208,6 +241,7 @@ func (s *satellite) serve(b []byte, ready Ready) {
 		s.log.Error("table not served", "error", err)
 		return
 	}
+	defer s.manage(t) // once its challenges can be answered
 	s.once.Do(func() {
 		if err := s.gateway.Start(); err != nil {
 			s.log.Error("edge not started", "error", err) // stopped in the meantime
@@ -218,6 +252,20 @@ func (s *satellite) serve(b []byte, ready Ready) {
 			s.config.OnReady(ready)
 		}
 	})
+}
+
+// manage names the hosts of a table to the issuer.
+func (s *satellite) manage(t *edge.Table) {
+	if s.issuer == nil {
+		return
+	}
+	var hosts []string
+	for _, r := range t.Routes() {
+		hosts = append(hosts, r.Host)
+	}
+	if err := s.issuer.Manage(hosts); err != nil {
+		s.log.Error("certificates not asked for", "error", err)
+	}
 }
 
 // retire ends the way that Config.Retire describes; a stop in between (ctx) cuts what is still open.
