@@ -55,7 +55,14 @@ type logState struct {
 }
 
 // checkMemLog checks a memtable log from the first entry to the last byte.
-func checkMemLog(b []byte) *damage {
+func checkMemLog(b []byte) *damage { return walkLog(b, false) }
+
+// checkNewestLog is checkMemLog for the log that was written last. Its pages come to the disk in any order, so a loss of power may leave later
+// ones without earlier ones. Badger goes on before the first entry that lacks a page, and the replicated log, which is cut only after a sync of
+// the store, repeats the rest; a store that lost more than that is behind the cut, which the opening of the log refuses.
+func checkNewestLog(b []byte) *damage { return walkLog(b, true) }
+
+func walkLog(b []byte, newest bool) *damage {
 	if len(b) < logHeaderBytes {
 		return checkZero(b) // the process died between making the file and filling it
 	}
@@ -77,7 +84,7 @@ func checkMemLog(b []byte) *damage {
 				continue
 			}
 		}
-		if firstNonZero(rest) < 0 || st.torn(rest, off) {
+		if firstNonZero(rest) < 0 || st.torn(rest, off) || newest && lostPage(rest, off) {
 			return nil
 		}
 		return damaged(off, "entry does not fit its checksum, or a byte in unused space is not zero")
@@ -140,6 +147,31 @@ func (st *logState) torn(rest []byte, off int) bool {
 	}
 	return string(value[:len(sealMagic)]) == sealMagic &&
 		uint64(binary.BigEndian.Uint32(value[len(sealMagic):]))+uint64(sealHeader) == e.valLen
+}
+
+// kernelPage is what the kernel writes back at once.
+const kernelPage = 4096
+
+// lostPage reports whether rest, which lies at off and does not begin with a sound entry, lacks a page that was never written back: it is zero
+// from where the entry begins, or from a later page's start, to that page's end. One changed byte leaves no such page, but for a head of one
+// or two bytes before the border.
+func lostPage(rest []byte, off int) bool {
+	const least = 8 // bytes behind the page; fewer are a changed byte in unused space
+	border := min(len(rest), kernelPage-off%kernelPage)
+	if firstNonZero(rest[:border]) < 0 {
+		behind := rest[border:]
+		return len(behind)-bytes.Count(behind, []byte{0}) >= least && !(border <= 2 && soundUnderHead(rest))
+	}
+	e, ok := parseLogHead(rest)
+	if !ok || e.userMeta != 0 || e.expires != 0 || e.meta != logTxn && e.meta != logFin || e.keyLen < 11 || e.valLen > sealHeaderMax {
+		return false
+	}
+	for at := border; at < e.size(); at += kernelPage {
+		if firstNonZero(rest[at:min(len(rest), at+kernelPage)]) < 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // headless reports whether written, which ends with its last byte that is not zero and begins with border zeros, can be
