@@ -93,7 +93,8 @@ func (h *history) fill(ctx context.Context, units []nexus.ID) error {
 	}
 	entries := h.sc.eng.Store().Size()
 	h.add("ledger on disk", "bytes", fmt.Sprintf("%d entries, %d bytes an entry, log and keys included", entries, uint64(size)/entries), float64(size))
-	h.add("memory of the process", "MiB", fmt.Sprintf("%d MiB at its highest", memory("VmHWM:")>>20), float64(memory("VmRSS:")>>20))
+	h.add("memory of the process, its own", "MiB", fmt.Sprintf("and %d MiB of mapped files, which the kernel may drop; %d MiB together at the highest",
+		memory("RssFile:")>>20, memory("VmHWM:")>>20), float64(memory("RssAnon:")>>20))
 	return nil
 }
 

@@ -150,7 +150,7 @@ func TestEveryByte(t *testing.T) {
 	t.Parallel()
 	dir, _ := killed(t, 300)
 	for name, check := range map[string]func([]byte) *damage{
-		"*.mem":       checkMemLog,
+		"*.mem":       checkNewestLog,
 		"*.sst":       checkTable,
 		"*.vlog":      checkValueLog,
 		"KEYREGISTRY": checkRegistry,
@@ -607,7 +607,7 @@ func FuzzCheckFiles(f *testing.F) {
 	f.Add(append(make([]byte, 20), 0x40, 0, 11, 3, 0))
 	f.Add(binary.BigEndian.AppendUint32(make([]byte, 40), 5))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, check := range []func([]byte) *damage{checkMemLog, checkTable, checkValueLog, checkRegistry, checkZero,
+		for _, check := range []func([]byte) *damage{checkMemLog, checkNewestLog, checkTable, checkValueLog, checkRegistry, checkZero,
 			func(b []byte) *damage { _, d := checkManifest(b); return d }} {
 			if d := safely(check, b); d != nil && (d.offset < 0 || d.offset > len(b) || d.what == "") {
 				t.Fatalf("%+v of %d bytes", d, len(b))
