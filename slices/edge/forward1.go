@@ -106,6 +106,10 @@ func (t *transit) inline() {
 
 // send brings the request to the backend and reads the head of the answer into k.resp.
 func (t *transit) send() *refusal {
+	backends := t.x.target.slice.backends
+	if !backends.admit(t.x.address) {
+		return ejectedRefusal(t.x.target.route.Host)
+	}
 	t.backBegin = time.Now()
 	defer func() { t.x.backend += time.Since(t.backBegin) }()
 	for fresh := false; ; fresh = true {
@@ -125,6 +129,7 @@ func (t *transit) send() *refusal {
 			err = t.readHead()
 		}
 		if err == nil {
+			backends.answered(t.x.address)
 			return nil
 		}
 		silent := up.got == 0
@@ -133,7 +138,7 @@ func (t *transit) send() *refusal {
 		if gone := t.k.watch.end(t.k); gone {
 			return &refusal{}
 		}
-		if t.replay && up.reused && silent && !isTimeout(err) {
+		if t.replay && up.reused && silent && !isTimeout(err) && backends.mayRetry() {
 			continue
 		}
 		return t.failed(err)
@@ -179,6 +184,7 @@ func (t *transit) failed(err error) *refusal {
 		return &refusal{} // the client has gone
 	}
 	s.counters.Failed.Add(1)
+	s.backends.failed(t.x.address, t.x.target.route.Host)
 	t.k.g.log.Debug("backend failed", "host", t.x.target.route.Host, "backend", t.x.address, "error", err)
 	if errors.Is(err, os.ErrDeadlineExceeded) || isTimeout(err) {
 		return &refusal{status: http.StatusGatewayTimeout, text: "the service behind this host did not answer in time", goOn: true}
@@ -194,6 +200,7 @@ func (t *transit) fail(no *refusal) (again bool) {
 	whole := t.body == nil || t.body.ended()
 	if !no.goOn || !whole {
 		w := t.k.response(false)
+		no.fields(w.Header())
 		w.Header().Set(RouteHeader, t.x.target.index)
 		plainText(w, &http.Request{ProtoMajor: 1}, no.status, no.text)
 		if w.finish() == nil {
@@ -203,6 +210,7 @@ func (t *transit) fail(no *refusal) (again bool) {
 	}
 	w := t.k.response(t.keep)
 	w.minor, w.headOnly = t.minor, t.headOnly
+	no.fields(w.Header())
 	w.Header().Set(RouteHeader, t.x.target.index)
 	method := http.MethodGet
 	if t.headOnly {

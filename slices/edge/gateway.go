@@ -348,7 +348,7 @@ func (g *Gateway) Snapshot() []SliceStats {
 		if st == nil {
 			continue // taken out by a swap after the table was read
 		}
-		stats := SliceStats{Slice: s, Hosts: hosts[s.ID], Gateway: meter.Snap(now, &st.latency, &st.counters)}
+		stats := SliceStats{Slice: s, Hosts: hosts[s.ID], Backends: st.backends.stats(), Gateway: meter.Snap(now, &st.latency, &st.counters)}
 		gate := st.gate.Stats()
 		stats.Gateway.InFlight = gate.InFlight + int(st.lent.Load())
 		stats.Gateway.Queue = gate.Requests + gate.Readers

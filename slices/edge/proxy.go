@@ -51,6 +51,10 @@ func newReverseProxy(g *Gateway, transport http.RoundTripper) *reverseProxy {
 }
 
 func (p *reverseProxy) forward(w http.ResponseWriter, r *http.Request, x *exchange) {
+	if !x.target.slice.backends.admit(x.address) {
+		ejectedRefusal(x.target.route.Host).answer(w, r)
+		return
+	}
 	p.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
 }
 
@@ -80,6 +84,7 @@ func modifyResponse(resp *http.Response) error {
 		}
 	}
 	x := exchangeFrom(resp.Request.Context())
+	x.target.slice.backends.answered(x.address)
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		x.becomeStream()
 		return nil
@@ -106,6 +111,7 @@ func (g *Gateway) backendError(w http.ResponseWriter, r *http.Request, err error
 		return // the client has gone
 	}
 	x.target.slice.counters.Failed.Add(1)
+	x.target.slice.backends.failed(x.address, x.target.route.Host)
 	g.log.Debug("backend failed", "host", x.target.route.Host, "backend", x.address, "error", err)
 	if errors.Is(err, os.ErrDeadlineExceeded) || isTimeout(err) {
 		plainText(w, r, http.StatusGatewayTimeout, "the service behind this host did not answer in time")

@@ -28,6 +28,7 @@ type sliceState struct {
 	transport   *http.Transport // of HTTP/2 and upgrades
 	forward     forwarder
 	upstreams   *upstreams // of HTTP/1.1
+	backends    *backends
 }
 
 func (g *Gateway) newSliceState(s slices.Slice) *sliceState {
@@ -45,6 +46,7 @@ func (g *Gateway) newSliceState(s slices.Slice) *sliceState {
 	}
 	st.forward = newReverseProxy(g, st.transport)
 	st.upstreams = newUpstreams()
+	st.backends = newBackends(g.log)
 	st.apply(g, s)
 	return st
 }
@@ -62,10 +64,11 @@ func (s *sliceState) apply(g *Gateway, want slices.Slice) {
 	s.lentMax.Store(int32(want.InFlight() - want.Turns()))
 }
 
-// closeIdle ends the connections to backends that nobody uses.
+// closeIdle ends the connections to backends that nobody uses, and the checks of those that are out.
 func (s *sliceState) closeIdle() {
 	s.transport.CloseIdleConnections()
 	s.upstreams.closeIdle()
+	s.backends.close()
 }
 
 // idle reports whether nothing of the slice is left, so that its state may go when its table entry has gone.

@@ -25,8 +25,9 @@ type AddedLatency struct {
 // SliceStats is one slice for the console: Added is what a client observes, Gateway the gateway's own histogram (first
 // byte read to last byte written, less backend time) and counters.
 type SliceStats struct {
-	Slice   slices.Slice   `json:"slice"`
-	Hosts   int            `json:"hosts"`
-	Added   AddedLatency   `json:"added"`
-	Gateway meter.Snapshot `json:"gateway"`
+	Slice    slices.Slice   `json:"slice"`
+	Hosts    int            `json:"hosts"`
+	Added    AddedLatency   `json:"added"`
+	Gateway  meter.Snapshot `json:"gateway"`
+	Backends BackendStats   `json:"backends"`
 }
