@@ -3,16 +3,13 @@ package edge
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -377,52 +374,5 @@ func TestContinue(t *testing.T) {
 	_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n\r\n")
 	if line, err := br.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 413 ") {
 		t.Fatalf("too much: %q, %v", line, err)
-	}
-}
-
-// Idle connections hold no buffers: what each costs is bounded.
-func TestIdleConnectionsAreCheap(t *testing.T) { // alone: it reads the process's memory
-	const sockets, each = 500, 32 << 10 // bytes; stacks and net's own included
-	a := unit("a")
-	g := gateway(t, table(t, []Route{route("a.test", a, backend(t, text("ok")))}, a))
-	memory := func() uint64 {
-		for range 4 { // pools keep what was used for two collections, stacks shrink by half in each
-			runtime.GC()
-		}
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapInuse + m.StackInuse
-	}
-	before := memory()
-	var wg sync.WaitGroup
-	conns := make([]net.Conn, sockets)
-	for i := range conns {
-		wg.Go(func() {
-			var d net.Dialer
-			c, err := d.DialContext(context.Background(), "tcp", g.Addr())
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			conns[i] = c
-			_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
-			if _, err := c.Read(make([]byte, 4096)); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	defer func() {
-		for _, c := range conns {
-			if c != nil {
-				_ = c.Close()
-			}
-		}
-	}()
-	eventually(t, "all are idle", func() bool { return g.Snapshot()[0].Gateway.InFlight == 0 })
-	if now := memory(); now > before && (now-before)/sockets > each {
-		t.Errorf("%d bytes for each of %d idle connections, at most %d", (now-before)/sockets, sockets, each)
-	} else {
-		t.Logf("%d bytes each", (int64(now)-int64(before))/sockets)
 	}
 }

@@ -154,6 +154,9 @@ func raw(t *testing.T, addr, send string) string {
 
 // TestMain fails the package when goroutines are left after all tests: every gateway has been closed by then.
 func TestMain(m *testing.M) {
+	if os.Getenv(idleClientsEnv) != "" {
+		os.Exit(holdIdleClients())
+	}
 	code := m.Run()
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	deadline := time.Now().Add(5 * time.Second)
