@@ -102,8 +102,8 @@ browser: setup ## run the browser's client in headless Chromium (installed when 
 	"$${run[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium </dev/null; fi
 	@mkdir -p bin
 	go vet -tags browser ./slices/session/proof
-	NEXUS_BROWSER_SHOT=$(CURDIR)/bin/browser.png go test -tags browser -count=1 -timeout 10m -v -run '^TestChromium' ./slices/session/proof
-	@echo "what the page showed: bin/browser.png"
+	NEXUS_BROWSER_SHOTS=$(CURDIR)/bin go test -tags browser -count=1 -timeout 10m -v -run '^TestChromium' ./slices/session/proof
+	@echo "what the page showed: bin/browser-*.png"
 
 soak: setup build ## run the long variants of the tests (hours)
 	NEXUS_SOAK=1 go test -count=1 -timeout 6h -p 1 ./...

@@ -38,6 +38,8 @@ var notDecoders = map[string]string{
 	"slices/edge.Read on prefixed":          "passes bytes on, reads no meaning into them",
 	"slices/edge.Read on body1":             "passes bytes on; chunked framing is h1.Chunked's",
 	"slices/edge.Read on conn":              "passes bytes on, reads no meaning into them",
+	"slices/edge.Read on quicBody":          "passes bytes on, reads no meaning into them",
+	"slices/edge.Read on quicConn":          "refuses: bytes of a QUIC connection are in its streams",
 	"slices/edge.Read on steadyBody":        "passes bytes on, reads no meaning into them",
 	"slices/edge.Read on timedBody":         "passes bytes on, reads no meaning into them",
 	"tui.Read on fileWriter":                "passes bytes on, reads no meaning into them",

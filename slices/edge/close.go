@@ -16,7 +16,7 @@ func (g *Gateway) Close(drain time.Duration) error {
 		return nil
 	}
 	g.closing = true
-	started, responder := g.started, g.responder
+	started, responder, front := g.started, g.responder, g.quic
 	states := make([]*sliceState, 0, len(g.states))
 	for _, st := range g.states {
 		states = append(states, st)
@@ -24,6 +24,9 @@ func (g *Gateway) Close(drain time.Duration) error {
 	g.mu.Unlock()
 
 	var err error
+	if front != nil {
+		front.shut()
+	}
 	if started {
 		err = g.drain(drain)
 	}
@@ -32,6 +35,9 @@ func (g *Gateway) Close(drain time.Duration) error {
 		st.gate.Close()
 	}
 	cut := g.cutAll()
+	if front != nil {
+		err = errors.Join(err, front.close())
+	}
 	g.serveLoops.Wait()
 	g.handlers.Wait()
 	for _, st := range states {

@@ -22,6 +22,9 @@ type Config struct {
 	CapacityBps uint64       // bits per second that clients' connections share, both directions; 0: 1 Gbit/s
 	Logger      *slog.Logger // nil: discards
 
+	// QUIC adds HTTP/3 and WebTransport over UDP, at the port of the TLS listener.
+	QUIC bool
+
 	// Certificate gives the certificate of a host; called for hosts of the current table only, from many goroutines at
 	// once. Needed with TLSAddr. DevCA.Certificate is one.
 	Certificate func(host string) (*tls.Certificate, error)

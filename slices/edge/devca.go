@@ -24,7 +24,7 @@ const (
 	devCACertFile = "dev-ca.pem"
 	devCAKeyFile  = "dev-ca.key"
 	devCALife     = 10 * 365 * 24 * time.Hour
-	devLeafLife   = 30 * 24 * time.Hour
+	devLeafLife   = 13 * 24 * time.Hour // browsers take a certificate by its hash (WebTransport) for 14 days at most
 	// devLeavesMax bounds the leaves kept; beyond it an arbitrary one is made again when asked for.
 	devLeavesMax = 4096
 )

@@ -44,6 +44,7 @@ type Gateway struct {
 	plain     net.Listener
 	secure    net.Listener
 	responder *responder
+	quic      *quicFront // nil: no HTTP/3; set by Start
 	started   bool
 	closing   bool
 	serveErr  error
@@ -232,6 +233,9 @@ func (g *Gateway) Start() error {
 	if ln := g.secure; ln != nil {
 		g.listenLoops.Add(1)
 		g.serve(func() error { defer g.listenLoops.Done(); return g.accept(ln, true) })
+		if g.quic != nil {
+			g.serve(g.quic.serve)
+		}
 	}
 	return nil
 }
@@ -260,6 +264,11 @@ func (g *Gateway) listen() error {
 			return errors.Join(err, g.closeListeners())
 		}
 	}
+	if g.config.QUIC && g.secure != nil {
+		if g.quic, err = g.listenQUIC(); err != nil {
+			return errors.Join(err, g.closeListeners())
+		}
+	}
 	if g.responder, err = startResponder(); err != nil {
 		return errors.Join(err, g.closeListeners())
 	}
@@ -273,6 +282,10 @@ func (g *Gateway) closeListeners() error {
 			errs = append(errs, (*ln).Close())
 			*ln = nil
 		}
+	}
+	if g.quic != nil {
+		errs = append(errs, g.quic.close())
+		g.quic = nil
 	}
 	return errors.Join(errs...)
 }
@@ -319,6 +332,16 @@ func (g *Gateway) Addr() string { return g.addrOf(&g.plain) }
 
 // TLSAddr is the HTTPS listener's address, "" without one or before Start.
 func (g *Gateway) TLSAddr() string { return g.addrOf(&g.secure) }
+
+// QUICAddr is the UDP address of HTTP/3 and WebTransport, "" without them or before Start.
+func (g *Gateway) QUICAddr() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.quic == nil {
+		return ""
+	}
+	return g.quic.udp.LocalAddr().String()
+}
 
 func (g *Gateway) addrOf(ln *net.Listener) string {
 	g.mu.Lock()

@@ -226,6 +226,9 @@ func (x *exchange) record(endNs int64) {
 
 // answer serves an admitted request.
 func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, x *exchange) {
+	if g.serveWebTransport(w, r, x) {
+		return
+	}
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace || r.URL.Path == "*" {
 		refuse(w, r, http.StatusMethodNotAllowed, "this method is not served here")
 		return

@@ -116,7 +116,8 @@ func (s *satellite) run(ctx context.Context) error {
 		return err
 	}
 	late := &lateHome{}
-	config := edge.Config{Name: c.Name, Certificate: c.Certificate, Logger: c.Logger, Sessions: late, Listener: s.plain, TLSListener: s.secure}
+	config := edge.Config{Name: c.Name, Certificate: c.Certificate, Logger: c.Logger, Sessions: late, Listener: s.plain, TLSListener: s.secure,
+		QUIC: s.quic()}
 	if err := s.issue(&config); err != nil {
 		return errors.Join(err, s.unbind())
 	}
@@ -130,7 +131,11 @@ func (s *satellite) run(ctx context.Context) error {
 	s.gateway = g
 	ready := Ready{Name: c.Name, Addr: addrOf(s.plain), TLSAddr: addrOf(s.secure), Addresses: c.Public}
 	if ready.Addresses == nil {
-		ready.Addresses = addresses(ready.Addr, ready.TLSAddr)
+		quic := ""
+		if s.quic() {
+			quic = ready.TLSAddr // the UDP port of the same number
+		}
+		ready.Addresses = addresses(ready.Addr, ready.TLSAddr, quic)
 	}
 	dial := func(ctx context.Context) (net.Conn, error) {
 		var d net.Dialer
@@ -196,6 +201,10 @@ func (s *satellite) bind() error {
 	}
 	return nil
 }
+
+// quic reports whether this process speaks HTTP/3. A worker of a supervisor does not: its UDP port could not be shared with the worker
+// that retires beside it.
+func (s *satellite) quic() bool { return s.secure != nil && s.config.TLSListener == nil }
 
 // issue opens the source of certificates.
 func (s *satellite) issue(config *edge.Config) error {
@@ -304,13 +313,13 @@ func (s *satellite) drain(ctx context.Context) {
 }
 
 // Addresses makes the addresses of a gateway's listeners, for every host that it serves.
-func Addresses(g *edge.Gateway) []string { return addresses(g.Addr(), g.TLSAddr()) }
+func Addresses(g *edge.Gateway) []string { return addresses(g.Addr(), g.TLSAddr(), g.QUICAddr()) }
 
-func addresses(plain, secure string) []string {
+func addresses(plain, secure, quic string) []string {
 	var out []string
-	for scheme, addr := range map[string]string{"ws": plain, "wss": secure} {
-		if _, port, err := net.SplitHostPort(addr); err == nil {
-			out = append(out, fmt.Sprintf("%s://*:%s", scheme, port))
+	for _, l := range []struct{ scheme, addr string }{{"ws", plain}, {"wss", secure}, {"https", quic}} {
+		if _, port, err := net.SplitHostPort(l.addr); err == nil {
+			out = append(out, fmt.Sprintf("%s://*:%s", l.scheme, port))
 		}
 	}
 	return out

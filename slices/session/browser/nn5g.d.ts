@@ -38,12 +38,17 @@ declare namespace nn5g {
     edges?: string[];
     /** Milliseconds between looks for a nearer edge; default 30000, 0: never. */
     measureEvery?: number;
+    /** false: WebSocket only. Otherwise a wss session tries WebTransport first, at the same host and port. */
+    webTransport?: boolean;
+    /** SHA-256 hashes of certificates to trust over WebTransport beside those of the browser's authorities; read at each connection. */
+    certificateHashes?: Uint8Array[];
     /** Replaces parts of what the browser offers; for tests. */
     environment?: Partial<Environment>;
   }
 
   interface Environment {
     WebSocket: unknown;
+    WebTransport: unknown;
     TextEncoder: unknown;
     TextDecoder: unknown;
     AbortController: unknown;
@@ -66,6 +71,8 @@ declare namespace nn5g {
     /** Address of the edge in use, empty while there is none. */
     readonly edge: string;
     readonly edges: string[];
+    /** What carries the session now, empty while there is no connection. */
+    readonly transport: "webtransport" | "websocket" | "";
     /** Hand-offs so far. */
     readonly moves: number;
     /** Bytes sent here and not acknowledged by the program. */

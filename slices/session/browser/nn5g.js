@@ -26,6 +26,7 @@
   const MEASURE_MS = 30000, MEASURE_PROBES = 3, MEASURE_LIMIT_MS = 2000;
   const NEARER_PERCENT = 20, NEARER_BY_MS = 5; // a move for nearness must gain more than both
   const RTT_SAMPLES = 64;
+  const WEB_WAIT_MS = 500, WEB_FAILED_FOR_MS = 300000; // WebTransport has so long to open; then WebSocket is used, for so long
 
   class ProtocolError extends Error {}
 
@@ -288,10 +289,124 @@
     ws.onmessage = (e) => (typeof e.data === "string" ? ws.close() : to.frame(new Uint8Array(e.data)));
     ws.onclose = () => to.lost();
     return {
+      kind: "websocket",
       send: (b) => ws.send(b),
       close() {
         ws.onopen = ws.onmessage = ws.onclose = null; // a browser may take its time to tell; nobody waits for it
         ws.close();
+      },
+    };
+  }
+
+  // sized puts a frame's length before it; unsized gives a function that takes a stream's chunks and gives whole frames to take.
+  function sized(frame) {
+    const head = [];
+    let n = frame.length;
+    for (; n >= 128; n = Math.floor(n / 128)) head.push((n % 128) + 128);
+    head.push(n);
+    const out = new Uint8Array(head.length + frame.length);
+    out.set(head);
+    out.set(frame, head.length);
+    return out;
+  }
+
+  function unsized(take) {
+    let frame = null, filled = 0, length = 0, scale = 1;
+    return (chunk) => {
+      for (let at = 0; at < chunk.length; ) {
+        if (frame === null) {
+          const c = chunk[at++];
+          length += (c & 127) * scale;
+          if (length > PAYLOAD_BYTES_MAX + TICKET_BYTES_MAX + 64) throw new ProtocolError("frame too long");
+          scale *= 128;
+          if (c >= 128) continue;
+          frame = new Uint8Array(length);
+          filled = 0;
+        }
+        const part = chunk.subarray(at, at + length - filled);
+        frame.set(part, filled);
+        filled += part.length;
+        at += part.length;
+        if (filled < length) return;
+        const whole = frame;
+        frame = null;
+        length = 0;
+        scale = 1;
+        take(whole);
+      }
+    };
+  }
+
+  // openWebTransport does the same over one bidirectional stream.
+  function openWebTransport(env, url, hashes, to) {
+    const web = new env.WebTransport(url, hashes.length === 0 ? {} : {
+      serverCertificateHashes: hashes.map((value) => ({ algorithm: "sha-256", value })),
+    });
+    let writer = null, over = false;
+    const lost = () => {
+      if (!over) to.lost();
+      over = true;
+    };
+    const listen = async () => {
+      await web.ready;
+      const stream = await web.createBidirectionalStream();
+      if (over) return;
+      writer = stream.writable.getWriter();
+      to.opened();
+      const reader = stream.readable.getReader(), feed = unsized((frame) => to.frame(frame));
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done || over) return;
+        feed(value);
+      }
+    };
+    listen().then(lost, lost);
+    web.closed.then(lost, lost);
+    const end = () => { try { web.close(); } catch (error) { over = true; /* it never opened */ } };
+    return {
+      kind: "webtransport",
+      send: (b) => { writer.write(sized(b)).catch(lost); },
+      close() {
+        over = true;
+        if (writer === null) end();
+        else writer.close().then(end, end); // what was written goes first
+        env.setTimeout(end, 1000); // an edge that is dead takes nothing
+      },
+    };
+  }
+
+  // openBest tries WebTransport and, when that fails or takes its time, WebSocket at the same edge, which is then noted.
+  function openBest(env, address, path, hashes, noteFailure, to) {
+    let wire = null, settled = false;
+    const webSocket = () => {
+      if (settled) return;
+      settled = true;
+      env.clearTimeout(timer);
+      noteFailure();
+      if (wire !== null) wire.close();
+      wire = openWebSocket(env, address + path, to);
+    };
+    const timer = env.setTimeout(webSocket, WEB_WAIT_MS);
+    try {
+      wire = openWebTransport(env, "https" + address.slice("wss".length) + path, hashes, {
+        opened() {
+          settled = true;
+          env.clearTimeout(timer);
+          to.opened();
+        },
+        frame: (b) => to.frame(b),
+        lost: () => (settled ? to.lost() : webSocket()),
+      });
+    } catch (error) { // not to the browser's liking
+      webSocket();
+    }
+    return {
+      get kind() { return wire.kind; },
+      send: (b) => wire.send(b),
+      close() {
+        settled = true;
+        env.clearTimeout(timer);
+        wire.close();
       },
     };
   }
@@ -308,6 +423,10 @@
       this._core = new Core();
       this._conns = new Map(); // number to {address, wire, isOpen}
       this._next = 0;
+      this._scheme = parts[1].split(":")[0];
+      this._webTransport = options.webTransport !== false && this._scheme === "wss" && Boolean(this._env.WebTransport);
+      this._hashes = options.certificateHashes || [];
+      this._webFailed = new Map(); // when WebTransport was last found not to work at an edge
       this._edges = [parts[1]];
       this._learn(options.edges || []);
       this._failed = new Map(); // when an edge was last found dead
@@ -330,6 +449,7 @@
     get id() { return this._core.id; }
     get state() { return this._end !== null ? "closed" : this._core.active !== 0 ? "open" : "connecting"; }
     get edge() { return this._edge; }
+    get transport() { return this._core.active === 0 || this._end !== null ? "" : this._conns.get(this._core.active).wire.kind; }
     get edges() { return this._edges.slice(); }
     get moves() { return this._moves; }
     get bufferedAmount() { return this._core.keptBytes - OVERHEAD_BYTES * this._core.kept.length + this._queueBytes; }
@@ -415,7 +535,7 @@
       const c = { address, wire: null, isOpen: false, since: this._env.now() };
       this._conns.set(at, c);
       try {
-        c.wire = openWebSocket(this._env, address + this.path, {
+        c.wire = this._open(address, {
           opened: () => {
             if (!this._conns.has(at)) return;
             c.isOpen = true;
@@ -428,6 +548,14 @@
         this._conns.delete(at);
         this._failed.set(address, this._env.now());
       }
+    }
+
+    _open(address, to) {
+      const now = this._env.now();
+      if (!this._webTransport || now - (this._webFailed.get(address) || -WEB_FAILED_FOR_MS) < WEB_FAILED_FOR_MS) {
+        return openWebSocket(this._env, address + this.path, to);
+      }
+      return openBest(this._env, address, this.path, this._hashes, () => this._webFailed.set(address, now), to);
     }
 
     _trying(address) {
@@ -470,7 +598,8 @@
         if (this._edge !== "") this._learn([this._edge]);
         this._emit("edges", { edges: this.edges });
       }
-      if (r.move && r.move.length > 0) this._connect(this._best(r.move));
+      const move = (r.move || []).map((a) => this._own(a)).filter((a) => a !== "");
+      if (move.length > 0) this._connect(this._best(move));
       if (r.suspect) this._recover(this._edge);
       if (r.drop) r.drop.forEach((at) => this._lose(at));
       if (r.ended !== undefined) this._finish(r.ended);
@@ -498,7 +627,14 @@
     }
 
     _learn(addresses) {
-      for (const a of addresses) if (/^wss?:/.test(a) && !this._edges.includes(a)) this._edges.push(a);
+      for (const a of addresses.map((b) => this._own(b))) if (a !== "" && !this._edges.includes(a)) this._edges.push(a);
+    }
+
+    // _own gives an address in the session's own scheme, empty when it is of another: a secure session goes to no plain edge.
+    // An edge's WebTransport has the port of its wss.
+    _own(address) {
+      const a = this._scheme === "wss" ? address.replace(/^https:/, "wss:") : address;
+      return a.startsWith(this._scheme + ":") ? a : "";
     }
 
     _lose(at) {
@@ -601,6 +737,7 @@
   function defaults() {
     return {
       WebSocket: root.WebSocket,
+      WebTransport: root.WebTransport,
       TextEncoder: root.TextEncoder,
       TextDecoder: root.TextDecoder,
       AbortController: root.AbortController,

@@ -59,7 +59,7 @@ func startChromium(t *testing.T) *chromium {
 	c := &chromium{in: toOut, waiting: map[int]chan answer{}}
 	c.cmd = exec.Command(path, "--headless=new", "--no-sandbox", "--remote-debugging-pipe", "--user-data-dir="+profile, "--disable-gpu",
 		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
-		"--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE *.localhost, EXCLUDE 127.0.0.1",
+		"--disable-dev-shm-usage", "--host-resolver-rules=MAP *.localhost 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 		"--window-size=900,600", "about:blank")
 	c.cmd.ExtraFiles = []*os.File{toIn, fromOut}
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

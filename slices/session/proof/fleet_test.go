@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/BobbyBlanco400/nexus-cos/slices/edge"
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge/satellite"
 	"github.com/BobbyBlanco400/nexus-cos/slices/session"
 	"github.com/BobbyBlanco400/nexus-cos/slices/session/proof"
@@ -21,6 +22,9 @@ import (
 
 // edgeVariable makes the test binary an edge process: home's socket and name.
 const edgeVariable = "NEXUS_TEST_EDGE"
+
+// secureVariable gives such a process TLS and WebTransport too, with an authority of its own.
+const secureVariable = "NEXUS_TEST_EDGE_SECURE"
 
 func TestMain(m *testing.M) {
 	if spec := os.Getenv(edgeVariable); spec != "" {
@@ -48,10 +52,17 @@ func edgeMain(spec string) {
 	home, name, _ := strings.Cut(spec, "|")
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	err := satellite.Run(ctx, satellite.Config{Name: name, Home: home, Addr: "127.0.0.1:0", OnReady: func(r satellite.Ready) {
+	c := satellite.Config{Name: name, Home: home, Addr: "127.0.0.1:0", OnReady: func(r satellite.Ready) {
 		b, _ := json.Marshal(r)
 		fmt.Println(string(b))
-	}})
+	}}
+	ca, err := edge.OpenDevCA("")
+	if err == nil {
+		if os.Getenv(secureVariable) != "" {
+			c.TLSAddr, c.Certificate = "127.0.0.1:0", ca.Certificate
+		}
+		err = satellite.Run(ctx, c)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

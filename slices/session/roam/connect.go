@@ -124,7 +124,8 @@ func (s *Session) learnEdges(list []string) {
 	if len(list) == 0 {
 		return
 	}
-	s.edges = append([]string(nil), list...)
+	s.edges = nil
+	s.learn(list)
 	if s.current != "" {
 		s.learn([]string{s.current})
 	}

@@ -3,6 +3,7 @@ package roam_test
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -28,6 +29,37 @@ const testHost = "chat.nexus.localhost"
 // gateway is one edge with the home in the same process, in front of a creator's program.
 func gateway(t *testing.T, program http.HandlerFunc) (address string, home *host.Host) {
 	t.Helper()
+	g, home := startGateway(t, program, edge.Config{Addr: "127.0.0.1:0"}, nil)
+	_, port, _ := strings.Cut(g.Addr(), ":")
+	return testHost + ":" + port, home
+}
+
+// quicGateway is the same with TLS, HTTP/3 and WebTransport.
+func quicGateway(t *testing.T, program http.HandlerFunc, change func(*slices.Slice)) (*edge.Gateway, *host.Host, *edge.DevCA) {
+	t.Helper()
+	ca, err := edge.OpenDevCA("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, home := startGateway(t, program, edge.Config{TLSAddr: "127.0.0.1:0", QUIC: true, Certificate: ca.Certificate}, change)
+	return g, home, ca
+}
+
+func dialQUIC(t *testing.T, g *edge.Gateway, ca *edge.DevCA) *roam.Session {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, port, _ := strings.Cut(g.QUICAddr(), ":")
+	s, err := roam.Dial(ctx, roam.Options{URL: "https://" + testHost + ":" + port + "/", TLS: &tls.Config{RootCAs: ca.Pool()}, MeasureEvery: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func startGateway(t *testing.T, program http.HandlerFunc, c edge.Config, change func(*slices.Slice)) (*edge.Gateway, *host.Host) {
+	t.Helper()
 	behind := httptest.NewServer(program)
 	t.Cleanup(behind.Close)
 	_, key, err := ed25519.GenerateKey(nil)
@@ -39,10 +71,14 @@ func gateway(t *testing.T, program http.HandlerFunc) (address string, home *host
 		t.Fatal(err)
 	}
 	s := slices.Default(nexus.ID{7}, "chat")
-	home = host.New(host.Config{Tickets: tickets, Route: func(name string) (host.Route, bool) {
+	if change != nil {
+		change(&s)
+	}
+	home := host.New(host.Config{Tickets: tickets, Route: func(name string) (host.Route, bool) {
 		return host.Route{Slice: s.ID.String(), Address: behind.Listener.Addr().String()}, name == testHost
 	}})
-	g, err := edge.New(edge.Config{Addr: "127.0.0.1:0", Name: "here", Sessions: home})
+	c.Name, c.Sessions = "here", home
+	g, err := edge.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,8 +99,7 @@ func gateway(t *testing.T, program http.HandlerFunc) (address string, home *host
 			t.Error(err)
 		}
 	})
-	_, port, _ := strings.Cut(g.Addr(), ":")
-	return testHost + ":" + port, home
+	return g, home
 }
 
 // greet is a creator's program as small as they come: a plain WebSocket, nothing of sessions in it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -123,10 +124,10 @@ func Dial(ctx context.Context, o Options) (*Session, error) {
 	return s, nil
 }
 
-// learn adds addresses to those known; the caller holds the mutex, or nobody else has the session yet.
+// learn adds addresses of the session's own transport to those known; the caller holds the mutex, or nobody else has the session yet.
 func (s *Session) learn(addresses []string) {
 	for _, a := range addresses {
-		known := false
+		known := strings.HasPrefix(a, "https://") != strings.HasPrefix(s.options.URL, "https://") // of no use
 		for _, e := range s.edges {
 			known = known || e == a
 		}

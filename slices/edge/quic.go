@@ -1,0 +1,210 @@
+package edge
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+	"github.com/quic-go/webtransport-go"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+)
+
+// HTTP/3 and WebTransport. A QUIC connection is given to the slice of the name in its handshake, as a TLS connection is, and counts as
+// one of its sessions; its requests go the way of every request, and its bytes are scheduled where they leave and enter HTTP
+// (quicbytes.go), for below that they are encrypted.
+
+// Limits of one QUIC connection.
+const (
+	quicStreamsMax    = 128
+	quicUniStreamsMax = 16
+	h3NoError         = quic.ApplicationErrorCode(http3.ErrCodeNoError)
+	h3ExcessiveLoad   = quic.ApplicationErrorCode(http3.ErrCodeExcessiveLoad)
+)
+
+// quicFront is the gateway's UDP side.
+type quicFront struct {
+	gateway   *Gateway
+	udp       net.PacketConn
+	transport *quic.Transport
+	listener  *quic.EarlyListener
+	web       *webtransport.Server
+	stop      context.CancelFunc
+	ctx       context.Context
+	conns     sync.Map // *quic.Conn to *conn
+	serving   sync.WaitGroup
+}
+
+// listenQUIC opens the UDP port of the same number as the TLS listener's.
+func (g *Gateway) listenQUIC() (*quicFront, error) {
+	addr := g.secure.Addr().String()
+	fail := func(err error) error {
+		return &nexus.Error{Op: "edge listen", Code: nexus.CodeConflict, Subject: "UDP address " + addr, Cause: err,
+			Hint: "free the port, configure another for TLS, or switch QUIC off"}
+	}
+	udp, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		return nil, fail(err)
+	}
+	f := &quicFront{gateway: g, udp: udp}
+	f.ctx, f.stop = context.WithCancel(context.Background())
+	// When many connections are open a client must first show that it is where it says: a Retry costs no key.
+	f.transport = &quic.Transport{Conn: udp, VerifySourceAddress: func(net.Addr) bool { return len(g.open) > cap(g.open)/2 }}
+	f.listener, err = f.transport.ListenEarly(&tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{http3.NextProtoH3},
+		GetConfigForClient: g.admitQUIC, GetCertificate: g.certificate}, &quic.Config{
+		MaxIncomingStreams: quicStreamsMax, MaxIncomingUniStreams: quicUniStreamsMax, MaxIdleTimeout: g.config.IdleTimeout,
+		HandshakeIdleTimeout: g.config.HeaderTimeout, MaxStreamReceiveWindow: http2StreamBytes, MaxConnectionReceiveWindow: http2ConnBytes,
+		EnableDatagrams: true, EnableStreamResetPartialDelivery: true,
+	})
+	if err != nil {
+		f.stop()
+		return nil, fail(errors.Join(err, f.transport.Close(), udp.Close()))
+	}
+	f.web = &webtransport.Server{CheckOrigin: sameHost, H3: &http3.Server{
+		Handler: http.HandlerFunc(f.handle), MaxHeaderBytes: g.config.HeaderBytesMax, EnableDatagrams: true,
+		Logger: slog.New(slog.DiscardHandler), // what clients do wrong is theirs
+		ConnContext: func(ctx context.Context, qc *quic.Conn) context.Context {
+			c, _ := f.conns.Load(qc)
+			return withConn(ctx, c.(*conn))
+		},
+	}}
+	return f, nil
+}
+
+// admitQUIC refuses a handshake for a host that is not served, or whose slice is full, before any key is used.
+func (g *Gateway) admitQUIC(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	t, err := g.find(hello.ServerName)
+	if err != nil {
+		return nil, err
+	}
+	if s := t.slice; s.counters.Sessions.Load() >= s.sessionsMax.Load() {
+		s.counters.Refused.Add(1)
+		return nil, nexus.Errf("edge", nexus.CodeUnavailable, "slice of "+t.route.Host, "try again later", "too many sessions")
+	}
+	return nil, nil
+}
+
+// serve accepts until the listener ends, nothing while ConnectionsMax are open.
+func (f *quicFront) serve() error {
+	for {
+		select {
+		case f.gateway.open <- struct{}{}:
+		case <-f.ctx.Done():
+			return http.ErrServerClosed
+		}
+		qc, err := f.listener.Accept(f.ctx)
+		if err != nil {
+			<-f.gateway.open
+			if f.ctx.Err() != nil {
+				return http.ErrServerClosed
+			}
+			return err
+		}
+		c := &conn{Conn: quicConn{qc}, gateway: f.gateway}
+		c.http2.Store(true)          // as there, requests share the connection
+		c.phase.Store(client1Closed) // serve1 never speaks with it
+		f.gateway.remember(c)
+		f.serving.Go(func() { f.serveConn(qc, c) })
+	}
+}
+
+func (f *quicFront) serveConn(qc *quic.Conn, c *conn) {
+	defer func() { _ = c.Close() }() // closed by the client already, or refused below
+	select {
+	case <-qc.HandshakeComplete():
+	case <-qc.Context().Done():
+		return
+	}
+	t, err := f.gateway.find(qc.ConnectionState().TLS.ServerName)
+	if err != nil || c.bind(t.slice) != bindOK {
+		if err == nil {
+			t.slice.counters.Refused.Add(1)
+		}
+		_ = qc.CloseWithError(h3ExcessiveLoad, "too many sessions") // nothing follows
+		return
+	}
+	f.conns.Store(qc, c)
+	defer f.conns.Delete(qc)
+	if err := f.web.ServeQUICConn(qc); err != nil {
+		f.gateway.log.Debug("QUIC connection ended", "error", err)
+	}
+	<-qc.Context().Done()
+}
+
+// handle is every request of HTTP/3.
+func (f *quicFront) handle(w http.ResponseWriter, r *http.Request) {
+	c := connFrom(r.Context())
+	if r.Body != nil && r.Body != http.NoBody && r.Method != http.MethodConnect {
+		r.Body = &quicBody{ReadCloser: r.Body, ctx: r.Context(), conn: c}
+	}
+	f.gateway.serveHTTP(&quicWriter{ResponseWriter: w, ctx: r.Context(), conn: c}, r)
+}
+
+// sameHost lets pages of the host itself open a WebTransport, from any port: another edge's page is the unit's own.
+func sameHost(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return true // no browser
+	}
+	u, err := url.Parse(origin)
+	if err != nil {
+		return false
+	}
+	from, err := ParseHost(u.Host)
+	if err != nil {
+		return false
+	}
+	to, err := ParseHost(r.Host)
+	return err == nil && from == to
+}
+
+// shut stops accepting and closes the connections on which nothing is under way; the others end with what they carry, or when the
+// gateway cuts what is left.
+func (f *quicFront) shut() {
+	f.stop()
+	f.conns.Range(func(_, c any) bool {
+		if c := c.(*conn); c.working.Load() == 0 {
+			_ = c.Close() // it is going anyway
+		}
+		return true
+	})
+}
+
+// close ends everything and waits; the connections have been closed before.
+func (f *quicFront) close() error {
+	f.stop()
+	err := f.web.Close()
+	f.serving.Wait()
+	return errors.Join(err, f.listener.Close(), f.transport.Close(), f.udp.Close())
+}
+
+// quicConn is a QUIC connection where a conn has its socket: it can be named and closed, its bytes go other ways.
+type quicConn struct{ *quic.Conn }
+
+var errQUIC = errors.New("edge: bytes of a QUIC connection are in its streams")
+
+// Read implements net.Conn.
+func (q quicConn) Read([]byte) (int, error) { return 0, errQUIC }
+
+// Write implements net.Conn.
+func (q quicConn) Write([]byte) (int, error) { return 0, errQUIC }
+
+// SetDeadline implements net.Conn: streams have their own.
+func (q quicConn) SetDeadline(time.Time) error { return nil }
+
+// SetReadDeadline implements net.Conn.
+func (q quicConn) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline implements net.Conn.
+func (q quicConn) SetWriteDeadline(time.Time) error { return nil }
+
+// Close implements net.Conn.
+func (q quicConn) Close() error { return q.CloseWithError(h3NoError, "") }
