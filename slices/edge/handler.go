@@ -44,6 +44,7 @@ type exchange struct {
 	backend  time.Duration // waited for the backend
 	probe    bool
 	place    place
+	grpc     bool // a gRPC call
 	streamed bool // became a stream
 	bodyLate atomic.Bool
 }
@@ -242,6 +243,7 @@ func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, x *exchange) {
 	if g.config.Sessions != nil && (g.serveOwn(w, r) || g.serveSession(w, r, x)) {
 		return
 	}
+	x.grpc = isGRPC(r)
 	limitBody(w, r, x, g.config)
 	switch b := x.target.route.Backend; {
 	case x.address != "":

@@ -39,10 +39,10 @@ func exchangeFrom(ctx context.Context) *exchange {
 // reverseProxy is the first form of forwarder.
 type reverseProxy struct{ proxy *httputil.ReverseProxy }
 
-func newReverseProxy(g *Gateway, transport http.RoundTripper) *reverseProxy {
+func newReverseProxy(g *Gateway, transport, grpc http.RoundTripper) *reverseProxy {
 	return &reverseProxy{&httputil.ReverseProxy{
 		Rewrite:        rewrite,
-		Transport:      timedTransport{transport},
+		Transport:      timedTransport{transport, grpc},
 		BufferPool:     g.buffers,
 		ModifyResponse: modifyResponse,
 		ErrorHandler:   g.backendError,
@@ -126,13 +126,17 @@ func isTimeout(err error) bool {
 }
 
 // timedTransport adds up the time that a request waits for its backend.
-type timedTransport struct{ inner http.RoundTripper }
+type timedTransport struct{ inner, grpc http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
 func (t timedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	x := exchangeFrom(r.Context())
 	begin := time.Now()
-	resp, err := t.inner.RoundTrip(r)
+	inner := t.inner
+	if x.grpc {
+		inner = t.grpc
+	}
+	resp, err := inner.RoundTrip(r)
 	x.backend += time.Since(begin)
 	if err == nil && resp.StatusCode != http.StatusSwitchingProtocols {
 		resp.Body = &timedBody{resp.Body, x}
@@ -155,8 +159,8 @@ func (b *timedBody) Read(p []byte) (int, error) {
 
 // limitBody bounds a request's body in size, and in the time that its sender may pause.
 func limitBody(w http.ResponseWriter, r *http.Request, x *exchange, config Config) {
-	if r.Body == nil || r.Body == http.NoBody {
-		return
+	if r.Body == nil || r.Body == http.NoBody || x.grpc {
+		return // a call's body lasts as long as the call; its bytes are scheduled like all
 	}
 	r.Body = &steadyBody{
 		ReadCloser: http.MaxBytesReader(w, r.Body, config.BodyBytesMax),

@@ -26,6 +26,7 @@ type sliceState struct {
 	counters    meter.Counters
 	latency     meter.Histogram // first byte read to last byte written, less backend time
 	transport   *http.Transport // of HTTP/2 and upgrades
+	grpc        *http.Transport // of gRPC calls
 	forward     forwarder
 	upstreams   *upstreams // of HTTP/1.1
 	backends    *backends
@@ -44,7 +45,8 @@ func (g *Gateway) newSliceState(s slices.Slice) *sliceState {
 		MaxResponseHeaderBytes: 256 << 10,
 		DisableCompression:     true,
 	}
-	st.forward = newReverseProxy(g, st.transport)
+	st.grpc = newGRPCTransport(st.transport)
+	st.forward = newReverseProxy(g, st.transport, st.grpc)
 	st.upstreams = newUpstreams()
 	st.backends = newBackends(g.log)
 	st.apply(g, s)
@@ -67,6 +69,7 @@ func (s *sliceState) apply(g *Gateway, want slices.Slice) {
 // closeIdle ends the connections to backends that nobody uses, and the checks of those that are out.
 func (s *sliceState) closeIdle() {
 	s.transport.CloseIdleConnections()
+	s.grpc.CloseIdleConnections()
 	s.upstreams.closeIdle()
 	s.backends.close()
 }
