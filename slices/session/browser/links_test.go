@@ -13,7 +13,7 @@ import (
 // What lies between the script and the home: sockets, faults, and the program behind the home.
 
 func (w *world) dial(js *goja.Object, url string) int64 {
-	edge, path, _ := strings.Cut(strings.TrimPrefix(url, "ws://"), "/")
+	edge, path, _ := strings.Cut(strings.TrimPrefix(strings.Replace(url, "wss:", "ws:", 1), "ws://"), "/")
 	if path != "room?x=1" {
 		w.fault("dialled %s", url)
 	}
