@@ -66,6 +66,8 @@ func printSlice(w io.Writer, s wire.SliceRow) error {
 		"p50", milliseconds(s.P50Ms)+" ms added, by the probe", "p99", milliseconds(s.P99Ms)+" ms", "p99.9", milliseconds(s.P999Ms)+" ms",
 		"baseline p50", milliseconds(s.BaselineP50Ms)+" ms", "gateway p99", milliseconds(s.GatewayP99Ms)+" ms inside the gateway, less backend time",
 		"samples", strconv.FormatUint(s.Samples, 10), "rate", fmt.Sprintf("%.2f Mbit/s", s.RateBps/1e6), "in flight", strconv.Itoa(s.InFlight),
+		"round trip", fmt.Sprintf("p50 %s ms, p99 %s ms, client to home and back, as clients of sessions told it",
+			milliseconds(s.TripP50Ms), milliseconds(s.TripP99Ms)),
 		"sessions", fmt.Sprintf("%d that move between edges", s.Sessions),
 		"hand-offs", fmt.Sprintf("%d planned, %d after a dead or silent edge; %d in the last minute", s.Planned, s.Recovered, s.PerMinute),
 		"queue", strconv.Itoa(s.Queue), "refused", strconv.FormatUint(s.Refused, 10), "dropped", strconv.FormatUint(s.Dropped, 10))

@@ -100,6 +100,14 @@ var families = []family{
 		func(s *wire.SliceRow) float64 { return float64(s.Dropped) }),
 	sliceFamily("nexus_slice_sessions", "Sessions that move between edges, held now.", prometheus.GaugeValue,
 		func(s *wire.SliceRow) float64 { return float64(s.Sessions) }),
+	{"nexus_slice_session_rtt_seconds", "Round trip client, edge, home and back in the last minute, as clients of sessions told it; absent where none did.",
+		prometheus.GaugeValue, []string{"slice", "unit", "class", "quantile"},
+		perSlice(func(s *wire.SliceRow, emit func(float64, ...string)) {
+			if s.TripP50Ms != nil && s.TripP99Ms != nil {
+				emit(*s.TripP50Ms/1000, "0.5")
+				emit(*s.TripP99Ms/1000, "0.99")
+			}
+		})},
 	{"nexus_slice_handoffs_total", "Sessions handed from edge to edge since the start.", prometheus.CounterValue,
 		[]string{"slice", "unit", "class", "kind"},
 		perSlice(func(s *wire.SliceRow, emit func(float64, ...string)) {

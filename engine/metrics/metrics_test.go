@@ -37,7 +37,8 @@ func TestEveryFigureOfThePicture(t *testing.T) {
 		Gates:   []wire.GateRow{{Gate: 11, Name: "revenue-metering", Allowed: 5, Denied: 1}},
 		Cluster: []wire.MemberRow{{State: "alive"}, {State: "alive"}, {State: "failed"}},
 		Slices: []wire.SliceRow{{Slice: "s1", Label: "IMVU-001", Class: `a"b\`, P50Ms: &p50, P99Ms: &p99, Samples: 40, BudgetMs: 10, RateBps: 8e6,
-			GuaranteedBps: 1000, CeilingBps: 2000, InFlight: 1, Queue: 2, Refused: 3, Dropped: 4, Sessions: 5, Planned: 6, Recovered: 7}},
+			GuaranteedBps: 1000, CeilingBps: 2000, InFlight: 1, Queue: 2, Refused: 3, Dropped: 4, Sessions: 5, Planned: 6, Recovered: 7,
+			TripP50Ms: &p50, TripP99Ms: &p99}},
 	}
 	code, body := scrape(t, o)
 	if code != http.StatusOK {
@@ -56,6 +57,7 @@ func TestEveryFigureOfThePicture(t *testing.T) {
 		`nexus_slice_rate_bits_per_second` + slice + `} 8e+06`, `nexus_slice_guaranteed_bits_per_second` + slice + `} 1000`,
 		`nexus_slice_ceiling_bits_per_second` + slice + `} 2000`, `nexus_slice_in_flight` + slice + `} 1`, `nexus_slice_queue` + slice + `} 2`,
 		`nexus_slice_refused_total` + slice + `} 3`, `nexus_slice_dropped_total` + slice + `} 4`, `nexus_slice_sessions` + slice + `} 5`,
+		`nexus_slice_session_rtt_seconds{class="a\"b\\",quantile="0.99",slice="s1",unit="IMVU-001"} 0.00225`,
 		`nexus_slice_handoffs_total{class="a\"b\\",kind="planned",slice="s1",unit="IMVU-001"} 6`,
 		`nexus_slice_handoffs_total{class="a\"b\\",kind="recovered",slice="s1",unit="IMVU-001"} 7`,
 		"go_goroutines ", "process_resident_memory_bytes ",

@@ -101,6 +101,10 @@ func (k *overviewKeeper) measure(n *Node) bool {
 		row := sliceRow(n, s)
 		m := moving[row.Slice]
 		row.Sessions, row.Planned, row.Recovered, row.PerMinute = m.Sessions, m.Planned, m.Recovered, m.PerMinute
+		if t := m.Trips; t.Samples > 0 {
+			p50, p99 := float64(t.P50)/1000, float64(t.P99)/1000
+			row.TripP50Ms, row.TripP99Ms = &p50, &p99
+		}
 		h := append(k.history[s.Slice.ID], row.P99Ms)
 		if len(h) > wire.HistoryCellsMax {
 			h = h[len(h)-wire.HistoryCellsMax:]

@@ -30,7 +30,10 @@ type clientConn struct {
 	epoch   uint64 // 0 until welcomed
 	heardAt time.Time
 	pingDue time.Time
-	suspect bool // silent for two heartbeats
+	pinged  time.Time     // when the ping that is still to be answered was sent; zero: none
+	pings   uint64        // sent
+	trip    time.Duration // of the last answered ping, not told yet
+	suspect bool          // silent for two heartbeats
 }
 
 // ClientResult is what a call to Client leads to. Messages first, then Outs.
@@ -138,6 +141,9 @@ func (c *Client) Receive(now time.Time, conn Attachment, f Frame) (ClientResult,
 	case FrameClose:
 		c.closed(conn, k, string(f.Payload), &r)
 	case FramePong:
+		if !k.pinged.IsZero() && f.Seq == k.pings {
+			k.trip, k.pinged = now.Sub(k.pinged), time.Time{}
+		}
 	default:
 		return r, malformed("%s from a home", f.Type)
 	}
@@ -271,7 +277,9 @@ func (c *Client) Tick(now time.Time) ClientResult {
 		}
 		if k.epoch != 0 && !now.Before(k.pingDue) {
 			k.pingDue = now.Add(c.limits.Heartbeat)
-			r.Outs = append(r.Outs, Out{To: k.at, Frame: Frame{Type: FramePing, Seq: uint64(now.UnixMilli())}})
+			k.pings++
+			r.Outs = append(r.Outs, Out{To: k.at, Frame: Frame{Type: FramePing, Seq: k.pings, Epoch: uint64(k.trip / time.Microsecond)}})
+			k.pinged, k.trip = now, 0
 		}
 	}
 	if c.unacked > 0 && c.active != 0 {

@@ -16,7 +16,7 @@ const (
 	FrameWelcome FrameType = 2  // H: answer to hello: Session, Epoch, Seq: last message received, Ticket, Payload: Settings
 	FrameData    FrameType = 3  // both: Seq, Payload
 	FrameAck     FrameType = 4  // both: Seq: everything up to it was received
-	FramePing    FrameType = 5  // C: Seq: any number
+	FramePing    FrameType = 5  // C: Seq: any number, Epoch: the round trip of the ping before in microseconds, 0: not known
 	FramePong    FrameType = 6  // H: Seq: the ping's; the home answers, so that a pong speaks for the whole way
 	FrameConfirm FrameType = 7  // C: Epoch: this connection is in use now, older ones are fenced; Seq: a MoveKind
 	FrameMove    FrameType = 8  // H: Ticket, Payload: addresses of edges, one per line: connect there, then confirm

@@ -58,7 +58,18 @@ type Result struct {
 	Opened   []nexus.ID // sessions that began
 	Ended    []nexus.ID // sessions that ended
 	Moved    []Moved    // sessions that go on over another connection
+	Trips    []Trip     // round trips that clients told
 }
+
+// Trip is a round trip that a client measured: itself, edge, home and back. It is the client's word: figures are made of it, never
+// decisions.
+type Trip struct {
+	Slice string
+	Took  time.Duration
+}
+
+// tripMax bounds what is believed of a round trip.
+const tripMax = time.Minute
 
 // MoveKind says how a session came to its present connection.
 type MoveKind uint64

@@ -31,6 +31,9 @@ func (h *Home) Frame(now time.Time, at Attachment, f Frame) (Result, error) {
 	case FrameConfirm:
 		err = h.confirm(s, at, MoveKind(f.Seq), &r)
 	case FramePing:
+		if took := time.Duration(min(f.Epoch, uint64(tripMax/time.Microsecond))) * time.Microsecond; took > 0 {
+			r.Trips = append(r.Trips, Trip{Slice: s.slice, Took: took})
+		}
 		r.Outs = append(r.Outs, Out{To: at, Frame: Frame{Type: FramePong, Seq: f.Seq}})
 	case FrameGap:
 		if f.Seq > s.received {

@@ -110,7 +110,9 @@ type SliceRow struct {
 	Planned       uint64     `json:"handoffs_planned"`    // hand-offs since the start, old connection working until the new one was in use
 	Recovered     uint64     `json:"handoffs_recovered"`  // hand-offs since the start after an edge died or fell silent
 	PerMinute     int        `json:"handoffs_per_minute"` // of both kinds, in the last 60 s
-	History       []*float64 `json:"history"`             // p99 of the last 60 s in ms, oldest first, nil where nothing was measured
+	TripP50Ms     *float64   `json:"rtt_p50_ms"`          // round trip client, edge, home and back in the last minute, as clients of sessions told it
+	TripP99Ms     *float64   `json:"rtt_p99_ms"`
+	History       []*float64 `json:"history"` // p99 of the last 60 s in ms, oldest first, nil where nothing was measured
 }
 
 // GateRow is one of the 17 gates with its counters since genesis.

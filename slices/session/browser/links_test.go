@@ -79,6 +79,7 @@ func (w *world) homeSays(r session.Result) {
 		}
 		w.id = id
 	}
+	w.trips = append(w.trips, r.Trips...)
 	for _, m := range r.Messages {
 		if n := binary.BigEndian.Uint64(m.Payload[1:]); m.Gap || n != w.upGot || m.Payload[0] != session.KindBinary {
 			w.fault("home got message %d, expected %d", n, w.upGot)

@@ -223,7 +223,8 @@
       const sent = k.pings.get(seq);
       if (sent === undefined) return;
       for (const n of k.pings.keys()) if (n <= seq) k.pings.delete(n);
-      if (at === this.active) this.rtt = now - sent;
+      k.trip = now - sent;
+      if (at === this.active) this.rtt = k.trip;
     }
 
     // takeTicket keeps the newest connection's ticket; one of an older epoch may be spent already.
@@ -260,7 +261,9 @@
       k.owed++;
       k.count++;
       k.pings.set(k.count, now);
-      return { to: at, frame: { type: PING, seq: k.count } };
+      const epoch = Math.round((k.trip || 0) * 1000); // the last round trip in microseconds, for the home's figures
+      k.trip = 0;
+      return { to: at, frame: { type: PING, epoch, seq: k.count } };
     }
   }
 

@@ -260,6 +260,14 @@ func TestWindow(t *testing.T) {
 	if ms := w.page.Get("rtt").ToObject(w.vm).Get("median").ToFloat(); ms < 0.2 || ms > 10 {
 		t.Fatalf("round trip of %v ms over links of 0.2 to 6.2", ms)
 	}
+	if len(w.trips) < 5 {
+		t.Fatalf("the home was told %d round trips in more than a second", len(w.trips))
+	}
+	for _, trip := range w.trips {
+		if trip.Took < 200*time.Microsecond || trip.Took > 10*time.Millisecond || trip.Slice != "slice" {
+			t.Fatalf("the home was told %+v", trip)
+		}
+	}
 }
 
 // TestDiscontinuityIsSaid: a gap and an end reach the page as events with their reasons.

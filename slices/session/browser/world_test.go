@@ -77,7 +77,8 @@ type world struct {
 	faults                           []string
 	dup, reorder, drop               int // per mille of data frames to the page
 
-	stalled bool // the program takes nothing
+	trips   []session.Trip // told by the page
+	stalled bool           // the program takes nothing
 }
 
 // environment is the JavaScript side of the world; the functions with two underscores are Go's.

@@ -181,6 +181,9 @@ func (h *Host) act(r session.Result) {
 	for _, m := range r.Moved {
 		h.count(m.Slice).moved(time.Now(), m.Kind)
 	}
+	for _, trip := range r.Trips {
+		h.count(trip.Slice).trips.Record(time.Now(), trip.Took)
+	}
 	for _, id := range r.Ended {
 		if s := h.streams[id]; s != nil {
 			h.count(s.slice).sessions--

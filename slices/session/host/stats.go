@@ -6,16 +6,18 @@ import (
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/slices/meter"
 	"github.com/BobbyBlanco400/nexus-cos/slices/session"
 )
 
 // Stats is what is known of the sessions of one slice.
 type Stats struct {
 	Slice     string
-	Sessions  int    // held now
-	Planned   uint64 // hand-offs since the start whose old connection worked until the new one was in use
-	Recovered uint64 // hand-offs since the start after a dead or silent edge
-	PerMinute int    // hand-offs in the last 60 s
+	Sessions  int             // held now
+	Planned   uint64          // hand-offs since the start whose old connection worked until the new one was in use
+	Recovered uint64          // hand-offs since the start after a dead or silent edge
+	PerMinute int             // hand-offs in the last 60 s
+	Trips     meter.Quantiles // round trips client, edge, home and back in the last minute, as clients told them
 }
 
 // counts of one slice; the host's mutex guards it.
@@ -23,6 +25,7 @@ type counts struct {
 	sessions           int
 	planned, recovered uint64
 	seconds            [60]struct{ at, n int64 }
+	trips              meter.Histogram
 }
 
 func (h *Host) count(slice string) *counts {
@@ -65,7 +68,8 @@ func (h *Host) Stats() []Stats {
 	var out []Stats
 	for _, slice := range sortedKeys(h.counts) {
 		c := h.counts[slice]
-		out = append(out, Stats{Slice: slice, Sessions: c.sessions, Planned: c.planned, Recovered: c.recovered, PerMinute: c.perMinute(now)})
+		out = append(out, Stats{Slice: slice, Sessions: c.sessions, Planned: c.planned, Recovered: c.recovered, PerMinute: c.perMinute(now),
+			Trips: c.trips.Window(now)})
 	}
 	return out
 }

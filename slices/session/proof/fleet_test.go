@@ -155,6 +155,7 @@ func TestASessionSurvivesItsEdges(t *testing.T) {
 		t.Logf("%v: gap %v", sig, run.Gap(begin, time.Now()))
 		f.Kill(victim)
 	}
+	eventually(t, "the home is told round trips", func() bool { return f.Home.Stats()[0].Trips.Samples > 0 })
 	report, err := run.Finish(ctx)
 	if err != nil {
 		t.Fatal(err)
