@@ -14,6 +14,7 @@ import (
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/bench"
+	"github.com/BobbyBlanco400/nexus-cos/engine/bench/edge"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 	consolebench "github.com/BobbyBlanco400/nexus-cos/tui/bench"
@@ -30,7 +31,7 @@ func benchNames() [][2]string {
 
 // benchesNotBuilt are the names whose subject this version does not have, or does not measure yet.
 func benchesNotBuilt() []string {
-	return []string{"edge", "dns", "mail", "compute", "exit", "cluster"}
+	return []string{"dns", "mail", "compute", "exit", "cluster"}
 }
 
 func (a *app) benchCommand() *cobra.Command {
@@ -66,6 +67,15 @@ exit code, which says whether it was measured.`,
 		}
 		o.Runs, o.Duration = runs, length
 		return a.bench(ctx, args[0], o)
+	})
+	return cmd
+}
+
+// benchPartCommand is one process of a bench, started by it.
+func (a *app) benchPartCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "bench-part PART", Short: "Be one process of a bench", Hidden: true, Args: oneArg("PART")}
+	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, args []string) error {
+		return edge.Part(ctx, args[0], a.in, a.out)
 	})
 	return cmd
 }
@@ -111,7 +121,7 @@ func (a *app) bench(ctx context.Context, name string, o bench.Options) error {
 	if err != nil {
 		return err
 	}
-	o.Dir, o.Binary, o.Progress = dir, self, a.err
+	o.Dir, o.Binary, o.Env, o.Progress = dir, self, os.Environ(), a.err
 	r, err := bench.Run(ctx, name, o)
 	if err != nil {
 		return err

@@ -61,7 +61,7 @@ Without a command, on a terminal, it opens the console of the running node.`,
 			root.AddCommand(c)
 		}
 	}
-	root.AddCommand(a.docsCommand())
+	root.AddCommand(a.docsCommand(), a.benchPartCommand())
 	addNotBuilt(root)
 	if a.guest != nil {
 		a.forGuest(root, guestVerbs())

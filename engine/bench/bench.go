@@ -26,6 +26,7 @@ type Row struct {
 	Unit   string  `json:"unit"`
 	P50Ms  float64 `json:"p50_ms,omitempty"`
 	P99Ms  float64 `json:"p99_ms,omitempty"`
+	P999Ms float64 `json:"p999_ms,omitempty"`
 	Runs   int     `json:"runs"`
 	Detail string  `json:"detail,omitempty"`
 }
@@ -49,6 +50,7 @@ type Options struct {
 	Duration time.Duration // of each run; 0: 3 s
 	Progress io.Writer     // a line a case; nil: none
 	Binary   string        // of nexus, for benches that start processes of it
+	Env      []string      // of other programs that a bench starts
 	Case     string        // only cases whose name contains it; empty: all (ledger)
 	Events   int           // of the history bench; 0: 1,000,000
 
@@ -87,6 +89,7 @@ var benches = []struct {
 	{"history", "a ledger of many events (--events): deduplication, start after a kill, export, proofs, bytes and memory", historyBench},
 	{"gates", "one decision of all 17 gates", gatesBench},
 	{"session", "the gap when a live session moves to another edge: asked to, its edge killed, its edge silent", sessionBench},
+	{"edge", "the edge beside nginx, haproxy, caddy and Go's ReverseProxy: added latency, throughput, a tenant beside five floods", edgeBench},
 }
 
 // Names lists the benches with what they measure.
@@ -120,14 +123,27 @@ func Run(ctx context.Context, name string, o Options) (Result, error) {
 // Table prints a result for people.
 func (r Result) Table(w io.Writer) {
 	fmt.Fprintf(w, "bench %s  %s  %d cores  %s  load %s before, %s after\n", r.Bench, r.Time.Format(time.RFC3339), r.Cores, r.Go, r.LoadBefore, r.LoadAfter)
-	fmt.Fprintf(w, "%-46s %14s %-9s %24s %9s %9s %5s  %s\n", "case", "median", "unit", "min - max", "p50 ms", "p99 ms", "runs", "")
+	fmt.Fprintf(w, "%-62s %12s %-9s %22s %8s %8s %8s %4s  %s\n", "case", "median", "unit", "min - max", "p50 ms", "p99 ms", "p99.9 ms", "runs", "")
 	for _, row := range r.Rows {
-		p50, p99 := "-", "-"
-		if row.P99Ms > 0 {
+		if row.Runs == 0 {
+			fmt.Fprintf(w, "%-62s %12s %-9s %22s %8s %8s %8s %4d  %s\n", row.Case, "-", row.Unit, "-", "-", "-", "-", 0, row.Detail)
+			continue
+		}
+		number := func(v float64) string {
+			if row.Unit == "%" {
+				return fmt.Sprintf("%.2f", v)
+			}
+			return fmt.Sprintf("%.0f", v)
+		}
+		p50, p99, p999 := "-", "-", "-"
+		if row.P99Ms != 0 {
 			p50, p99 = fmt.Sprintf("%.2f", row.P50Ms), fmt.Sprintf("%.2f", row.P99Ms)
 		}
-		fmt.Fprintf(w, "%-46s %14.0f %-9s %24s %9s %9s %5d  %s\n", row.Case, row.Value, row.Unit, fmt.Sprintf("%.0f - %.0f", row.Min, row.Max), p50, p99,
-			row.Runs, row.Detail)
+		if row.P999Ms != 0 {
+			p999 = fmt.Sprintf("%.2f", row.P999Ms)
+		}
+		fmt.Fprintf(w, "%-62s %12s %-9s %22s %8s %8s %8s %4d  %s\n", row.Case, number(row.Value), row.Unit, number(row.Min)+" - "+number(row.Max),
+			p50, p99, p999, row.Runs, row.Detail)
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintln(w, n)

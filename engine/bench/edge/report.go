@@ -1,0 +1,82 @@
+package edge
+
+import (
+	"io"
+	stdslices "slices"
+	"time"
+)
+
+// Options of a run.
+type Options struct {
+	Dir      string        // scratch directory, its path short enough for a socket
+	Binary   string        // of this program
+	Env      []string      // of the peers' processes, so that they are found and find what they need
+	Runs     int           // of each case
+	Duration time.Duration // of each case in each run
+	Progress io.Writer     // a line a step
+}
+
+// Case is one line of the report: the figures of every run.
+type Case struct {
+	Name   string
+	Unit   string
+	Values []float64 // one a run; none: not measured, Note says why
+	P50    []int64   // microseconds, one a run; nil where latency is not measured
+	P99    []int64
+	P999   []int64
+	Note   string // of the last run
+}
+
+// Report is the cases in the order in which they were first measured.
+type Report struct {
+	Cases []*Case
+}
+
+// add notes one run of a case.
+func (r *Report) add(name, unit string, value float64, note string, latency ...int64) {
+	i := stdslices.IndexFunc(r.Cases, func(c *Case) bool { return c.Name == name })
+	if i < 0 {
+		i = len(r.Cases)
+		r.Cases = append(r.Cases, &Case{Name: name, Unit: unit})
+	}
+	c := r.Cases[i]
+	c.Values, c.Note = append(c.Values, value), note
+	if len(latency) == 3 {
+		c.P50, c.P99, c.P999 = append(c.P50, latency[0]), append(c.P99, latency[1]), append(c.P999, latency[2])
+	}
+}
+
+// skip notes a case that is not measured, once.
+func (r *Report) skip(name, why string) {
+	if !stdslices.ContainsFunc(r.Cases, func(c *Case) bool { return c.Name == name }) {
+		r.Cases = append(r.Cases, &Case{Name: name, Unit: "-", Note: why})
+	}
+}
+
+// median gives the middle of the values; 0 without any.
+func median[T int64 | float64](values []T) T {
+	if len(values) == 0 {
+		return 0
+	}
+	s := stdslices.Clone(values)
+	stdslices.Sort(s)
+	return s[len(s)/2]
+}
+
+// Medians gives the medians of a case's runs: the value, and latencies in microseconds.
+func (c *Case) Medians() (value float64, p50, p99, p999 int64) {
+	return median(c.Values), median(c.P50), median(c.P99), median(c.P999)
+}
+
+// kept gives the share of a promise in bytes a window that the windows kept, 1 at most each, and the largest overshoot of a ceiling,
+// both in percent of it.
+func kept(windows []int64, promised float64) (share, overshoot float64) {
+	if len(windows) == 0 {
+		return 0, 0
+	}
+	for _, b := range windows {
+		share += min(1, float64(b)/promised)
+		overshoot = max(overshoot, 100*(float64(b)/promised-1))
+	}
+	return 100 * share / float64(len(windows)), overshoot
+}

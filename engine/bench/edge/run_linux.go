@@ -1,0 +1,384 @@
+package edge
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/BobbyBlanco400/nexus-cos/slices/edge"
+)
+
+const (
+	// warm is how long load runs before figures count: connections, caches, the second over which slow connections spread.
+	warm = 1200 * time.Millisecond
+	// settle is the pause after a flood.
+	settle = 300 * time.Millisecond
+	// shareConnections is the number of connections of a tenant in the share cases.
+	shareConnections = 16
+	// windowsLeast is the number of averaging windows in each share case.
+	windowsLeast = 3
+	// baselineMost voids a run: above it the machine itself is too busy for figures in milliseconds.
+	baselineMost = 2 * time.Millisecond
+)
+
+// rig is one run of the bench.
+type rig struct {
+	Options
+	backends      [2]string // the victim's, everybody else's
+	home          *home
+	cert, key     string  // PEM files
+	both          string  // the two in one file
+	exchangeBytes float64 // of one small request and its answer through the edge
+	report        Report
+}
+
+// Run measures. It ends by itself; ctx ends it early. Errors: a part that cannot be started, or ends when it should serve; what was
+// measured until then comes with them.
+func Run(ctx context.Context, o Options) (Report, error) {
+	r := &rig{Options: o, exchangeBytes: 512}
+	err := r.run(ctx)
+	return r.report, err
+}
+
+func (r *rig) run(ctx context.Context) error {
+	stop, err := r.prepare()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	fmt.Fprintf(r.Progress, "edge: about %v (--runs and --duration make it shorter)\n", r.expected().Round(10*time.Second))
+	for n := range r.Runs {
+		if err := r.direct(ctx); err != nil {
+			return err
+		}
+		for _, c := range contenders() {
+			if _, err := exec.LookPath(c.binary); c.binary != "" && err != nil {
+				r.report.skip(c.name, "absent: "+c.binary+" is not installed")
+				continue
+			}
+			for _, tuned := range []bool{false, true} {
+				fmt.Fprintf(r.Progress, "edge: run %d of %d: %s, %s\n", n+1, r.Runs, c.name, word(tuned))
+				if err := r.contend(ctx, c, tuned); err != nil {
+					return fmt.Errorf("%s, %s: %w", c.name, word(tuned), err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// expected is how long the whole takes.
+func (r *rig) expected() time.Duration {
+	step := r.Duration + warm + settle
+	perRun := time.Duration(len(contenders())+1)*time.Duration(len(rates)+1)*step + step
+	perRun += time.Duration(2*len(contenders())) * (time.Duration(len(floods())+1)*step + time.Second)
+	perRun += time.Duration(len(contenders())+2) * (r.shareLength() + warm)
+	return time.Duration(r.Runs) * perRun
+}
+
+func (r *rig) shareLength() time.Duration { return max(windowsLeast*windowLength, r.Duration) }
+
+func word(tuned bool) string {
+	if tuned {
+		return "tuned"
+	}
+	return "default"
+}
+
+// prepare makes certificates, backends and the home, and gives what ends them.
+func (r *rig) prepare() (stop func(), err error) {
+	var stops []func()
+	stop = func() {
+		for i := range stops {
+			stops[len(stops)-1-i]()
+		}
+	}
+	if err := r.certificates(); err != nil {
+		return nil, err
+	}
+	for i := range r.backends {
+		p, address, err := r.startBackend()
+		if err != nil {
+			stop()
+			return nil, err
+		}
+		stops = append(stops, p.stop)
+		r.backends[i] = address
+	}
+	if r.home, err = r.startHome(); err != nil {
+		stop()
+		return nil, err
+	}
+	stops = append(stops, r.home.cancel)
+	return stop, nil
+}
+
+func (r *rig) backendOf(host string) string {
+	if host == victimHost {
+		return r.backends[0]
+	}
+	return r.backends[1]
+}
+
+func (r *rig) startBackend() (*process, string, error) {
+	cmd := exec.Command(r.Binary, "bench-part", PartBackend)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, "", err
+	}
+	p, err := startProcess(cmd)
+	if err != nil {
+		return nil, "", err
+	}
+	var address string
+	if _, err := fmt.Fscanf(out, "%q\n", &address); err != nil {
+		p.stop()
+		return nil, "", fmt.Errorf("backend: %w: %s", err, p.said)
+	}
+	return p, address, nil
+}
+
+// certificates makes one for all hosts of the peers; the edge makes its own from the same authority.
+func (r *rig) certificates() error {
+	dir := filepath.Join(r.Dir, "devca")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	ca, err := edge.OpenDevCA(dir)
+	if err != nil {
+		return err
+	}
+	c, err := ca.Certificate(handshakesHost)
+	if err != nil {
+		return err
+	}
+	var chain []byte
+	for _, der := range c.Certificate {
+		chain = append(chain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	if err != nil {
+		return err
+	}
+	key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	r.cert, r.key, r.both = filepath.Join(r.Dir, "cert.pem"), filepath.Join(r.Dir, "key.pem"), filepath.Join(r.Dir, "both.pem")
+	for file, b := range map[string][]byte{r.cert: chain, r.key: key, r.both: append(append([]byte{}, chain...), key...)} {
+		if err := os.WriteFile(file, b, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// victim is the load of the tenant that is measured.
+func (r *rig) victim(addr string) Job {
+	return Job{Shape: shapeOpen, Addr: addr, Source: victimSource, Host: victimHost, Path: pathSmall, Connections: victimConnections,
+		Rate: victimRate, Warm: warm, Duration: r.Duration}
+}
+
+// direct measures the backend alone: the baseline of everything else.
+func (r *rig) direct(ctx context.Context) error {
+	addr := r.backends[0]
+	idle, err := r.generator(ctx, r.victim(addr))
+	if err != nil {
+		return err
+	}
+	note := fmt.Sprintf("load %s; the generator itself late by %.2f ms at p99", machineLoad(), float64(idle.LagP99)/1000)
+	note += voided(idle.P99)
+	r.report.add(fmt.Sprintf("idle baseline, direct, %d rps", victimRate), "us p99", float64(idle.P99), note, idle.P50, idle.P99, idle.P999)
+	return r.rates(ctx, "direct", addr)
+}
+
+// voided words that the machine was too busy for the figures beside a baseline, "" when it was not.
+func voided(p99 int64) string {
+	if time.Duration(p99)*time.Microsecond <= baselineMost {
+		return ""
+	}
+	return fmt.Sprintf("; VOID: the machine is too busy, the baseline's p99 must be at most %v", baselineMost)
+}
+
+// rates measures latency at fixed rates, and the highest throughput.
+func (r *rig) rates(ctx context.Context, name, addr string) error {
+	for _, at := range rates {
+		job := r.victim(addr)
+		job.Rate, job.Connections = at.perSecond, at.connections
+		f, err := r.generator(ctx, job)
+		if err != nil {
+			return err
+		}
+		line := fmt.Sprintf("%.0f rps: %s", at.perSecond, name)
+		note := fmt.Sprintf("load %s", machineLoad())
+		if f.Late+f.Broken+f.Refused > 0 {
+			note += fmt.Sprintf("; %d late, %d broken, %d refused", f.Late, f.Broken, f.Refused)
+		}
+		unit := "us p99"
+		if name == "direct" {
+			note += voided(f.P99)
+		}
+		if base := r.lastDirect(at.perSecond); name != "direct" && base != nil {
+			unit = "us added"
+			f.P50, f.P99, f.P999 = f.P50-base[0], f.P99-base[1], f.P999-base[2]
+		}
+		r.report.add(line, unit, float64(f.P99), note, f.P50, f.P99, f.P999)
+	}
+	job := r.victim(addr)
+	job.Shape, job.Connections = shapeClosed, topConnections
+	f, err := r.generator(ctx, job)
+	if err != nil {
+		return err
+	}
+	r.report.add("most requests: "+name, "req/s", f.rate(), fmt.Sprintf("load %s", machineLoad()))
+	return nil
+}
+
+// lastDirect gives the quantiles of this run's baseline.
+func (r *rig) lastDirect(perSecond float64) []int64 {
+	for _, c := range r.report.Cases {
+		if n := len(c.P50); c.Name == fmt.Sprintf("%.0f rps: direct", perSecond) && n > 0 {
+			return []int64{c.P50[n-1], c.P99[n-1], c.P999[n-1]}
+		}
+	}
+	return nil
+}
+
+// contend measures one proxy in one configuration.
+func (r *rig) contend(ctx context.Context, c contender, tuned bool) error {
+	p, err := c.start(ctx, r, tuned)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	if !tuned {
+		if err := r.rates(ctx, c.name, p.addr); err != nil {
+			return err
+		}
+	}
+	name := c.name + ", " + word(tuned)
+	idle, err := r.generator(ctx, r.victim(p.addr))
+	if err != nil {
+		return err
+	}
+	if c.name == oursName && !tuned && idle.Good > 0 {
+		r.exchangeBytes = float64(idle.Bytes) / float64(idle.Good)
+	}
+	r.report.add("no flood: "+name, "us p99", float64(idle.P99), "load "+machineLoad(), idle.P50, idle.P99, idle.P999)
+	for _, f := range floods() {
+		if err := r.flood(ctx, f, p, name, tuned); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	if !tuned {
+		return nil
+	}
+	if err := r.guarantee(ctx, p, c.name); err != nil {
+		return err
+	}
+	return r.ceiling(ctx, p, c.name)
+}
+
+// flood measures the victim while a neighbour floods.
+func (r *rig) flood(ctx context.Context, f flood, p *running, name string, tuned bool) error {
+	job := f.job
+	job.Addr, job.Warm, job.Duration = p.addr, warm, r.Duration
+	if job.Shape == shapeTLSDials {
+		job.Addr = p.tlsAddr
+	}
+	offender := make(chan struct{})
+	var reached Figures
+	var offenderErr error
+	go func() {
+		defer close(offender)
+		reached, offenderErr = r.generator(ctx, job)
+	}()
+	victim, err := r.generator(ctx, r.victim(p.addr))
+	<-offender
+	if err != nil {
+		return err
+	}
+	if offenderErr != nil {
+		return fmt.Errorf("offender: %w", offenderErr)
+	}
+	note := []string{"load " + machineLoad()}
+	if s := f.reached(f.rate(reached), tuned); s != "" {
+		note = append(note, s)
+	}
+	if job.Shape == shapeLoris {
+		note = append(note, fmt.Sprintf("%d of %d connections open at the end", reached.Open, job.Connections))
+	}
+	if reached.Refused+reached.Broken > 0 {
+		note = append(note, fmt.Sprintf("offender: %d refused, %d cut", reached.Refused, reached.Broken))
+	}
+	if victim.Late+victim.Broken+victim.Refused > 0 {
+		note = append(note, fmt.Sprintf("VICTIM: %d late, %d broken, %d refused", victim.Late, victim.Broken, victim.Refused))
+	}
+	r.report.add(f.name+": "+name, "us p99", float64(victim.P99), strings.Join(note, "; "), victim.P50, victim.P99, victim.P999)
+	return sleep(ctx, settle)
+}
+
+// share is the load of a tenant of the share cases, as many bytes as it gets.
+func (r *rig) share(p *running, host string, connections int) Job {
+	return Job{Shape: shapeClosed, Addr: p.addr, Source: victimSource, Host: host, Path: pathLarge, Connections: connections,
+		Warm: warm, Duration: r.shareLength(), Nice: flooderNice}
+}
+
+// guarantee measures what of a guaranteed rate arrives while a neighbour without one takes all it can.
+func (r *rig) guarantee(ctx context.Context, p *running, name string) error {
+	greedy := make(chan Figures, 1)
+	go func() {
+		f, _ := r.generator(ctx, r.share(p, greedyHost, 4*shareConnections)) // without its load the figure below says so
+		greedy <- f
+	}()
+	f, err := r.generator(ctx, r.share(p, guaranteedHost, shareConnections))
+	other := <-greedy
+	if err != nil {
+		return err
+	}
+	promised := float64(guaranteedBps) / 8
+	share, _ := kept(f.WindowsBy, promised*windowLength.Seconds())
+	r.report.add("guarantee kept beside a greedy neighbour: "+name, "%", share,
+		fmt.Sprintf("load %s; %.1f MB/s of %.1f promised, in windows of %v; neighbour %.1f MB/s", machineLoad(), f.bytesRate()/1e6, promised/1e6,
+			windowLength, other.bytesRate()/1e6))
+	return sleep(ctx, settle)
+}
+
+// ceiling measures by how much a tenant gets more than its maximum, where the proxy has a maximum of bytes.
+func (r *rig) ceiling(ctx context.Context, p *running, name string) error {
+	line := "ceiling overshoot, worst window: " + name
+	if name != oursName && name != "nginx" {
+		r.report.skip(line, "this build has no limit of bytes a tenant")
+		return nil
+	}
+	f, err := r.generator(ctx, r.share(p, ceilingHost, shareConnections))
+	if err != nil {
+		return err
+	}
+	most := float64(ceilingBps) / 8
+	_, over := kept(f.WindowsBy, most*windowLength.Seconds())
+	r.report.add(line, "%", over, fmt.Sprintf("load %s; %.2f MB/s of %.2f, in windows of %v", machineLoad(), f.bytesRate()/1e6, most/1e6, windowLength))
+	return sleep(ctx, settle)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// machineLoad is the load average of the last minute.
+func machineLoad() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	one, _, _ := strings.Cut(string(b), " ")
+	return one
+}
