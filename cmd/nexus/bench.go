@@ -73,7 +73,8 @@ exit code, which says whether it was measured.`,
 
 // benchPartCommand is one process of a bench, started by it.
 func (a *app) benchPartCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "bench-part PART", Short: "Be one process of a bench", Hidden: true, Args: oneArg("PART")}
+	cmd := &cobra.Command{Use: "bench-part PART", Short: "Be one process of a bench", Hidden: true, Args: oneArg("PART"),
+		Example: "  nexus bench-part backend"}
 	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, args []string) error {
 		return edge.Part(ctx, args[0], a.in, a.out)
 	})
