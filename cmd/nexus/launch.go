@@ -108,6 +108,9 @@ func (a *app) nodeConfig() (nodes.Config, error) {
 		GossipAddr: c.text("gossip"), JoinSeeds: c.list("join"), ReportDir: c.text("report_dir"), LogDir: c.text("log_dir"), Version: b.Version,
 		Commit: b.Commit, BuildTime: b.time(), Command: os.Args, LogLevel: slog.LevelInfo}
 	cfg.MetricsAddr = c.text("metrics")
+	if self, err := os.Executable(); err == nil { // without it the node starts no edge processes, and says so
+		cfg.Binary = self
+	}
 	if cfg.SSHAddr = c.text("ssh"); cfg.SSHAddr != "" {
 		cfg.OpenSSH = a.openSSH(cfg.SSHAddr, cfg.DataDir)
 	}

@@ -21,7 +21,8 @@ import (
 
 func (a *app) verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "verify [SUITE]...", Short: "Run the live suites against the running stack",
-		Long: `Suites: creator-splits, network-slices, exit, audit, hostile, all. Without one, the four of launch phase 10. They act on probe
+		Long: `Suites: creator-splits, network-slices, exit, audit, hostile, all. Without one, the four of launch phase 10, of which
+network-slices runs only when it is named: it starts edge processes of its own, floods and kills them for about a minute. They act on probe
 units in test money and never touch real accounts. Exits 1 unless every check passed; a suite that this version does not have
 counts no checks and is named.`,
 		Example: "  nexus verify\n  nexus verify creator-splits audit --junit verify.xml\n  nexus verify --ephemeral",

@@ -185,7 +185,8 @@ func (n *Node) Audit(ctx context.Context, unit string) (wire.AuditReport, error)
 
 // Suites implements launch.Env and control.Node.
 func (n *Node) Suites(ctx context.Context, names []string) (wire.Suites, error) {
-	return suite.Run(ctx, suite.Env{Engine: n.Engine(), Edge: n.edgeFabric(), Audit: n.AuditAll, Verify: n.VerifyLedger, Node: n.key}, names)
+	return suite.Run(ctx, suite.Env{Engine: n.Engine(), Edge: n.edgeFabric(), Audit: n.AuditAll, Verify: n.VerifyLedger, Node: n.key,
+		Binary: n.cfg.Binary}, names)
 }
 
 // RerunPhase implements control.Node. It returns at once; the console follows the phases. CodeConflict while phases run.

@@ -61,6 +61,7 @@ type Config struct {
 	Commit    string
 	BuildTime time.Time
 	Command   []string // how the program was started, for the report
+	Binary    string   // file of this program, for edge processes that a suite starts; "": it starts none
 
 	// OpenSSH opens the SSH console; needed with SSHAddr.
 	OpenSSH func(*Node) (Door, error)

@@ -17,6 +17,7 @@ type entry struct {
 	name  string
 	run   func(context.Context, *session) error
 	later string
+	named bool // runs only when it is asked for by name: it loads the machine
 	phase bool // one of the four of launch phase 10
 }
 
@@ -24,7 +25,7 @@ type entry struct {
 func order() []entry {
 	return []entry{
 		{name: CreatorSplits, run: creatorSplits, phase: true},
-		{name: NetworkSlices, phase: true, later: "the flood and session tests of a second edge process"},
+		{name: NetworkSlices, run: networkSlices, phase: true, named: true},
 		{name: Exit, phase: true, later: "the exit bundle and a throw-away importing node"},
 		{name: Audit, run: auditSuite, phase: true},
 		{name: Hostile, later: "the compute, DNS and mail fabrics that its scenarios attack"},

@@ -16,9 +16,19 @@ type Options struct {
 	Progress io.Writer     // a line a step
 }
 
+// Kinds of cases that others than the table read.
+const (
+	KindBaseline  = "baseline"  // the tenant without a proxy
+	KindFlood     = "flood"     // the tenant beside a flood
+	KindGuarantee = "guarantee" // share of the guaranteed rate, percent
+	KindCeiling   = "ceiling"   // worst overshoot of the maximum rate, percent
+)
+
 // Case is one line of the report: the figures of every run.
 type Case struct {
 	Name   string
+	Kind   string // "" for what only the table shows
+	Flood  string // its name, KindFlood
 	Unit   string
 	Values []float64 // one a run; none: not measured, Note says why
 	P50    []int64   // microseconds, one a run; nil where latency is not measured
@@ -32,8 +42,8 @@ type Report struct {
 	Cases []*Case
 }
 
-// add notes one run of a case.
-func (r *Report) add(name, unit string, value float64, note string, latency ...int64) {
+// add notes one run of a case and gives the case.
+func (r *Report) add(name, unit string, value float64, note string, latency ...int64) *Case {
 	i := stdslices.IndexFunc(r.Cases, func(c *Case) bool { return c.Name == name })
 	if i < 0 {
 		i = len(r.Cases)
@@ -44,6 +54,7 @@ func (r *Report) add(name, unit string, value float64, note string, latency ...i
 	if len(latency) == 3 {
 		c.P50, c.P99, c.P999 = append(c.P50, latency[0]), append(c.P99, latency[1]), append(c.P999, latency[2])
 	}
+	return c
 }
 
 // skip notes a case that is not measured, once.

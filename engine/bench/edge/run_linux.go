@@ -57,6 +57,9 @@ func (r *rig) run(ctx context.Context) error {
 		if err := r.direct(ctx); err != nil {
 			return err
 		}
+		if err := r.rates(ctx, "direct", r.backends[0]); err != nil {
+			return err
+		}
 		for _, c := range contenders() {
 			if _, err := exec.LookPath(c.binary); c.binary != "" && err != nil {
 				r.report.skip(c.name, "absent: "+c.binary+" is not installed")
@@ -71,6 +74,40 @@ func (r *rig) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Alone measures this program's edge with contracts in force, without the peers: baseline, every flood, guarantee and ceiling. Errors: as Run.
+func Alone(ctx context.Context, o Options) (Report, error) {
+	r := &rig{Options: o, exchangeBytes: 512}
+	stop, err := r.prepare()
+	if err != nil {
+		return r.report, err
+	}
+	defer stop()
+	if err := r.calibrate(ctx); err != nil {
+		return r.report, err
+	}
+	if err := r.direct(ctx); err != nil {
+		return r.report, err
+	}
+	err = r.contend(ctx, contender{name: oursName, start: startOurs}, true)
+	return r.report, err
+}
+
+// calibrate finds out how many bytes a small request and its answer are, so that a contract in requests can be said in bytes.
+func (r *rig) calibrate(ctx context.Context) error {
+	p, err := startOurs(ctx, r, false)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	job := r.victim(p.addr)
+	job.Duration = time.Second
+	f, err := r.generator(ctx, job)
+	if err == nil && f.Good > 0 {
+		r.exchangeBytes = float64(f.Bytes) / float64(f.Good)
+	}
+	return err
 }
 
 // expected is how long the whole takes.
@@ -191,8 +228,9 @@ func (r *rig) direct(ctx context.Context) error {
 	}
 	note := fmt.Sprintf("load %s; the generator itself late by %.2f ms at p99", machineLoad(), float64(idle.LagP99)/1000)
 	note += voided(idle.P99)
-	r.report.add(fmt.Sprintf("idle baseline, direct, %d rps", victimRate), "us p99", float64(idle.P99), note, idle.P50, idle.P99, idle.P999)
-	return r.rates(ctx, "direct", addr)
+	r.report.add(fmt.Sprintf("idle baseline, direct, %d rps", victimRate), "us p99", float64(idle.P99), note, idle.P50, idle.P99, idle.P999).Kind =
+		KindBaseline
+	return nil
 }
 
 // voided words that the machine was too busy for the figures beside a baseline, "" when it was not.
@@ -317,7 +355,8 @@ func (r *rig) flood(ctx context.Context, f flood, p *running, name string, tuned
 	if victim.Late+victim.Broken+victim.Refused > 0 {
 		note = append(note, fmt.Sprintf("VICTIM: %d late, %d broken, %d refused", victim.Late, victim.Broken, victim.Refused))
 	}
-	r.report.add(f.name+": "+name, "us p99", float64(victim.P99), strings.Join(note, "; "), victim.P50, victim.P99, victim.P999)
+	c := r.report.add(f.name+": "+name, "us p99", float64(victim.P99), strings.Join(note, "; "), victim.P50, victim.P99, victim.P999)
+	c.Kind, c.Flood = KindFlood, f.name
 	return sleep(ctx, settle)
 }
 
@@ -341,9 +380,10 @@ func (r *rig) guarantee(ctx context.Context, p *running, name string) error {
 	}
 	promised := float64(guaranteedBps) / 8
 	share, _ := kept(f.WindowsBy, promised*windowLength.Seconds())
-	r.report.add("guarantee kept beside a greedy neighbour: "+name, "%", share,
+	c := r.report.add("guarantee kept beside a greedy neighbour: "+name, "%", share,
 		fmt.Sprintf("load %s; %.1f MB/s of %.1f promised, in windows of %v; neighbour %.1f MB/s", machineLoad(), f.bytesRate()/1e6, promised/1e6,
 			windowLength, other.bytesRate()/1e6))
+	c.Kind = KindGuarantee
 	return sleep(ctx, settle)
 }
 
@@ -360,7 +400,8 @@ func (r *rig) ceiling(ctx context.Context, p *running, name string) error {
 	}
 	most := float64(ceilingBps) / 8
 	_, over := kept(f.WindowsBy, most*windowLength.Seconds())
-	r.report.add(line, "%", over, fmt.Sprintf("load %s; %.2f MB/s of %.2f, in windows of %v", machineLoad(), f.bytesRate()/1e6, most/1e6, windowLength))
+	r.report.add(line, "%", over, fmt.Sprintf("load %s; %.2f MB/s of %.2f, in windows of %v", machineLoad(), f.bytesRate()/1e6, most/1e6,
+		windowLength)).Kind = KindCeiling
 	return sleep(ctx, settle)
 }
 
