@@ -176,6 +176,9 @@ func (x *exchange) park(gone <-chan struct{}, body bool) error {
 			return &shape.Refusal{Reason: shape.ReasonQueueFull, RetryAfter: time.Second}
 		}
 	}
+	if !x.conn.http2.Load() {
+		return x.target.slice.gate.EnterFirst(gone)
+	}
 	return x.target.slice.gate.Enter(gone)
 }
 

@@ -113,6 +113,32 @@ func (g *Gate) Enter(cancel <-chan struct{}) error {
 	p := g.park(false)
 	maxWait := g.limits.MaxWait
 	g.mu.Unlock()
+	return g.await(p, maxWait, cancel)
+}
+
+// EnterFirst lets in a request that is all its connection has, and that had to be read before its slice was known. Like a connection
+// that waits unread it is bounded by the number of connections, so neither the queue's length nor the rule of its age refuses it,
+// only MaxWait: a refusal would end the connection, and the next one would come at once. After nil the caller must call Leave once.
+// The error is a *Refusal, or ErrCanceled.
+func (g *Gate) EnterFirst(cancel <-chan struct{}) error {
+	g.mu.Lock()
+	if g.free() {
+		g.take()
+		g.mu.Unlock()
+		return nil
+	}
+	if g.closed {
+		g.mu.Unlock()
+		return &Refusal{Reason: ReasonClosed, RetryAfter: time.Second}
+	}
+	p := g.park(true)
+	maxWait := g.limits.MaxWait
+	g.mu.Unlock()
+	return g.await(p, maxWait, cancel)
+}
+
+// await waits until p is answered, its caller goes away or its time is over.
+func (g *Gate) await(p *parked, maxWait time.Duration, cancel <-chan struct{}) error {
 	timer := time.NewTimer(maxWait)
 	defer timer.Stop()
 	select {
