@@ -97,27 +97,3 @@ func TestSilentConnectionsEnd(t *testing.T) {
 	expectCut(t, g.Addr(), "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
 	eventually(t, "its session is free", func() bool { return g.Snapshot()[0].Gateway.Sessions == 0 })
 }
-
-// TestHalfClosedClientGetsItsAnswer: a client may end its side once it has asked.
-func TestHalfClosedClientGetsItsAnswer(t *testing.T) {
-	t.Parallel()
-	a := unit("a")
-	g := gateway(t, table(t, []Route{route("a.test", a, backend(t, text("answered")))}, a))
-	c, err := net.Dial("tcp", g.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
-	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
-	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
-	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
-	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b, err := io.ReadAll(resp.Body); err != nil || string(b) != "answered" {
-		t.Errorf("%q, %v", b, err)
-	}
-}
