@@ -23,17 +23,18 @@ type conn struct {
 	once    sync.Once
 
 	bound        atomic.Pointer[sliceState]
-	place        atomic.Bool  // holds a place in the slice's gate, taken by reading, not yet used by a request
-	active       atomic.Bool  // net/http has a request in hand
-	http2        atomic.Bool  // requests share the connection, so active says nothing about the next one
-	working      atomic.Int32 // requests inside the gate
-	broken       atomic.Bool  // a request's body did not end as it should; nothing more may be read
-	served       atomic.Bool  // has carried a request
-	upgraded     atomic.Bool  // a WebSocket or other stream that is nobody's request any more
-	parkedBodies atomic.Int32 // HTTP/2 requests with a body that wait for a place
-	phase        atomic.Int32 // of a connection that serve1 speaks with: client1Idle and so on
-	readable     atomic.Bool  // serve1 has seen that there is something to read
-	probe        atomic.Bool  // carries probes only: scheduled like all, not counted as the unit's traffic
+	place        atomic.Bool                // holds a place in the slice's gate, taken by reading, not yet used by a request
+	active       atomic.Bool                // net/http has a request in hand
+	http2        atomic.Bool                // requests share the connection, so active says nothing about the next one
+	working      atomic.Int32               // requests inside the gate
+	broken       atomic.Bool                // a request's body did not end as it should; nothing more may be read
+	served       atomic.Bool                // has carried a request
+	upgraded     atomic.Bool                // a WebSocket or other stream that is nobody's request any more
+	parkedBodies atomic.Int32               // HTTP/2 requests with a body that wait for a place
+	phase        atomic.Int32               // of a connection that serve1 speaks with: client1Idle and so on
+	signing      atomic.Pointer[sliceState] // computes a handshake in this slice's turn
+	readable     atomic.Bool                // serve1 has seen that there is something to read
+	probe        atomic.Bool                // carries probes only: scheduled like all, not counted as the unit's traffic
 
 	firstByteNs atomic.Int64 // when the present request's first byte was read, Unix nanoseconds
 	lastWriteNs atomic.Int64
@@ -212,6 +213,7 @@ func (c *conn) noteFirstByte(n int) {
 // Write implements net.Conn: it moves p in quanta, each when the slice may, and cuts a client that takes nothing for
 // the stall timeout.
 func (c *conn) Write(p []byte) (int, error) {
+	c.endSigning()
 	s := c.bound.Load()
 	quantum := shape.QuantumBytes
 	if s != nil {

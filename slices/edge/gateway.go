@@ -161,10 +161,16 @@ func (g *Gateway) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 	if err != nil {
 		return nil, err
 	}
+	var cert *tls.Certificate
 	if g.config.Issuer != nil {
-		return g.config.Issuer.Certificate(hello)
+		cert, err = g.config.Issuer.Certificate(hello)
+	} else {
+		cert, err = g.config.Certificate(t.route.Host)
 	}
-	return g.config.Certificate(t.route.Host)
+	if c := connOf(hello.Conn); c != nil && err == nil {
+		err = c.beginSigning(hello.Context())
+	}
+	return cert, err
 }
 
 func (g *Gateway) find(serverName string) (*target, error) {

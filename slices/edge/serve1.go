@@ -3,7 +3,6 @@ package edge
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -103,7 +102,11 @@ func (g *Gateway) serveConn(c *conn, secure bool) {
 	if secure {
 		t := tls.Server(c, g.tls)
 		_ = c.SetDeadline(time.Now().Add(g.config.HeaderTimeout)) // a closed socket says so at the next read
-		if err := t.HandshakeContext(context.Background()); err != nil {
+		ctx, cancel := g.handshakeContext()
+		err := t.HandshakeContext(ctx)
+		cancel()
+		c.endSigning()
+		if err != nil {
 			g.log.Debug("handshake failed", "remote", c.RemoteAddr().String(), "error", err)
 			_ = c.Close()
 			return

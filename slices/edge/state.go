@@ -22,7 +22,8 @@ type sliceState struct {
 	quantum     atomic.Int32
 	sessionsMax atomic.Int64
 	lentMax     atomic.Int32
-	lent        atomic.Int32 // long requests that gave their place back
+	lent        atomic.Int32  // long requests that gave their place back
+	signing     chan struct{} // one handshake is computed at a time
 	counters    meter.Counters
 	latency     meter.Histogram // first byte read to last byte written, less backend time
 	transport   *http.Transport // of HTTP/2 and upgrades
@@ -33,7 +34,7 @@ type sliceState struct {
 }
 
 func (g *Gateway) newSliceState(s slices.Slice) *sliceState {
-	st := &sliceState{id: s.ID, gate: shape.NewGate(gateLimits(s)), flow: g.scheduler.NewFlow(g.rates(s))}
+	st := &sliceState{id: s.ID, signing: make(chan struct{}, 1), gate: shape.NewGate(gateLimits(s)), flow: g.scheduler.NewFlow(g.rates(s))}
 	dialer := net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
 	// A pool of its own per slice: one slice's slow backend cannot use up another's connections.
 	st.transport = &http.Transport{
