@@ -87,6 +87,8 @@ var rooms = []roomRule{
 	{"engine/revenue", aboveTheDoor},
 	{"engine/audit", aboveTheDoor},
 	{"engine/metrics", []string{"engine/control/wire"}},
+	{"engine/tilelog", []string{".", "ledger", "ledger/merkle"}},
+	{"engine/tilelog/tilelogtest", nil}, // an outsider: nothing of the house
 	{"engine/suite", append([]string{"engine/audit", "engine/bench/edge"}, aboveTheDoor...)},
 	{"engine/bundle", aboveTheDoor},
 	{"engine/bench", append([]string{"engine/bench/edge"}, aboveTheDoor...)},
@@ -126,7 +128,8 @@ var aboveTheDoor = append([]string{"engine", "engine/control", "engine/doctor"},
 var tuiMay = []string{".", "engine/control/wire", "tui/..."}
 
 // helpers may be imported by tests anywhere below their own layer's rules, by nothing else.
-var helpers = []string{"ledger/ledgertest", "gates/gatetest", "engine/fabrictest", "engine/enginetest", "cluster/simnet", "tui/tuitest"}
+var helpers = []string{"ledger/ledgertest", "gates/gatetest", "engine/fabrictest", "engine/enginetest", "engine/tilelog/tilelogtest", "cluster/simnet",
+	"tui/tuitest"}
 
 // library gives an outside library its one home. Tests of any package may use those whose homes is "tests".
 type library struct {
@@ -137,10 +140,10 @@ type library struct {
 // libraries are judged by the longest prefix. docs/decisions/0005-dependencies.md has the reason for each.
 var libraries = []library{
 	{"github.com/dgraph-io/badger/v4", []string{"ledger/badgerstore"}},
-	{"golang.org/x/mod/sumdb/tlog", []string{"ledger/merkle"}},
-	{"golang.org/x/mod/sumdb/note", []string{"ledger", "ledger/verify", "engine/identity"}},
+	{"golang.org/x/mod/sumdb/tlog", []string{"ledger/merkle", "engine/tilelog/tilelogtest"}},
+	{"golang.org/x/mod/sumdb/note", []string{"ledger", "ledger/verify", "engine/identity", "engine/tilelog/tilelogtest"}},
 	{"github.com/santhosh-tekuri/jsonschema/v6", []string{"tests"}},
-	{"github.com/transparency-dev/merkle", []string{"tests"}},
+	{"github.com/transparency-dev/merkle", []string{"engine/tilelog/tilelogtest", "tests"}},
 	{"github.com/anishathalye/porcupine", []string{"tests"}},
 
 	{"github.com/hashicorp/serf", []string{"cluster/gossip"}},

@@ -107,7 +107,7 @@ func (a *app) nodeConfig() (nodes.Config, error) {
 		BaseDomain: c.text("base_domain"), Jurisdiction: c.text("jurisdiction"), GatewayAddr: c.text("gateway"), GatewayTLSAddr: c.text("gateway_tls"),
 		GossipAddr: c.text("gossip"), JoinSeeds: c.list("join"), ReportDir: c.text("report_dir"), LogDir: c.text("log_dir"), Version: b.Version,
 		Commit: b.Commit, BuildTime: b.time(), Command: os.Args, LogLevel: slog.LevelInfo}
-	cfg.MetricsAddr = c.text("metrics")
+	cfg.MetricsAddr, cfg.LogHTTPAddr = c.text("metrics"), c.text("log_http")
 	if self, err := os.Executable(); err == nil { // without it the node starts no edge processes, and says so
 		cfg.Binary = self
 	}

@@ -67,6 +67,7 @@ func settings(getenv func(string) string) []setting {
 		{key: "gateway_tls", kind: kindAddress, launch: true, help: "address of the gateway's TLS listener (dev: 127.0.0.1:0)"},
 		{key: "gossip", kind: kindAddress, launch: true, help: "address of cluster gossip (dev: 127.0.0.1:0)"},
 		{key: "metrics", kind: kindAddress, launch: true, help: "address of the metrics for Prometheus; whoever reaches it sees every unit's figures"},
+		{key: "log_http", kind: kindAddress, launch: true, help: "address where checkpoint and tiles of the log can be read (C2SP tlog-tiles); no plaintext"},
 		{key: "ssh", kind: kindAddress, launch: true, help: "address of the SSH console"},
 		{key: "bootstrap_expect", kind: kindInt, def: "1", launch: true, help: "ledger nodes to wait for before the first launch"},
 		{key: "join", kind: kindList, launch: true, help: "gossip addresses of a cluster to join"},

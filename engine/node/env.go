@@ -30,7 +30,10 @@ func (n *Node) HostChecks(ctx context.Context) []wire.Check {
 		addresses = append(addresses, doctor.Address{Name: "ssh", Network: "tcp", Addr: c.SSHAddr})
 	}
 	if c.MetricsAddr != "" {
-		addresses = append(addresses, doctor.Address{Name: "metrics", Network: "tcp", Addr: c.MetricsAddr})
+		addresses = append(addresses, doctor.Address{Name: endpointMetrics, Network: "tcp", Addr: c.MetricsAddr})
+	}
+	if c.LogHTTPAddr != "" {
+		addresses = append(addresses, doctor.Address{Name: endpointLog, Network: "tcp", Addr: c.LogHTTPAddr})
 	}
 	checks := doctor.Run(ctx, doctor.Options{DataDir: c.DataDir, SocketPath: n.socket, NodePID: os.Getpid(), BuildTime: c.BuildTime, Addresses: addresses})
 	if c.SSHAddr != "" && ctx.Err() == nil {
@@ -38,6 +41,9 @@ func (n *Node) HostChecks(ctx context.Context) []wire.Check {
 	}
 	if c.MetricsAddr != "" && ctx.Err() == nil {
 		checks = append(checks, n.openMetrics())
+	}
+	if c.LogHTTPAddr != "" && ctx.Err() == nil {
+		checks = append(checks, n.openLog())
 	}
 	return checks
 }

@@ -47,6 +47,7 @@ type Config struct {
 	GossipAddr     string // "" is 127.0.0.1:0
 	SSHAddr        string // "" is no SSH console
 	MetricsAddr    string // "" is no endpoint for Prometheus
+	LogHTTPAddr    string // "" does not publish the log
 	CapacityBps    uint64 // of the gateway, bits per second; 0 is 1 Gbit/s
 
 	JoinToken string   // text of a join token; the node then holds no ledger
@@ -125,8 +126,8 @@ type Node struct {
 	gateway   *edge.Gateway
 	prober    *edge.Prober
 	sessions  *sessions
-	door      Door            // nil without an SSH console
-	metrics   *scrapeEndpoint // nil without an address
+	door      Door                 // nil without an SSH console
+	endpoints map[string]*endpoint // by name
 	agent     *gossip.Agent
 	gossipKey [32]byte
 	before    nexus.Hash
@@ -142,7 +143,7 @@ type Node struct {
 // directory is CodeConflict and names the running node's address.
 func Start(cfg Config) (*Node, error) {
 	cfg = cfg.withDefaults()
-	n := &Node{cfg: cfg, started: time.Now(), stop: make(chan struct{}), state: wire.NodeLaunching}
+	n := &Node{cfg: cfg, started: time.Now(), stop: make(chan struct{}), state: wire.NodeLaunching, endpoints: map[string]*endpoint{}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if err := n.prepare(); err != nil {
 		return nil, errors.Join(err, n.release())
@@ -328,7 +329,7 @@ func (n *Node) takeDown() error {
 func (n *Node) release() error {
 	n.cancel()
 	n.wg.Wait()
-	errs := []error{n.closeDoor(), n.closeMetrics()}
+	errs := []error{n.closeDoor(), n.closeEndpoint(endpointMetrics), n.closeEndpoint(endpointLog)}
 	if n.server != nil {
 		errs = append(errs, n.server.Close())
 	}
@@ -384,8 +385,8 @@ func (n *Node) Hello() wire.NodeInfo {
 	if n.door != nil {
 		h.Addresses["ssh"], h.SSHHostKey = n.door.Addr(), n.door.Fingerprint()
 	}
-	if n.metrics != nil {
-		h.Addresses["metrics"] = n.metrics.addr
+	for name, open := range n.endpoints {
+		h.Addresses[name] = open.addr
 	}
 	if n.agent != nil {
 		h.Addresses["gossip"] = n.agent.Addr()
