@@ -68,11 +68,11 @@ func (c *Client) Head() (Head, error) {
 	if err != nil {
 		return Head{}, err
 	}
-	return c.Open(string(body))
+	return c.Verify(string(body))
 }
 
-// Open verifies a checkpoint.
-func (c *Client) Open(text string) (Head, error) {
+// Verify verifies a checkpoint that came from anywhere.
+func (c *Client) Verify(text string) (Head, error) {
 	signed, err := note.Open([]byte(text), note.VerifierList(c.key))
 	if err != nil {
 		return Head{}, err
