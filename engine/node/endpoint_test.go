@@ -72,6 +72,7 @@ func TestPublishedLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(c.Close)
 	old, err := c.Verify(told.Checkpoint)
 	if err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ type Client struct {
 	base   string
 	key    note.Verifier
 	client *http.Client
-	Tiles  int // tiles and bundles fetched
+	seen   map[tlog.Tile][]byte // tiles that a verified checkpoint covers
 }
 
 // Head is a checkpoint whose signature was verified.
@@ -42,8 +42,11 @@ type Head struct {
 // New gives a client of the log under base, such as http://127.0.0.1:80, that trusts a verifier key.
 func New(base, vkey string) (*Client, error) {
 	key, err := note.NewVerifier(vkey)
-	return &Client{base: base, key: key, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}, err
+	return &Client{base: base, key: key, client: &http.Client{Transport: &http.Transport{}}, seen: map[tlog.Tile][]byte{}}, err
 }
+
+// Close gives back the client's connections.
+func (c *Client) Close() { c.client.CloseIdleConnections() }
 
 // get fetches a resource of at most limit bytes.
 func (c *Client) get(path string, limit int64) ([]byte, error) {
@@ -92,15 +95,23 @@ func (c *Client) Verify(text string) (Head, error) {
 	return Head{tlog.Tree{N: size, Hash: tlog.Hash(root)}, text}, nil
 }
 
-// reader lets tlog fetch tiles: it asks for those it needs, and for those that prove them.
+// reader lets tlog fetch tiles: it asks for those it needs, and for those that prove them, and has them kept once they are proven.
 type reader struct{ c *Client }
 
-func (r reader) Height() int                     { return height }
-func (r reader) SaveTiles([]tlog.Tile, [][]byte) {}
+func (r reader) Height() int { return height }
+
+func (r reader) SaveTiles(tiles []tlog.Tile, data [][]byte) {
+	for i, t := range tiles {
+		r.c.seen[t] = data[i]
+	}
+}
 
 func (r reader) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 	out := make([][]byte, len(tiles))
 	for i, t := range tiles {
+		if out[i] = r.c.seen[t]; out[i] != nil {
+			continue
+		}
 		// The checksum database has the height in its paths, and "data" for what C2SP calls entries.
 		path, ok := strings.CutPrefix(t.Path(), "tile/8/")
 		if !ok {
@@ -110,7 +121,6 @@ func (r reader) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.c.Tiles++
 		out[i] = body
 	}
 	return out, nil
@@ -132,7 +142,6 @@ func (c *Client) Entries(h Head) ([][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.Tiles++
 		entries, err := split(body, t.W)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
