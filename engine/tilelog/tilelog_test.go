@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -22,8 +23,10 @@ import (
 type rig struct {
 	*badgerstore.Store
 	maker *ledgertest.Maker
-	note  string
-	size  uint64
+
+	mu   sync.Mutex // guards what follows
+	note string
+	size uint64
 }
 
 // newRig makes a log; logs of one seed have the same key and the same first entries.
@@ -42,7 +45,7 @@ func newRig(t *testing.T, seed uint64) *rig {
 func (r *rig) commit(t *testing.T, b ledger.Batch) {
 	t.Helper()
 	if err := r.Commit(b); err != nil {
-		t.Fatal(err)
+		t.Error(err) // not Fatal: also asked by a goroutine of its own
 	}
 }
 
@@ -50,17 +53,27 @@ func (r *rig) commit(t *testing.T, b ledger.Batch) {
 func (r *rig) grow(t *testing.T, size uint64) {
 	t.Helper()
 	const step = 4096
-	for at := r.Size(); at < size; at = r.Size() {
+	for at := r.Size(); at < size && !t.Failed(); at = r.Size() {
 		drafts := make([]ledger.Draft, min(step, size-at))
 		for i := range drafts {
 			drafts[i] = ledger.Draft{Kind: ledger.KindDecision, Body: []byte{byte(i), byte(i >> 8)}}
 		}
 		r.commit(t, r.maker.Command("test", drafts))
 	}
-	r.note, r.size = r.maker.Sign(), size
+	r.sign(r.maker.Sign(), size)
 }
 
-func (r *rig) Head() (string, uint64) { return r.note, r.size }
+func (r *rig) sign(note string, size uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.note, r.size = note, size
+}
+
+func (r *rig) Head() (string, uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.note, r.size
+}
 
 func (r *rig) vkey(t *testing.T) string {
 	t.Helper()
@@ -212,13 +225,48 @@ func TestForgedAnswers(t *testing.T) {
 			t.Errorf("%s: %v", f.name, err)
 		}
 	}
-	// A fork that is whole in itself and signed by the right key: nothing but the checkpoint from before finds it out.
-	c := fork.client(t, nil)
-	if _, err := c.Entries(head(t, c)); err != nil {
-		t.Errorf("the fork is not whole in itself: %v", err)
+}
+
+// TestWholeFork: a fork that is whole in itself and signed by the right key is found out by the checkpoint from before, and by
+// nothing else.
+func TestWholeFork(t *testing.T) {
+	t.Parallel()
+	r, fork := newRig(t, 1), newRig(t, 1)
+	r.grow(t, 300)
+	old := head(t, r.client(t, nil))
+	fork.commit(t, fork.maker.Command("test", []ledger.Draft{{Kind: ledger.KindDecision, Body: []byte("what another is shown")}}))
+	for _, size := range []uint64{300, 900} { // as large as what was seen, and larger
+		fork.grow(t, size)
+		c := fork.client(t, nil)
+		if _, err := c.Entries(head(t, c)); err != nil {
+			t.Errorf("at %d the fork is not whole in itself: %v", size, err)
+		}
+		if follow(c, old) == nil {
+			t.Errorf("at %d a fork passes for the growth of the log", size)
+		}
 	}
-	if follow(c, old) == nil {
-		t.Error("a fork passes for the growth of the log")
+}
+
+// TestWhileItGrows: what a checkpoint covers stays readable and the same while the log goes on under its readers.
+func TestWhileItGrows(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 1)
+	r.grow(t, 100)
+	c := r.client(t, nil)
+	old := head(t, c)
+	grown := make(chan struct{})
+	go func() {
+		defer close(grown)
+		for size := uint64(101); size < 3000 && !t.Failed(); size += 53 {
+			r.grow(t, size)
+		}
+	}()
+	defer func() { <-grown }()
+	for rounds := 0; rounds < 8; rounds++ {
+		if err := follow(c, old); err != nil {
+			t.Fatal(err)
+		}
+		old = head(t, c)
 	}
 }
 
@@ -254,9 +302,9 @@ func TestOnlyUnderTheCheckpoint(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 1)
 	r.grow(t, 700)
-	note := r.note
+	note, _ := r.Head()
 	r.grow(t, 1400)
-	r.note, r.size = note, 700 // the rest is stored, and not signed yet
+	r.sign(note, 700) // the rest is stored, and not signed yet
 	url := serve(t, func() Log { return r }, nil)
 	for path, want := range map[string]int{
 		"checkpoint": 200, "tile/0/000": 200, "tile/0/001": 200, "tile/0/002.p/188": 200, "tile/0/002.p/1": 200, "tile/0/001.p/7": 200,
