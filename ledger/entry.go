@@ -43,14 +43,15 @@ const (
 	KindStatement     EntryKind = 27 // a month's statement issued, by its digest
 	KindDispute       EntryKind = 28 // a dispute opened, answered or closed
 	KindService       EntryKind = 29 // minutes in which a slice kept its budget, a breach of it, or its end
+	KindRecording     EntryKind = 30 // the recording of an SSH session, by its digest
 )
 
 // lastKind is the newest kind this version knows.
-const lastKind = KindService
+const lastKind = KindRecording
 
 var entryKindNames = [...]string{"", "genesis", "decision", "revenue", "refund", "unit", "identity", "source", "report",
 	"refusal-rollup", "node", "probe", "usage", "audit", "slice", "route", "notice", "rules", "proposal", "ownership", "policy",
-	"consent", "binding", "pending", "transfer", "hold", "payout", "statement", "dispute", "service"}
+	"consent", "binding", "pending", "transfer", "hold", "payout", "statement", "dispute", "service", "recording"}
 
 // String gives the word used in CLI and JSON.
 func (k EntryKind) String() string {

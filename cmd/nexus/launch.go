@@ -112,7 +112,9 @@ func (a *app) nodeConfig() (nodes.Config, error) {
 		cfg.Binary = self
 	}
 	if cfg.SSHAddr = c.text("ssh"); cfg.SSHAddr != "" {
-		cfg.OpenSSH = a.openSSH(cfg.SSHAddr, cfg.DataDir)
+		cfg.OpenSSH = a.openSSH(cfg.SSHAddr, cfg.DataDir, c.text("ssh_record"))
+	} else if c.text("ssh_record") != "" {
+		return cfg, usage("--ssh-record", "give --ssh ADDRESS too", "records the sessions of an SSH console that is not opened")
 	}
 	var err error
 	if cfg.Only, err = phaseNumbers(c.list("only")); err != nil {

@@ -50,7 +50,7 @@ func actingVerbs() map[string]keymap.Danger {
 // readingVerbs change nothing.
 func readingVerbs() []string {
 	return []string{"status", "home",
-		"version", "config show", "report list", "report show", "report verify", "logs", "imvu list", "imvu show", "platform list",
+		"version", "config show", "report list", "report show", "report verify", "ssh recordings", "ssh verify", "logs", "imvu list", "imvu show", "platform list",
 		"platform show", "platform prove", "stream list", "stream show", "ott list", "ott show", "revenue tally", "revenue balance", "revenue journal",
 		"revenue pending", "revenue hold list", "revenue payout list", "revenue sources", "route list", "route prove",
 		"identity list", "identity show", "approvals list", "approvals show", "cluster members", "ledger head", "ledger show", "ledger prove", "ledger verify",

@@ -69,6 +69,7 @@ func settings(getenv func(string) string) []setting {
 		{key: "metrics", kind: kindAddress, launch: true, help: "address of the metrics for Prometheus; whoever reaches it sees every unit's figures"},
 		{key: "log_http", kind: kindAddress, launch: true, help: "address where checkpoint and tiles of the log can be read (C2SP tlog-tiles); no plaintext"},
 		{key: "ssh", kind: kindAddress, launch: true, help: "address of the SSH console"},
+		{key: "ssh_record", kind: kindPath, launch: true, help: "folder to record SSH sessions in: what they showed, not what was typed (default: none is recorded)"},
 		{key: "bootstrap_expect", kind: kindInt, def: "1", launch: true, help: "ledger nodes to wait for before the first launch"},
 		{key: "join", kind: kindList, launch: true, help: "gossip addresses of a cluster to join"},
 		{key: "join_token", kind: kindPath, launch: true, help: "file with the token that nexus cluster invite printed"},

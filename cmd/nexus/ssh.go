@@ -30,15 +30,16 @@ type guest struct {
 	screen  bool   // the terminal is this app's own: a screen may be shown
 }
 
-// openSSH opens the SSH console of a node.
-func (a *app) openSSH(addr, dataDir string) func(*nodes.Node) (nodes.Door, error) {
+// openSSH opens the SSH console of a node; with a folder to record in, each session is recorded.
+func (a *app) openSSH(addr, dataDir, record string) func(*nodes.Node) (nodes.Door, error) {
 	return func(n *nodes.Node) (nodes.Door, error) {
 		handle := func(ctx context.Context, s *sshd.Session) int {
 			token, end := n.OpenSession(s.ID, s.Key, !s.Agent)
 			defer end()
 			return serveGuest(ctx, &guest{session: s, node: n, dataDir: dataDir, token: token, screen: s.Terminal})
 		}
-		return sshd.Listen(sshd.Config{Addr: addr, HostKeyFile: filepath.Join(dataDir, hostKeyFile), Known: n.Knows, Handle: handle, Log: slog.New(n.LogHandler())})
+		return sshd.Listen(sshd.Config{Addr: addr, HostKeyFile: filepath.Join(dataDir, hostKeyFile), Known: n.Knows, Handle: handle,
+			Log: slog.New(n.LogHandler()), RecordDir: record, Recorded: postRecording(n)})
 	}
 }
 

@@ -427,3 +427,19 @@ func (s *Server) reports(http.ResponseWriter, *http.Request, caller) (any, error
 	})
 	return out, nil
 }
+
+func (s *Server) recordings(http.ResponseWriter, *http.Request, caller) (any, error) {
+	out := wire.Recordings{Recordings: []wire.RecordingRow{}}
+	s.engine().View(func(st *state.State) {
+		for _, x := range st.Recordings() {
+			r := &x.Record
+			row := wire.RecordingRow{Index: x.Index, Session: r.Session, Key: r.Key.String(), Node: x.Node.String(), Start: time.UnixMilli(r.StartMs).UTC(),
+				End: time.UnixMilli(r.EndMs).UTC(), Bytes: r.Bytes, SHA256: r.SHA256.String(), Truncated: r.Truncated}
+			if id := st.Identities[r.Key]; id != nil {
+				row.Name = id.Name
+			}
+			out.Recordings = append(out.Recordings, row)
+		}
+	})
+	return out, nil
+}

@@ -51,6 +51,7 @@ func (s *Server) routes() {
 	s.handle("GET /v1/identities", publicRead, s.identities)
 	s.handle("GET /v1/sources", publicRead, s.sources)
 	s.handle("GET /v1/reports", publicRead, s.reports)
+	s.handle("GET /v1/recordings", platformRead, s.recordings)
 	s.handle("GET /v1/routes", publicRead, s.routeList)
 	s.approvalRoutes()
 	s.moneyRoutes()

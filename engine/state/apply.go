@@ -269,6 +269,7 @@ var preparers = map[string]func(*step) error{
 	KindSliceMinutes:     (*step).sliceMinutes,
 	KindSliceBreach:      (*step).sliceBreach,
 	KindPhaseRerun:       (*step).phaseRerun,
+	KindSessionRecord:    (*step).sessionRecord,
 }
 
 // changes are the kinds of preparers that a proposal may hold. Apart, because granting one prepares another.

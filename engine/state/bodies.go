@@ -52,6 +52,7 @@ const (
 	KindSliceMinutes     = "slice.minutes"
 	KindSliceBreach      = "slice.breach"
 	KindPhaseRerun       = "phase.rerun"
+	KindSessionRecord    = "session.record"
 )
 
 // Kinds lists every kind, in the order of docs/reference/actions.md.
@@ -66,7 +67,7 @@ func Kinds() []string {
 		KindAuditFinding, KindRefusalRollup, KindNodeStop, KindLedgerEdit, KindClusterRules, KindProposalOpen, KindProposalGrant,
 		KindProposalRefuse, KindProposalWithdraw, KindProposalExpire, KindUnitTransfer, KindOwnershipSettle, KindNoticeMark,
 		KindGateSetSwitch, KindRefusalFlood, KindPolicySet, KindConsentGive, KindConsentWithdraw, KindConsentUse,
-		KindSliceMinutes, KindSliceBreach, KindPhaseRerun}
+		KindSliceMinutes, KindSliceBreach, KindPhaseRerun, KindSessionRecord}
 }
 
 // Command is what is replicated: the action as its actor signed it, and what the admitting node saw.

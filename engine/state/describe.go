@@ -58,6 +58,8 @@ func DescribeBody(kind ledger.EntryKind, body []byte) any {
 		return read(&Notice{})
 	case ledger.KindService:
 		return read(&ServiceEntry{})
+	case ledger.KindRecording:
+		return read(&RecordingEntry{})
 	case ledger.KindRules:
 		if len(body) == len(nexus.Encode(GateSetSwitch{})) {
 			return read(&GateSetSwitch{})

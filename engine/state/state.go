@@ -173,6 +173,7 @@ type State struct {
 	inboxes       map[nexus.PublicKey]*Inbox
 	keys          keysState
 	service       serviceState
+	recordings    []RecordingEntry // oldest first
 	money         moneyState
 	statements    map[nexus.ID][]IssuedStatement // closed months by unit, oldest first
 	disputes      map[nexus.ID]*Dispute

@@ -99,7 +99,7 @@ const (
 	kindPayout    = 26
 	kindStatement = 27
 	kindDispute   = 28
-	kindMax       = 29
+	kindMax       = 30
 
 	accountSource   = 1
 	accountCreator  = 2

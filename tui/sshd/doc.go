@@ -6,5 +6,7 @@
 // one client's garbage ends that client's connection and nothing else; Close returns when all goroutines have.
 // It holds no key but the host's: what a session signs, the client's own agent signs (decision 0032).
 //
+// With RecordDir each session's output is recorded (decision 0039): files for their owner only, bounded, readable after a crash.
+//
 // It must not import the engine: who is known and what a session does come in as functions.
 package sshd

@@ -31,6 +31,7 @@ type Limits struct {
 	Login           time.Duration // from connecting to the first command: 20 s
 	Idle            time.Duration // on a terminal, without a key pressed: 30 minutes
 	Most            time.Duration // of a session: 12 hours
+	Record          int64         // bytes of a session's recording: RecordMost
 }
 
 func (l Limits) withDefaults() Limits {
@@ -54,10 +55,13 @@ func (l Limits) withDefaults() Limits {
 	span(&l.Login, 20*time.Second)
 	span(&l.Idle, 30*time.Minute)
 	span(&l.Most, 12*time.Hour)
+	if l.Record <= 0 {
+		l.Record = RecordMost
+	}
 	return l
 }
 
-// Config says what to serve. All but Limits, Log and Version are needed.
+// Config says what to serve. All but Limits, Log, Version and what is for recordings are needed.
 type Config struct {
 	Addr        string // host:port
 	HostKeyFile string // made when it is not there, mode 0600
@@ -68,8 +72,13 @@ type Config struct {
 	// Handle runs a session and gives its exit code. The context ends when the client goes, a limit is reached or the server
 	// closes; Handle must then return.
 	Handle func(ctx context.Context, s *Session) int
-	Log    *slog.Logger
-	Limits Limits
+	// RecordDir is where each session is recorded; "" records none. A session that cannot be recorded does not begin.
+	RecordDir string
+	// Recorded gets what was written when a session has ended, before its client learns the exit code. Needed with RecordDir; called
+	// from many goroutines.
+	Recorded func(Recording)
+	Log      *slog.Logger
+	Limits   Limits
 }
 
 // Server is a running door. Safe for concurrent use.
@@ -94,6 +103,14 @@ type Server struct {
 func Listen(cfg Config) (*Server, error) {
 	if cfg.Known == nil || cfg.Handle == nil || cfg.HostKeyFile == "" {
 		return nil, nexus.Errf("ssh console", nexus.CodeInternal, "configuration", "", "is not complete")
+	}
+	if cfg.RecordDir != "" {
+		if cfg.Recorded == nil {
+			return nil, nexus.Errf("ssh console", nexus.CodeInternal, "configuration", "", "records and tells nobody")
+		}
+		if err := recordFolder(cfg.RecordDir); err != nil {
+			return nil, err
+		}
 	}
 	if cfg.Version == "" {
 		cfg.Version = "Nexus"
@@ -187,6 +204,15 @@ func (s *Server) authenticate(ctx ssh.Context, offered ssh.PublicKey) bool {
 func (s *Server) failed(c net.Conn, err error) {
 	s.door.failed(c.RemoteAddr())
 	s.cfg.Log.Info("ssh login failed", "component", "ssh", "remote", c.RemoteAddr().String(), "reason", printable(err.Error()))
+}
+
+// recorded ends a session's recording and hands it over.
+func (s *Server) recorded(r *recorder) {
+	done, err := r.close(time.Now())
+	if err != nil {
+		s.cfg.Log.Error("ssh session's recording failed", "component", "ssh", "session", done.Session, "file", done.File, "error", err)
+	}
+	s.cfg.Recorded(done)
 }
 
 // reserve takes a place for a session of key; "" when there is one, else why not.

@@ -116,6 +116,7 @@ type visit struct {
 	sizes   chan Size
 	lag     *time.Timer // ends a channel that asks for nothing, then one whose client does not end it
 	begun   bool
+	rec     *recorder // nil: not recorded
 	done    sync.WaitGroup
 }
 
@@ -140,7 +141,11 @@ func (v *visit) request(req *gossh.Request) bool {
 		if !s.Terminal || gossh.Unmarshal(req.Payload, &p) != nil {
 			return false
 		}
-		v.resize(clamp(p.Width, p.Height))
+		z := clamp(p.Width, p.Height)
+		if v.rec != nil { // before the handler draws for it
+			v.rec.resize(z)
+		}
+		v.resize(z)
 		return true
 	case "env":
 		var p struct{ Name, Value string }
@@ -218,11 +223,40 @@ func (v *visit) start() {
 		return
 	}
 	v.guest.begin()
-	copied := *s // the channel's goroutine goes on with its own
+	if err := v.record(); err != nil {
+		srv.cfg.Log.Error("ssh session not recorded", "component", "ssh", "session", s.ID, "identity", s.Name, "error", err)
+		_, _ = io.WriteString(s.Err, "nexus: this session must be recorded and cannot be; tell the operator\n")
+		srv.release(s.Key)
+		v.exit(1)
+		return
+	}
+	copied, rec := *s, v.rec // the channel's goroutine goes on with its own
 	v.done.Go(func() {
 		defer srv.release(copied.Key)
-		v.exit(v.handle(&copied))
+		code := v.handle(&copied)
+		if rec != nil {
+			srv.recorded(rec)
+		}
+		v.exit(code)
 	})
+}
+
+// record begins the session's recording, when the server records, and says so.
+func (v *visit) record() (err error) {
+	s, srv := &v.session, v.server
+	if srv.cfg.RecordDir == "" {
+		return nil
+	}
+	if v.rec, err = record(srv.cfg.RecordDir, srv.limits.Record, s, time.Now()); err != nil {
+		return err
+	}
+	out, diag := &tee{v.ch, v.rec}, &tee{v.ch.Stderr(), v.rec}
+	s.Out, s.Text, s.Err = out, out, diag
+	if s.Terminal {
+		s.Text, s.Err = lines{out}, lines{diag}
+	}
+	_, _ = io.WriteString(s.Err, recordNotice) // a client that is gone needs no word
+	return nil
 }
 
 // handle runs the handler. A panic in one session must not take the node with it.

@@ -53,6 +53,18 @@ func (w *world) handle(ctx context.Context, s *Session) int {
 	case "echo":
 		_, _ = fmt.Fprintf(s.Text, "hello %s\n", s.Name)
 		return 7
+	case "paint":
+		w.arrived <- s
+		_, _ = io.ReadFull(s.In, make([]byte, 5))
+		for _, part := range []string{"\x1b[1mgr\xc3", "\xbcn\x1b[0m", "\n"} { // a character in two writes
+			_, _ = io.WriteString(s.Text, part)
+		}
+		return 0
+	case "lines":
+		for i := range 1000 {
+			_, _ = fmt.Fprintf(s.Text, "line %d\n", i)
+		}
+		return 0
 	case "panic":
 		panic("of a session")
 	case "sign":
@@ -78,20 +90,26 @@ func (w *world) handle(ctx context.Context, s *Session) int {
 
 func serve(t *testing.T, limits Limits) *world {
 	t.Helper()
+	return serveWith(t, limits, func(*Config) {})
+}
+
+func serveWith(t *testing.T, limits Limits, set func(*Config)) *world {
+	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &world{key: key, file: filepath.Join(t.TempDir(), "ssh", "host"), arrived: make(chan *Session, 300)}
 	known := nexus.PublicKey(key.Public().(ed25519.PublicKey))
-	w.Server, err = Listen(Config{Addr: "127.0.0.1:0", HostKeyFile: w.file, Limits: limits, Handle: w.handle,
+	cfg := Config{Addr: "127.0.0.1:0", HostKeyFile: w.file, Limits: limits, Handle: w.handle,
 		Known: func(k nexus.PublicKey) (string, error) {
 			if k != known {
 				return "", errors.New("is of no identity here: register it")
 			}
 			return "eva", nil
-		}})
-	if err != nil {
+		}}
+	set(&cfg)
+	if w.Server, err = Listen(cfg); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

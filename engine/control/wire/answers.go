@@ -226,6 +226,25 @@ type ReportRow struct {
 	Name    string    `json:"name"`
 }
 
+// RecordingRow is one recorded SSH session, as the ledger holds it.
+type RecordingRow struct {
+	Index     uint64    `json:"index"` // of the decision
+	Session   string    `json:"session"`
+	Key       string    `json:"key"`  // of the identity whose session it was
+	Name      string    `json:"name"` // of that identity
+	Node      string    `json:"node"` // key of the node that wrote the file
+	Start     time.Time `json:"start"`
+	End       time.Time `json:"end"`
+	Bytes     int64     `json:"bytes"`
+	SHA256    string    `json:"sha256"`
+	Truncated bool      `json:"truncated"` // the file ends before the session did
+}
+
+// Recordings is the answer of `nexus ssh recordings`.
+type Recordings struct {
+	Recordings []RecordingRow `json:"recordings"`
+}
+
 // Reports is the answer of `nexus report list`.
 type Reports struct {
 	Reports []ReportRow `json:"reports"`
