@@ -36,9 +36,10 @@ type conn struct {
 	readable     atomic.Bool                // serve1 has seen that there is something to read
 	probe        atomic.Bool                // carries probes only: scheduled like all, not counted as the unit's traffic
 
-	firstByteNs atomic.Int64 // when the present request's first byte was read, Unix nanoseconds
-	lastWriteNs atomic.Int64
-	pending     atomic.Pointer[exchange] // answered, last byte perhaps not yet written (HTTP/1.1)
+	signingSince time.Time    // when that began; written before signing is set
+	firstByteNs  atomic.Int64 // when the present request's first byte was read, Unix nanoseconds
+	lastWriteNs  atomic.Int64
+	pending      atomic.Pointer[exchange] // answered, last byte perhaps not yet written (HTTP/1.1)
 
 	readDeadline, writeDeadline deadline
 
