@@ -18,16 +18,15 @@ const inlineBody1 = 4 << 10
 
 // transit is one request on its way to a backend and back.
 type transit struct {
-	k         *client1
-	x         *exchange
-	body      *body1 // what is still to be sent; nil: nothing
-	headOnly  bool   // HEAD
-	replay    bool   // may be sent again when an idle connection turns out to be dead
-	keep      bool   // the client's connection may go on
-	minor     int    // of the client's HTTP/1
-	up        *upstream
-	upload    *upload1
-	backBegin time.Time
+	k        *client1
+	x        *exchange
+	body     *body1 // what is still to be sent; nil: nothing
+	headOnly bool   // HEAD
+	replay   bool   // may be sent again when an idle connection turns out to be dead
+	keep     bool   // the client's connection may go on
+	minor    int    // of the client's HTTP/1
+	up       *upstream
+	upload   *upload1
 }
 
 // forward takes a request to its backend and the answer to the client, and reports whether the connection may carry another.
@@ -110,8 +109,8 @@ func (t *transit) send() *refusal {
 	if !backends.admit(t.x.address) {
 		return ejectedRefusal(t.x.target.route.Host)
 	}
-	t.backBegin = time.Now()
-	defer func() { t.x.backend += time.Since(t.backBegin) }()
+	begin := time.Now()
+	defer func() { t.x.backend += time.Since(begin) }()
 	for fresh := false; ; fresh = true {
 		up, err := t.x.target.slice.upstreams.get(context.Background(), t.x.address, fresh)
 		if err != nil {
@@ -197,18 +196,8 @@ func (t *transit) fail(no *refusal) (again bool) {
 	if no.status == 0 {
 		return false
 	}
-	whole := t.body == nil || t.body.ended()
-	if !no.goOn || !whole {
-		w := t.k.response(false)
-		no.fields(w.Header())
-		w.Header().Set(RouteHeader, t.x.target.index)
-		plainText(w, &http.Request{ProtoMajor: 1}, no.status, no.text)
-		if w.finish() == nil {
-			t.k.linger()
-		}
-		return false
-	}
-	w := t.k.response(t.keep)
+	goOn := no.goOn && t.body.ended()
+	w := t.k.response(goOn && t.keep)
 	w.minor, w.headOnly = t.minor, t.headOnly
 	no.fields(w.Header())
 	w.Header().Set(RouteHeader, t.x.target.index)
@@ -217,7 +206,11 @@ func (t *transit) fail(no *refusal) (again bool) {
 		method = http.MethodHead
 	}
 	plainText(w, &http.Request{Method: method, ProtoMajor: 1}, no.status, no.text)
-	return w.finish() == nil && w.keep
+	whole := w.finish() == nil
+	if whole && !goOn {
+		t.k.linger() // what it still sends is the rest of the body
+	}
+	return whole && w.keep
 }
 
 // answer takes the response to the client.

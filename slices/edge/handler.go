@@ -29,7 +29,7 @@ const (
 	parkedBodiesMax  = 6
 )
 
-// forwarder answers one admitted request. The first form is httputil.ReverseProxy; a faster path may take its place.
+// forwarder answers one admitted request that net/http has read: HTTP/2, HTTP/3 and upgrades. HTTP/1.1 has a way of its own (forward1.go).
 type forwarder interface {
 	forward(w http.ResponseWriter, r *http.Request, x *exchange)
 }

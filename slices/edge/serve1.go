@@ -3,6 +3,7 @@ package edge
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -101,9 +102,8 @@ func (g *Gateway) serveConn(c *conn, secure bool) {
 	}
 	if secure {
 		t := tls.Server(c, g.tls)
-		_ = c.SetDeadline(time.Now().Add(g.config.HeaderTimeout)) // a closed socket says so at the next read
-		ctx, cancel := g.handshakeContext()
-		err := t.HandshakeContext(ctx)
+		ctx, cancel := context.WithTimeout(context.Background(), g.config.HeaderTimeout)
+		err := t.HandshakeContext(ctx) // which closes the connection when the time is over
 		cancel()
 		c.endSigning()
 		if err != nil {
@@ -111,7 +111,6 @@ func (g *Gateway) serveConn(c *conn, secure bool) {
 			_ = c.Close()
 			return
 		}
-		_ = c.SetDeadline(time.Time{})
 		state := t.ConnectionState()
 		k.nc, k.secure, c.tlsState = t, &state, &state
 		if state.NegotiatedProtocol == "h2" {

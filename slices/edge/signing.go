@@ -36,8 +36,3 @@ func (c *conn) endSigning() {
 		time.AfterFunc(min(time.Since(c.signingSince), signingRestMost), func() { <-s.signing })
 	}
 }
-
-// handshakeContext bounds a handshake in time.
-func (g *Gateway) handshakeContext() (context.Context, context.CancelFunc) {
-	return context.WithDeadline(context.Background(), time.Now().Add(g.config.HeaderTimeout))
-}

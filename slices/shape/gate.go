@@ -95,25 +95,29 @@ func (g *Gate) SetLimits(l GateLimits) {
 // Enter lets a request in, waiting in the queue when the gate is full. After nil the caller must call Leave once. The
 // error is a *Refusal, or ErrCanceled.
 func (g *Gate) Enter(cancel <-chan struct{}) error {
+	p, maxWait, err := g.begin(false)
+	if p == nil {
+		return err
+	}
+	timer := time.NewTimer(maxWait)
+	defer timer.Stop()
+	return g.await(p, timer.C, maxWait, cancel)
+}
+
+// begin takes a place, refuses, or parks a waiter: then p is not nil.
+func (g *Gate) begin(reader bool) (p *parked, maxWait time.Duration, err error) {
 	g.mu.Lock()
-	if g.free() {
+	defer g.mu.Unlock()
+	switch {
+	case g.free():
 		g.take()
-		g.mu.Unlock()
-		return nil
+		return nil, 0, nil
+	case g.closed:
+		return nil, 0, &Refusal{Reason: ReasonClosed, RetryAfter: time.Second}
+	case !reader && g.requests >= g.limits.QueueMax:
+		return nil, 0, &Refusal{Reason: ReasonQueueFull, RetryAfter: g.limits.MaxWait}
 	}
-	if g.closed {
-		g.mu.Unlock()
-		return &Refusal{Reason: ReasonClosed, RetryAfter: time.Second}
-	}
-	if g.requests >= g.limits.QueueMax {
-		retry := g.limits.MaxWait
-		g.mu.Unlock()
-		return &Refusal{Reason: ReasonQueueFull, RetryAfter: retry}
-	}
-	p := g.park(false)
-	maxWait := g.limits.MaxWait
-	g.mu.Unlock()
-	return g.await(p, maxWait, cancel)
+	return g.park(reader), g.limits.MaxWait, nil
 }
 
 // EnterFirst lets in a request that is all its connection has, and that had to be read before its slice was known. Like a connection
@@ -121,32 +125,23 @@ func (g *Gate) Enter(cancel <-chan struct{}) error {
 // only MaxWait: a refusal would end the connection, and the next one would come at once. After nil the caller must call Leave once.
 // The error is a *Refusal, or ErrCanceled.
 func (g *Gate) EnterFirst(cancel <-chan struct{}) error {
-	g.mu.Lock()
-	if g.free() {
-		g.take()
-		g.mu.Unlock()
-		return nil
+	p, maxWait, err := g.begin(true)
+	if p == nil {
+		return err
 	}
-	if g.closed {
-		g.mu.Unlock()
-		return &Refusal{Reason: ReasonClosed, RetryAfter: time.Second}
-	}
-	p := g.park(true)
-	maxWait := g.limits.MaxWait
-	g.mu.Unlock()
-	return g.await(p, maxWait, cancel)
-}
-
-// await waits until p is answered, its caller goes away or its time is over.
-func (g *Gate) await(p *parked, maxWait time.Duration, cancel <-chan struct{}) error {
 	timer := time.NewTimer(maxWait)
 	defer timer.Stop()
+	return g.await(p, timer.C, maxWait, cancel)
+}
+
+// await waits until p is answered, its caller goes away or its time is over; a nil channel of time never ends.
+func (g *Gate) await(p *parked, over <-chan time.Time, maxWait time.Duration, cancel <-chan struct{}) error {
 	select {
 	case <-p.done:
 	case <-cancel:
 		g.giveUp(p)
 		return ErrCanceled
-	case <-timer.C:
+	case <-over:
 		if g.expire(p) {
 			return &Refusal{Reason: ReasonQueueAge, RetryAfter: maxWait}
 		}
@@ -172,28 +167,11 @@ func (g *Gate) TryEnter() bool {
 // must call Leave once, or hand the place to the request that it read. The error is ErrCanceled, or a *Refusal when the
 // gate was closed.
 func (g *Gate) EnterRead(cancel <-chan struct{}) error {
-	g.mu.Lock()
-	if g.free() {
-		g.take()
-		g.mu.Unlock()
-		return nil
+	p, _, err := g.begin(true)
+	if p == nil {
+		return err
 	}
-	if g.closed {
-		g.mu.Unlock()
-		return &Refusal{Reason: ReasonClosed, RetryAfter: time.Second}
-	}
-	p := g.park(true)
-	g.mu.Unlock()
-	select {
-	case <-p.done:
-	case <-cancel:
-		g.giveUp(p)
-		return ErrCanceled
-	}
-	if p.refusal != nil {
-		return p.refusal
-	}
-	return nil
+	return g.await(p, nil, 0, cancel)
 }
 
 // Leave gives a place back and lets the next waiter in.
