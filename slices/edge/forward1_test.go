@@ -221,6 +221,28 @@ func TestBodiesBothWays(t *testing.T) {
 	}
 }
 
+// A body in chunks says nothing of its length beforehand: past the bound it is refused all the same, and no backend takes it for whole.
+func TestChunkedBodiesAreBounded(t *testing.T) {
+	t.Parallel()
+	seen := &seenBackend{}
+	a := unit("a")
+	g := gateway(t, table(t, []Route{route("a.test", a, backend(t, seen.handle))}, a), func(c *Config) { c.BodyBytesMax = 100_000 })
+	post := func(size int) (int, error) {
+		body := struct{ io.Reader }{strings.NewReader(strings.Repeat("x", size))} // of unknown length: sent in chunks
+		resp, err := client(t, g.Addr()).Post("http://a.test/", "text/plain", body)
+		if err != nil {
+			return 0, err
+		}
+		return resp.StatusCode, resp.Body.Close()
+	}
+	if status, err := post(100_000); err != nil || status != 200 || len(seen.all()) != 1 {
+		t.Errorf("at the bound: %d, %v, the backend saw %d", status, err, len(seen.all()))
+	}
+	if status, err := post(100_001); err != nil || status != http.StatusRequestEntityTooLarge || len(seen.all()) != 1 {
+		t.Errorf("past the bound: %d, %v, the backend saw %d", status, err, len(seen.all()))
+	}
+}
+
 // A backend may answer before it has read the body; the client sees the answer, and the connection ends.
 func TestAnswerBeforeTheBody(t *testing.T) {
 	t.Parallel()
@@ -257,13 +279,17 @@ func TestAnswerBeforeTheBody(t *testing.T) {
 // A client that goes away while its backend is slow takes the request with it.
 func TestClientGoneStopsTheBackend(t *testing.T) {
 	t.Parallel()
-	began, stopped := make(chan struct{}), make(chan struct{})
+	began, stopped, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	a := unit("a")
 	g := gateway(t, table(t, []Route{route("a.test", a, backend(t, func(w http.ResponseWriter, r *http.Request) {
 		close(began)
-		<-r.Context().Done()
-		close(stopped)
+		select {
+		case <-r.Context().Done():
+			close(stopped)
+		case <-over: // the test has failed; its server must be able to end
+		}
 	}))}, a))
+	defer close(over)
 	c, err := net.Dial("tcp", g.Addr())
 	if err != nil {
 		t.Fatal(err)
