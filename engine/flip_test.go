@@ -36,6 +36,8 @@ var damageable = []struct {
 	{name: "raft meta", pattern: "raft/log/meta-*"},
 	{name: "raft segments", pattern: "raft/log/*.wal", prefix: true},
 	{name: "Badger tables", pattern: "ledger/*.sst"},
+	{name: "record files", pattern: "ledger/*.rec"},
+	{name: "record files of an open node", pattern: "ledger/*.rec", live: true},
 	{name: "Badger manifest", pattern: "ledger/MANIFEST"},
 	{name: "Badger manifest of an open node", pattern: "ledger/MANIFEST", live: true},
 	// Bytes 8 to 19 are the start vector of an encryption that is off.

@@ -37,10 +37,10 @@ func damaged(offset int, format string, args ...any) *damage {
 // fileBytesMax bounds what CheckFiles reads into memory at once: one file. Tables and logs stay far below.
 const fileBytesMax = 1 << 30
 
-// CheckFiles checks the structure of every Badger file in dir without opening Badger and without changing anything:
-// each table listed in the manifest is there, its index and every block fit their checksums and cover the file; the
-// manifest's and the logs' entries fit theirs; what must be zero is zero. A changed byte in an occupied place gives a
-// finding. It must not run beside a process that has the store open; Store.CheckFiles is for that.
+// CheckFiles checks the files of records, frame by frame with its seal, and the structure of every Badger file in dir, without opening
+// Badger and without changing anything: each table listed in the manifest is there, its index and every block fit their checksums and
+// cover the file; the manifest's and the logs' entries fit theirs; what must be zero is zero. A changed byte in an occupied place
+// gives a finding. It must not run beside a process that has the store open; Store.CheckFiles is for that.
 //
 // Not covered, because nothing reads it: the 12 random bytes after the first 8 of .mem and .vlog files and the first 16
 // of KEYREGISTRY (initialisation vectors of an encryption that is off), LOCK, and files Badger removes at the next open
@@ -75,7 +75,7 @@ func storeFiles(dir string) ([]string, error) {
 	var names []string
 	for _, entry := range entries {
 		switch filepath.Ext(entry.Name()) {
-		case ".sst", ".mem", ".vlog":
+		case ".sst", ".mem", ".vlog", recordFileExt:
 			names = append(names, entry.Name())
 		default:
 			if stdslices.Contains([]string{"MANIFEST", "KEYREGISTRY", "DISCARD"}, entry.Name()) {
@@ -97,10 +97,17 @@ func (c *checker) run(names []string) error {
 	if len(names) == 0 {
 		return nil // never opened
 	}
-	newest := ""
-	for _, name := range names {
-		if strings.HasSuffix(name, ".mem") {
-			newest = name // sorted, and their numbers have the same length
+	newest, newestRecords := "", ""
+	for _, name := range names { // sorted, and the numbers of a kind have the same length
+		switch filepath.Ext(name) {
+		case ".mem":
+			newest = name
+		case recordFileExt:
+			before, _ := recordFileNumber(newestRecords)
+			if n, ok := recordFileNumber(name); !ok || n != before+1 {
+				c.found(recordFileName(before+1), damaged(0, "missing, although there is %s", name))
+			}
+			newestRecords = name
 		}
 	}
 	tables := map[uint64]bool{}
@@ -117,6 +124,11 @@ func (c *checker) run(names []string) error {
 		var id uint64
 		switch {
 		case name == "MANIFEST":
+			continue
+		case isRecordFile(name):
+			if err := c.recordFile(name, name == newestRecords, -1); err != nil {
+				return err
+			}
 			continue
 		case name == "KEYREGISTRY":
 			check = checkRegistry
@@ -262,8 +274,10 @@ func (s *Store) checkOnce() ([]Finding, error) {
 		return nil, err
 	}
 	live := checker{dir: s.dir}
-	logs := stdslices.DeleteFunc(stdslices.Clone(names), func(n string) bool { return !strings.HasSuffix(n, ".mem") })
+	growing := func(n string) bool { return strings.HasSuffix(n, ".mem") }
+	logs := stdslices.DeleteFunc(stdslices.Clone(names), func(n string) bool { return !growing(n) })
 	s.commitMu.Lock()
+	end := s.records.end
 	for _, name := range logs {
 		if err = live.file(name, checkMemLog); err != nil {
 			break
@@ -273,7 +287,17 @@ func (s *Store) checkOnce() ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	rest := stdslices.DeleteFunc(names, func(n string) bool { return strings.HasSuffix(n, ".mem") })
+	// Of the files of records what lies before their end changes no more, and what lies behind it is nobody's.
+	for n := uint32(1); n <= end.File; n++ {
+		upTo := int64(-1)
+		if n == end.File {
+			upTo = int64(end.Size)
+		}
+		if err := live.recordFile(recordFileName(n), false, upTo); err != nil {
+			return nil, err
+		}
+	}
+	rest := stdslices.DeleteFunc(names, func(n string) bool { return growing(n) || isRecordFile(n) })
 	if err := live.run(rest); err != nil {
 		return nil, err
 	}

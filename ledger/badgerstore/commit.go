@@ -48,7 +48,7 @@ func (s *Store) Commit(b ledger.Batch) error {
 	}
 	err = guard(op, func() error { return s.write(b, after, full) })
 	var own *nexus.Error
-	if errors.As(err, &own) && own.Code == nexus.CodeMalformed {
+	if errors.As(err, &own) && (own.Code == nexus.CodeMalformed || own.Code == nexus.CodeUnavailable) {
 		return err
 	}
 	s.mu.Lock()
@@ -125,18 +125,29 @@ func (s *Store) room(size int) error {
 	return nil
 }
 
-// write puts the whole batch into one Badger transaction.
-func (s *Store) write(b ledger.Batch, after head, full []merkle.Tile) error {
+// write puts the whole batch into one Badger transaction, the large records before it into their files.
+func (s *Store) write(b ledger.Batch, after head, full []merkle.Tile) (err error) {
 	txn := s.db.NewTransaction(true)
 	defer txn.Discard()
-	var err error
+	end := s.records.end
+	defer func() {
+		if err != nil {
+			s.records.back(end)
+		}
+	}()
 	put := func(key, sealed []byte) {
 		if err == nil {
 			err = txn.SetEntry(badger.NewEntry(key, sealed))
 		}
 	}
 	for i := range b.Records {
-		putRecord(&b.Records[i], put)
+		s.putRecord(&b.Records[i], put)
+	}
+	if err := s.records.flush(); err != nil {
+		return err
+	}
+	if s.records.end != end {
+		put(recordsKey(), sealValue(recordsKey(), nexus.Encode(s.records.end)))
 	}
 	for _, t := range full {
 		key := tileKey(t.Level, t.Index)
@@ -163,23 +174,15 @@ func (s *Store) write(b ledger.Batch, after head, full []merkle.Tile) error {
 	return txn.Commit()
 }
 
-// putRecord writes a record in chunks and the index from its first entry to it.
-func putRecord(r *ledger.Record, put func(key, sealed []byte)) {
+// putRecord writes a record, or where it lies in its file, and the index from its first entry to it.
+func (s *Store) putRecord(r *ledger.Record, put func(key, sealed []byte)) {
 	const prefix = 4
-	size := r.Size()
-	if size <= chunkBytes {
-		key := recordKey(r.Index, 0)
+	key := recordKey(r.Index, 0)
+	if size := r.Size(); size >= fileRecordMin {
+		put(key, finishSeal(key, s.records.stage(r).appendTo(newSealed(prefix+placeBytes))))
+	} else {
 		buf := binary.BigEndian.AppendUint32(newSealed(prefix+size), 1)
 		put(key, finishSeal(key, r.AppendTo(buf)))
-	} else {
-		encoded := r.Encode()
-		chunks := (len(encoded) + chunkBytes - 1) / chunkBytes
-		for i := range chunks {
-			part := encoded[i*chunkBytes : min(len(encoded), (i+1)*chunkBytes)]
-			key := recordKey(r.Index, i)
-			buf := binary.BigEndian.AppendUint32(newSealed(prefix+len(part)), uint32(chunks))
-			put(key, finishSeal(key, append(buf, part...)))
-		}
 	}
 	put(seqKey(r.FirstSeq), sealValue(seqKey(r.FirstSeq), binary.BigEndian.AppendUint64(nil, r.Index)))
 }

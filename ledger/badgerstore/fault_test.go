@@ -45,7 +45,7 @@ func killed(t testing.TB, entries int) (string, *ledgertest.Maker) {
 	commit(m.Genesis(12))
 	for round := range 3 {
 		for commit(m.Next(9)); int(m.Chain.Size()) < entries*(round+1)/3; {
-			commit(m.Next(99))
+			commit(m.Next(199))
 		}
 		if round < 2 {
 			if err := s.Close(); err != nil {
@@ -99,7 +99,7 @@ func TestSingleFlips(t *testing.T) {
 		t.Fatal(err)
 	}
 	random := rand.New(rand.NewPCG(11, 13))
-	for _, suffix := range []string{".sst", ".mem", "MANIFEST"} {
+	for _, suffix := range []string{".sst", ".mem", ".rec", "MANIFEST"} {
 		var files []string
 		for _, name := range names {
 			if strings.HasSuffix(name, suffix) {
@@ -151,6 +151,7 @@ func TestEveryByte(t *testing.T) {
 	dir, _ := killed(t, 300)
 	for name, check := range map[string]func([]byte) *damage{
 		"*.mem":       checkNewestLog,
+		"*.rec":       checkNewestRecordFile,
 		"*.sst":       checkTable,
 		"*.vlog":      checkValueLog,
 		"KEYREGISTRY": checkRegistry,
@@ -604,11 +605,12 @@ func TestChangedValue(t *testing.T) {
 func FuzzCheckFiles(f *testing.F) {
 	f.Add([]byte("Bdgr\x00\x00\x00\x08\x00\x00\x00\x02\x00\x00\x00\x00\x0a\x00"))
 	f.Add(make([]byte, 64))
+	f.Add(recordFile(3, 1000, 2))
 	f.Add(append(make([]byte, 20), 0x40, 0, 11, 3, 0))
 	f.Add(binary.BigEndian.AppendUint32(make([]byte, 40), 5))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, check := range []func([]byte) *damage{checkMemLog, checkNewestLog, checkTable, checkValueLog, checkRegistry, checkZero,
-			func(b []byte) *damage { _, d := checkManifest(b); return d }} {
+			checkRecordFile, checkNewestRecordFile, func(b []byte) *damage { _, d := checkManifest(b); return d }} {
 			if d := safely(check, b); d != nil && (d.offset < 0 || d.offset > len(b) || d.what == "") {
 				t.Fatalf("%+v of %d bytes", d, len(b))
 			}

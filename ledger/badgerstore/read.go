@@ -20,12 +20,17 @@ func (s *Store) view(op string, fn func(v snapshot) error) error {
 	}
 	defer s.users.Done()
 	return guard(op, func() error {
-		return s.db.View(func(txn *badger.Txn) error { return fn(snapshot{txn}) })
+		files := recordReader{dir: s.dir}
+		defer files.close()
+		return s.db.View(func(txn *badger.Txn) error { return fn(snapshot{txn, &files}) })
 	})
 }
 
 // snapshot reads one state of the store. Its methods check seals and tell absence from damage.
-type snapshot struct{ txn *badger.Txn }
+type snapshot struct {
+	txn   *badger.Txn
+	files *recordReader
+}
 
 // get reads and opens one value. Error: nexus.CodeNotFound, nexus.CodeCorrupt.
 func (v snapshot) get(key []byte) ([]byte, error) {
@@ -107,13 +112,21 @@ func (v snapshot) assemble(index uint64, part []byte) (ledger.Record, error) {
 	return r, nil
 }
 
+// join gives the record's canonical bytes, wherever they lie.
 func (v snapshot) join(index uint64, part []byte) ([]byte, error) {
 	if len(part) < 4 {
 		return nil, corrupt(recordKey(index, 0), "%d bytes", len(part))
 	}
 	chunks := binary.BigEndian.Uint32(part)
 	whole := part[4:]
-	if chunks == 0 || chunks > math.MaxUint16 {
+	if chunks == 0 {
+		p, ok := parsePlace(whole)
+		if !ok {
+			return nil, corrupt(recordKey(index, 0), "no place in a file of records")
+		}
+		return v.files.read(index, p)
+	}
+	if chunks > math.MaxUint16 {
 		return nil, corrupt(recordKey(index, 0), "%d chunks", chunks)
 	}
 	for i := 1; i < int(chunks); i++ {
@@ -185,9 +198,9 @@ func (v snapshot) head() (head, error) {
 	if err := nexus.Decode(payload, &h); err != nil {
 		return head{}, corrupt(headKey(), "%w", err)
 	}
-	if h.Version != storeVersion {
+	if h.Version < 1 || h.Version > storeVersion {
 		return head{}, nexus.Errf("open store", nexus.CodeUnfit, fmt.Sprintf("store version %d", h.Version),
-			"use a newer program", "this one knows version %d", storeVersion)
+			"use a newer program", "this one knows versions up to %d", storeVersion)
 	}
 	return h, nil
 }
@@ -419,6 +432,12 @@ func (s *Store) load() error {
 		if err != nil {
 			return err
 		}
+		if s.records.end, err = v.recordsEnd(); err != nil {
+			return err
+		}
+		if err := s.records.check(); err != nil {
+			return err
+		}
 		if h.Size == 0 {
 			key, _, err := v.first([]byte("r/"), []byte("r/"), false)
 			if err == nil && key != nil {
@@ -447,6 +466,21 @@ func (s *Store) load() error {
 		s.head, s.checkpoint, s.tiles = h, string(checkpoint), tiles
 		return nil
 	})
+}
+
+func (v snapshot) recordsEnd() (recordsEnd, error) {
+	payload, err := v.get(recordsKey())
+	if nexus.CodeOf(err) == nexus.CodeNotFound {
+		return recordsEnd{}, nil
+	}
+	if err != nil {
+		return recordsEnd{}, err
+	}
+	var end recordsEnd
+	if err := nexus.Decode(payload, &end); err != nil || end.File == 0 || end.Size < uint64(len(recordFileMagic)) || end.Size > 1<<40 {
+		return recordsEnd{}, corrupt(recordsKey(), "no end of the files of records")
+	}
+	return end, nil
 }
 
 // newestLeaves recomputes the leaf hashes after the last full tile, and gives the root the newest record states.

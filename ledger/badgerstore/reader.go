@@ -18,6 +18,7 @@ import (
 // Reader reads everything a store holds, as one consistent state, for the independent checker. Safe for concurrent use.
 type Reader struct {
 	txn   *badger.Txn
+	dir   string // of the files of records
 	close func() error
 }
 
@@ -27,13 +28,13 @@ func (s *Store) Reader() (*Reader, error) {
 		return nil, err
 	}
 	txn := s.db.NewTransaction(false)
-	return &Reader{txn: txn, close: func() error { txn.Discard(); s.users.Done(); return nil }}, nil
+	return &Reader{txn: txn, dir: s.dir, close: func() error { txn.Discard(); s.users.Done(); return nil }}, nil
 }
 
 // OpenReadOnly reads the directory of a stopped node, or a backup of one, without changing a byte of it. Badger's own
 // read-only mode refuses a directory whose process was killed, because its logs still have to be replayed, so a
 // temporary directory beside dir (or, where that cannot be written, in the system's place for them) gets hard links to
-// the tables and copies of the other files, and Badger opens that.
+// the tables and the files of records and copies of the other files, and Badger opens that.
 //
 // Cost: memory as Options says; disk: the logs' used bytes (at most about 100 MiB with default options) until Close, or
 // a copy of everything where hard links are not possible. Errors: nexus.CodeConflict when a node runs on dir,
@@ -69,7 +70,7 @@ func OpenReadOnly(dir string, o Options) (*Reader, error) {
 		return nil, errors.Join(err, remove())
 	}
 	txn := db.NewTransaction(false)
-	return &Reader{txn: txn, close: func() error {
+	return &Reader{txn: txn, dir: temp, close: func() error {
 		txn.Discard()
 		return errors.Join(guard("close store", db.Close), remove())
 	}}, nil
@@ -88,9 +89,9 @@ func lockShared(dir string) (func(), error) {
 	return func() { _ = f.Close() }, nil // closing the only descriptor releases the lock
 }
 
-// mirror makes a hard link to a table, which is never written again, and a copy of anything else.
+// mirror makes a hard link to a table, which is never written again, or to a file of records, which only grows, and a copy of anything else.
 func mirror(from, to string) error {
-	if strings.HasSuffix(from, ".sst") && os.Link(from, to) == nil {
+	if (strings.HasSuffix(from, ".sst") || isRecordFile(from)) && os.Link(from, to) == nil {
 		return nil
 	}
 	in, err := os.Open(from)
@@ -151,7 +152,7 @@ func (r *Reader) Scan(fn func(key, sealed []byte) error) error {
 func (r *Reader) Get(key []byte) ([]byte, error) {
 	var payload []byte
 	err := guard("read store", func() (err error) {
-		payload, err = snapshot{r.txn}.get(key)
+		payload, err = snapshot{txn: r.txn}.get(key)
 		return err
 	})
 	return payload, err
@@ -161,6 +162,9 @@ func (r *Reader) Get(key []byte) ([]byte, error) {
 // joined, but not parsed. The first error ends it and is returned; damage is nexus.CodeCorrupt naming the key.
 func (r *Reader) Records(fn func(index uint64, encoded []byte) error) error {
 	return guard("read records", func() error {
+		files := recordReader{dir: r.dir}
+		defer files.close()
+		v := snapshot{r.txn, &files}
 		o := badger.DefaultIteratorOptions
 		o.Prefix, o.PrefetchSize = []byte("r/"), 4
 		it := r.txn.NewIterator(o)
@@ -178,7 +182,7 @@ func (r *Reader) Records(fn func(index uint64, encoded []byte) error) error {
 				return err
 			}
 			index := binary.BigEndian.Uint64(key[2:])
-			encoded, err := snapshot{r.txn}.join(index, part)
+			encoded, err := v.join(index, part)
 			if err != nil {
 				return err
 			}

@@ -99,6 +99,7 @@ func tileKey(level uint8, index uint64) []byte {
 
 func headKey() []byte       { return []byte("m/head") }
 func checkpointKey() []byte { return []byte("m/checkpoint") }
+func recordsKey() []byte    { return []byte("m/records") }
 
 func engineKey(key []byte) bool {
 	return len(key) > 2 && len(key) <= 1024 && (key[0] == 'd' || key[0] == 'x') && key[1] == '/'

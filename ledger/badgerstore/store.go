@@ -42,7 +42,7 @@ const (
 	memTableBytesDefault = 32 << 20
 	memTableBytesMin     = 8 << 20
 	chunkBytes           = 512 << 10
-	storeVersion         = 1
+	storeVersion         = 2 // 1 had all records in Badger; it is read, and goes on as 2
 )
 
 // Store implements ledger.Store.
@@ -53,6 +53,7 @@ type Store struct {
 	maxSize int
 
 	commitMu sync.Mutex // held through Commit and Sync: one writer
+	records  recordFiles
 
 	lifeMu sync.Mutex // guards closed and entering users
 	closed bool
@@ -79,7 +80,7 @@ func Open(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, dir: dir, reserve: o.ReserveBytes, maxSize: int(o.MemTableBytes / 8)}
+	s := &Store{db: db, dir: dir, reserve: o.ReserveBytes, maxSize: int(o.MemTableBytes / 8), records: recordFiles{dir: dir, limit: recordFileMax}}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -277,6 +278,7 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.lifeMu.Unlock()
 	s.users.Wait()
+	s.records.close()
 	if err := guard("close store", s.db.Close); err != nil {
 		return nexus.Errf("close store", nexus.CodeInternal, s.dir, "the next start repairs from the log", "%w", err)
 	}

@@ -147,12 +147,12 @@ func (c *run) count(key, payload []byte) {
 		c.seqKeys++
 	case form("h/", 11):
 		c.tileKeys++
-	case string(key) == "m/checkpoint":
+	case string(key) == "m/checkpoint", string(key) == "m/records":
 	case string(key) == "m/head":
 		in := reader{b: payload}
 		c.head = &headValue{in.bounded(255, "version"), in.uint(), in.uint(), in.uint()}
-		if err := in.end(); err != nil || c.head.version != 1 {
-			c.foundKey(key, "not a head of version 1")
+		if err := in.end(); err != nil || c.head.version < 1 || c.head.version > 2 {
+			c.foundKey(key, "not a head of version 1 or 2")
 		}
 		c.report.Claimed = c.head.size
 	case len(key) > 2 && (key[0] == 'd' || key[0] == 'x') && key[1] == '/':
