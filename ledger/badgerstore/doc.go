@@ -19,6 +19,6 @@
 //	d/ x/                  the engine's own
 //
 // A stored value is "nxs1", the payload's length (4), SHA-256("nexus-seal-v1\n" || key length (4) || key || payload),
-// then the payload. A file of records, 00000001.rec and on, is "nxrec1\r\n" and then frames: index (8), then the record sealed as under
-// r/ index 0.
+// then the payload. A file of records, 00000001.rec and on, is "nxrec1\r\n" and then frames: index (8), then the sealed
+// value as it would stand under r/ index 0.
 package badgerstore

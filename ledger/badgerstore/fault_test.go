@@ -175,6 +175,9 @@ func TestEveryByte(t *testing.T) {
 				if unread(filepath.Base(file), i) {
 					continue
 				}
+				if strings.HasSuffix(file, recordFileExt) && i > 200 && i%61 != 0 {
+					continue // within a record all bytes are alike, and each check is a hash of the whole file
+				}
 				for _, mask := range []byte{0x01, 0x10, 0x80, 0xff} {
 					b[i] ^= mask
 					if safely(check, b) == nil {

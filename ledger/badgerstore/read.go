@@ -112,21 +112,41 @@ func (v snapshot) assemble(index uint64, part []byte) (ledger.Record, error) {
 	return r, nil
 }
 
+// elsewhere gives the place of a record whose value, opened, is part; ok is false when the record stands in the value itself.
+func elsewhere(index uint64, part []byte) (p place, ok bool, err error) {
+	if len(part) < 4 {
+		return place{}, false, corrupt(recordKey(index, 0), "%d bytes", len(part))
+	}
+	if binary.BigEndian.Uint32(part) != 0 {
+		return place{}, false, nil
+	}
+	if p, ok = parsePlace(part[4:]); !ok {
+		return place{}, false, corrupt(recordKey(index, 0), "no place in a file of records")
+	}
+	return p, true, nil
+}
+
 // join gives the record's canonical bytes, wherever they lie.
 func (v snapshot) join(index uint64, part []byte) ([]byte, error) {
+	p, out, err := elsewhere(index, part)
+	if err != nil {
+		return nil, err
+	}
+	if out {
+		sealed, err := v.files.sealed(index, p)
+		if err != nil {
+			return nil, err
+		}
+		if part, err = openSeal(recordKey(index, 0), sealed); err != nil {
+			return nil, err
+		}
+	}
 	if len(part) < 4 {
 		return nil, corrupt(recordKey(index, 0), "%d bytes", len(part))
 	}
 	chunks := binary.BigEndian.Uint32(part)
 	whole := part[4:]
-	if chunks == 0 {
-		p, ok := parsePlace(whole)
-		if !ok {
-			return nil, corrupt(recordKey(index, 0), "no place in a file of records")
-		}
-		return v.files.read(index, p)
-	}
-	if chunks > math.MaxUint16 {
+	if chunks == 0 || chunks > math.MaxUint16 || out && chunks != 1 {
 		return nil, corrupt(recordKey(index, 0), "%d chunks", chunks)
 	}
 	for i := 1; i < int(chunks); i++ {

@@ -130,22 +130,49 @@ func copySparse(in, out *os.File) error {
 // Close releases the view and removes the temporary directory if there is one.
 func (r *Reader) Close() error { return r.close() }
 
-// Scan calls fn for every key in ascending order with the bytes as stored, seal included. fn must not keep the slices.
-// The first error ends it and is returned.
+// Scan calls fn for every key in ascending order with the bytes as stored, seal included; of a record in a file, with those in the file. fn
+// must not keep the slices. The first error ends it and is returned.
 func (r *Reader) Scan(fn func(key, sealed []byte) error) error {
 	return guard("scan store", func() error {
+		files := recordReader{dir: r.dir}
+		defer files.close()
 		o := badger.DefaultIteratorOptions
 		o.PrefetchSize = 4
 		it := r.txn.NewIterator(o)
 		defer it.Close()
 		for it.Rewind(); it.Valid(); it.Next() {
-			err := it.Item().Value(func(value []byte) error { return fn(it.Item().Key(), value) })
+			key := it.Item().Key()
+			err := it.Item().Value(func(value []byte) error {
+				value, err := files.follow(key, value)
+				if err != nil {
+					return err
+				}
+				return fn(key, value)
+			})
 			if err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// follow gives the stored bytes of a key whose value in Badger is given: those of the file for a record that lies in one. What is damaged is
+// given as it is.
+func (r *recordReader) follow(key, value []byte) ([]byte, error) {
+	if len(key) != 12 || string(key[:2]) != "r/" || binary.BigEndian.Uint16(key[10:]) != 0 {
+		return value, nil
+	}
+	part, err := openSeal(key, value)
+	if err != nil {
+		return value, nil // the caller looks at the seal
+	}
+	index := binary.BigEndian.Uint64(key[2:])
+	p, out, err := elsewhere(index, part)
+	if err != nil || !out {
+		return value, err
+	}
+	return r.sealed(index, p)
 }
 
 // Get gives the opened value of a key. Errors: nexus.CodeNotFound, nexus.CodeCorrupt naming the key.

@@ -18,8 +18,9 @@ import (
 // three or four times over while it merges, and nothing is ever merged, changed or deleted here
 // (docs/decisions/0044-records-outside-the-tree.md). Under the record's key Badger has the place instead.
 //
-// A file is its magic and then frames: index (8), then the record sealed as under its key. Frames are synced before the transaction that
-// points to them, so what Badger knows of is on the disk, and what lies behind the last frame it knows of was never acknowledged.
+// A file is its magic and then frames: index (8), then the sealed value as it would stand under the record's key in Badger. Frames are
+// synced before the transaction that points to them, so what Badger knows of is on the disk, and what lies behind the last frame it
+// knows of was never acknowledged.
 const (
 	fileRecordMin   = 16 << 10  // below, a second sync would cost more than the copying
 	recordFileMax   = 256 << 20 // a file is not begun anew within a batch, so it may be longer by one
@@ -89,7 +90,7 @@ func (w *recordFiles) stage(r *ledger.Record) place {
 	w.buf = binary.BigEndian.AppendUint64(w.buf, r.Index)
 	sealed := len(w.buf)
 	w.buf = append(w.buf, make([]byte, sealHeader)...)
-	w.buf = r.AppendTo(w.buf)
+	w.buf = r.AppendTo(binary.BigEndian.AppendUint32(w.buf, 1))
 	finishSeal(recordKey(r.Index, 0), w.buf[sealed:])
 	return place{file: w.end.File, offset: w.end.Size + uint64(start), length: uint32(len(w.buf) - start)}
 }
@@ -202,8 +203,9 @@ type recordReader struct {
 	f      *os.File
 }
 
-// read gives the record's canonical bytes. Error: nexus.CodeCorrupt naming the record and the file.
-func (r *recordReader) read(index uint64, p place) ([]byte, error) {
+// sealed gives the value of the record's key as it stands in the file, its seal not checked. Error: nexus.CodeCorrupt naming the record
+// and the file.
+func (r *recordReader) sealed(index uint64, p place) ([]byte, error) {
 	key := recordKey(index, 0)
 	if r.f == nil || r.number != p.file {
 		r.close()
@@ -220,7 +222,7 @@ func (r *recordReader) read(index uint64, p place) ([]byte, error) {
 	if got := binary.BigEndian.Uint64(frame); got != index {
 		return nil, corrupt(key, "at %d of %s lies record %d", p.offset, recordFileName(p.file), got)
 	}
-	return openSeal(key, frame[8:])
+	return frame[8:], nil
 }
 
 func (r *recordReader) close() {
