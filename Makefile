@@ -29,10 +29,10 @@ LDFLAGS     := -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.build
 FUZZ_TIME   ?= 10s
 COUNT       ?= 6
 
-.PHONY: help setup go-version build launch test check race fuzz bench peers e2e browser soak docs
+.PHONY: help setup go-version build launch test check race fuzz bench bench-console peers e2e browser soak docs
 
 help: ## list the targets
-	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 go-version:
 	@command -v go >/dev/null || { echo "go is not installed: get Go 1.$(GO_MIN_MINOR) or newer from https://go.dev/dl/" >&2; exit 1; }
@@ -91,6 +91,13 @@ bench: build ## run the Go benchmarks COUNT times, in the form benchstat reads
 
 peers: go-version ## compare the gates with OPA, Cedar and CEL: same verdicts, then the time
 	cd gates/testdata/peers && go vet . && go test -count=1 . && go test -run '^$$' -bench . -benchmem -benchtime 1s -count 5 .
+
+bench-console: setup build ## measure the console beside htop and btop (installed when missing)
+	@missing=(); for p in htop btop; do command -v $$p >/dev/null || missing+=($$p); done; \
+	if [[ $${#missing[@]} -gt 0 ]]; then run=(); if [[ $$EUID -ne 0 ]]; then run=(sudo); fi; \
+	"$${run[@]}" apt-get update -qq </dev/null; \
+	"$${run[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}" </dev/null; fi
+	$(BIN) bench console
 
 e2e: setup build ## run only the script tests, against the real binary
 	@grep -rqE --include='*_test.go' '^func TestScript' cmd || { echo "there are no script tests under cmd" >&2; exit 1; }

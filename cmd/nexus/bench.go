@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -16,7 +18,9 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/engine/bench"
 	"github.com/BobbyBlanco400/nexus-cos/engine/bench/edge"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/engine/identity"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+	"github.com/BobbyBlanco400/nexus-cos/gates"
 	consolebench "github.com/BobbyBlanco400/nexus-cos/tui/bench"
 )
 
@@ -26,7 +30,7 @@ const consoleName = "console"
 // benchNames lists what can be measured, with what it is.
 func benchNames() [][2]string {
 	return append(bench.Names(), [2]string{consoleName,
-		"the console on a real pseudo-terminal: start, silence, bytes and CPU under load, keys, receipt to screen"})
+		"the console on a real pseudo-terminal: start, silence, bytes and CPU under load, keys, receipt to screen, fifty over SSH"})
 }
 
 // benchesNotBuilt are the names whose subject this version does not have, or does not measure yet.
@@ -49,7 +53,7 @@ exit code, which says whether it was measured.`,
 		}}
 	cmd.Flags().Int("runs", 3, "runs of each case")
 	cmd.Flags().Duration("duration", 0, "length of each run (default: the bench's own, 3s, or 10s for console)")
-	cmd.Flags().String("case", "", "ledger: only cases whose name contains this")
+	cmd.Flags().String("case", "", "ledger, console: only cases whose name contains this")
 	cmd.Flags().Int("events", 0, "history: how many events (default 1000000; 10000000 takes about 6 GB and some minutes)")
 	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -116,7 +120,7 @@ func (a *app) bench(ctx context.Context, name string, o bench.Options) error {
 	}
 	defer os.RemoveAll(dir)
 	if name == consoleName {
-		return a.benchConsole(ctx, dir, o.Runs, o.Duration)
+		return a.benchConsole(ctx, dir, o)
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -130,12 +134,13 @@ func (a *app) bench(ctx context.Context, name string, o bench.Options) error {
 	return a.print(r, func(w io.Writer) error { r.Table(w); return nil })
 }
 
-func (a *app) benchConsole(ctx context.Context, dir string, runs int, length time.Duration) error {
+func (a *app) benchConsole(ctx context.Context, dir string, o bench.Options) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	r, err := consolebench.Run(ctx, consolebench.Options{Binary: self, Env: os.Environ(), Dir: dir, Runs: runs, Duration: length, Progress: a.err,
+	r, err := consolebench.Run(ctx, consolebench.Options{Binary: self, Env: os.Environ(), Dir: dir, Case: o.Case, Runs: o.Runs, Duration: o.Duration,
+		Progress:  a.err,
 		StartNode: func(ctx context.Context) (consolebench.Node, error) { return a.benchNode(ctx) }})
 	if err != nil {
 		return err
@@ -158,12 +163,14 @@ type benchNode struct {
 	units []nexus.ID
 	salt  string        // of the event ids
 	count atomic.Uint64 // events so far
+
+	guests atomic.Uint64 // let in over SSH so far
 }
 
 // benchNode launches it. Every unit has its slice and its probe, as in a node of that size.
 func (a *app) benchNode(ctx context.Context) (*benchNode, error) {
 	quiet := &app{in: a.in, out: io.Discard, err: io.Discard, getenv: a.getenv, now: a.now, conf: a.conf}
-	stop, err := quiet.launchScratch(ctx)
+	stop, err := quiet.launchScratch(ctx, "--ssh", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -232,6 +239,81 @@ func (b *benchNode) Marked(ctx context.Context) (int64, error) {
 func (b *benchNode) Overview(ctx context.Context) (*wire.Overview, error) {
 	o, err := get[wire.Overview](ctx, b.node, "/v1/overview")
 	return &o, err
+}
+
+// Guests implements consolebench.Node. The keys lie in the node's scratch directory and go with it.
+func (b *benchNode) Guests(ctx context.Context, n int) (addr string, keyFiles []string, err error) {
+	for range n {
+		name := fmt.Sprintf("guest-%d", b.guests.Add(1))
+		path := identity.KeyPath(b.dir, name)
+		key, err := identity.GenerateKey(path, name)
+		if err != nil {
+			return "", nil, err
+		}
+		issue := state.IdentityIssue{Name: name, Key: key.Public(), Role: uint8(gates.RoleOperator)}
+		if _, err := b.act(ctx, state.KindIdentityIssue, nexus.ID{}, issue); err != nil {
+			return "", nil, err
+		}
+		keyFiles = append(keyFiles, path)
+	}
+	return b.file.Addresses["ssh"], keyFiles, nil
+}
+
+// collectionMost bounds waiting for collections: the runtime has one every two minutes at least.
+const collectionMost = 5 * time.Minute
+
+// Held implements consolebench.Node, from what the node tells Prometheus. The runtime sets its next collection to when live objects,
+// stacks and globals would be doubled; globals are small. Of two collections that ended since, the second began since.
+func (b *benchNode) Held(ctx context.Context) (bytes float64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, collectionMost)
+	defer cancel()
+	for first := -1.0; ; {
+		text, err := b.metrics(ctx)
+		if err != nil {
+			return 0, err
+		}
+		var v [3]float64
+		for i, name := range []string{"go_gc_duration_seconds_count", "go_memstats_next_gc_bytes", "go_memstats_stack_inuse_bytes"} {
+			if v[i], err = gauge(text, name); err != nil {
+				return 0, err
+			}
+		}
+		if first < 0 {
+			first = v[0]
+		}
+		if v[0] >= first+2 {
+			return (v[1]-v[2])/2 + v[2], nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
+}
+
+func (b *benchNode) metrics(ctx context.Context) (text string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.file.Addresses["metrics"]+"/metrics", nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	all, err := io.ReadAll(io.LimitReader(resp.Body, 4<<20))
+	return string(all), err
+}
+
+// gauge reads a figure without labels from Prometheus's text.
+func gauge(text, name string) (float64, error) {
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, name+" "); ok {
+			return strconv.ParseFloat(strings.TrimSpace(rest), 64)
+		}
+	}
+	return 0, fmt.Errorf("the node's metrics have no %s", name)
 }
 
 func (b *benchNode) Close() {

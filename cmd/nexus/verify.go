@@ -131,9 +131,9 @@ func checkLine(c wire.Check) string {
 	return line
 }
 
-// launchScratch launches a node of this same binary in a scratch directory and makes it the one that is spoken to. The
+// launchScratch launches a node of this same binary in a scratch directory, with more flags if given, and makes it the one that is spoken to. The
 // returned function stops it and removes the directory.
-func (a *app) launchScratch(ctx context.Context) (func(), error) {
+func (a *app) launchScratch(ctx context.Context, flags ...string) (func(), error) {
 	dir, err := os.MkdirTemp("", "nexus-ephemeral-")
 	if err != nil {
 		return nil, nexus.Errf("verify", nexus.CodeUnavailable, "scratch directory", "free disk space", "%w", err)
@@ -151,7 +151,8 @@ func (a *app) launchScratch(ctx context.Context) (func(), error) {
 		_ = stopping.Run() // a node that never came up has nothing to stop
 		_ = os.RemoveAll(dir)
 	}
-	cmd := exec.CommandContext(ctx, self, "launch", "--no-tui", "--detach", "--allow-degraded", "--data-dir", data, "--profile", "dev")
+	args := append([]string{"launch", "--no-tui", "--detach", "--allow-degraded", "--data-dir", data, "--profile", "dev"}, flags...)
+	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Stdout, cmd.Stderr = a.err, a.err
 	if err := cmd.Run(); err != nil {
 		stop()

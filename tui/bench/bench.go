@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"runtime"
 	"sort"
 	"strings"
@@ -30,6 +31,10 @@ type Node interface {
 	Marked(ctx context.Context) (int64, error)
 	// Overview asks for the present picture.
 	Overview(ctx context.Context) (*wire.Overview, error)
+	// Guests registers n more operators, and gives where the node's SSH console listens and a file with the private key of each.
+	Guests(ctx context.Context, n int) (addr string, keyFiles []string, err error)
+	// Held waits for a collection that begins after the call, and gives the memory that live objects and stacks take then, in bytes.
+	Held(ctx context.Context) (bytes float64, err error)
 	// Close stops the node and removes its directory.
 	Close()
 }
@@ -46,6 +51,7 @@ type Options struct {
 	Binary    string        // the nexus binary to be measured
 	Env       []string      // environment of what is started; terminal, locale and NEXUS_* are replaced
 	Dir       string        // scratch directory; what lies in it is the caller's to remove
+	Case      string        // only cases whose name contains this
 	Runs      int           // of each case; 0: 3
 	Starts    int           // of the console, in each run; 0: 10
 	Duration  time.Duration // of each window; 0: 10 s
@@ -95,6 +101,7 @@ type Result struct {
 	LoadBefore string    `json:"load_before"` // 1, 5 and 15 minutes
 	LoadAfter  string    `json:"load_after"`
 	Rows       []Row     `json:"rows"`
+	LeftOut    []string  `json:"left_out,omitempty"` // what was not measured because a program is missing, and how to get it
 }
 
 // Missed counts the budgets that were not kept.
@@ -123,6 +130,11 @@ func (r Result) Table(w io.Writer) error {
 		line := fmt.Sprintf("%-52s %10s %-7s %20s %7s %-7s %4d  %s", row.Case, short(row.Value), row.Unit, short(row.Min)+" - "+short(row.Max),
 			limit, word, row.Runs, row.Detail)
 		if _, werr := fmt.Fprintln(w, strings.TrimRight(line, " ")); err == nil {
+			err = werr
+		}
+	}
+	for _, what := range r.LeftOut {
+		if _, werr := fmt.Fprintf(w, "left out: %s\n", what); err == nil {
 			err = werr
 		}
 	}
@@ -164,7 +176,15 @@ func (r *Result) measure(ctx context.Context, o Options) error {
 	}
 	defer node.Close()
 	m := &measure{o: o, node: node}
-	for _, c := range m.cases() {
+	cases, leftOut := m.cases(exec.LookPath)
+	for _, what := range leftOut {
+		fmt.Fprintf(o.Progress, "bench console: left out: %s\n", what)
+	}
+	r.LeftOut = leftOut
+	for _, c := range cases {
+		if !strings.Contains(c.name, o.Case) {
+			continue
+		}
 		var runs [][]figure
 		for i := range o.Runs {
 			fmt.Fprintf(o.Progress, "bench console: %s, run %d of %d\n", c.name, i+1, o.Runs)

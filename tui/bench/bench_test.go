@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	stdslices "slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,14 +26,19 @@ import (
 // childKind makes this test's binary the program on the terminal.
 const childKind = "CONSOLE_BENCH_CHILD"
 
+// childSocket is where the console of a child in place of ssh finds its node.
+const childSocket = "CONSOLE_BENCH_SOCKET"
+
 func TestMain(m *testing.M) {
 	switch os.Getenv(childKind) {
 	case "":
 		os.Exit(m.Run())
 	case "echo":
 		os.Exit(echo())
+	case "ssh":
+		os.Exit(console(os.Getenv(childSocket)))
 	default:
-		os.Exit(console())
+		os.Exit(console(os.Args[len(os.Args)-1]))
 	}
 }
 
@@ -86,9 +94,9 @@ func (w watcher) Watch(ctx context.Context, show func(*wire.Overview)) error {
 	}
 }
 
-// console is the real console on the socket that stands last on the command line.
-func console() int {
-	b := watcher{tuitest.NewBackend(nil), os.Args[len(os.Args)-1]}
+// console is the real console on a socket.
+func console(socket string) int {
+	b := watcher{tuitest.NewBackend(nil), socket}
 	_, err := tui.Run(context.Background(), tui.Options{Backend: b, In: os.Stdin, Out: os.Stdout, Theme: theme.Options{Color: theme.Color256}})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -165,7 +173,11 @@ func (n fakeNode) Post(_ context.Context, events int) error       { n.posted <- 
 func (fakeNode) Mark(context.Context) error                       { return nil }
 func (fakeNode) Marked(context.Context) (int64, error)            { return 0, nil }
 func (fakeNode) Overview(context.Context) (*wire.Overview, error) { return tuitest.Overview(), nil }
-func (fakeNode) Close()                                           {}
+func (fakeNode) Guests(context.Context, int) (string, []string, error) {
+	return "", nil, errors.New("nobody is let in")
+}
+func (fakeNode) Held(context.Context) (float64, error) { return 1 << 20, nil }
+func (fakeNode) Close()                                {}
 
 // The real console, on recorded pictures: silence is silent, and each picture's mark is found on the screen.
 func TestConsoleOnRecordedPictures(t *testing.T) {
@@ -189,6 +201,78 @@ func TestConsoleOnRecordedPictures(t *testing.T) {
 	}
 	if idle[0].value != 0 {
 		t.Errorf("%g bytes/s while nothing changed", idle[0].value)
+	}
+}
+
+// guestNode lets people in, whose screens show what is recorded. Its load is not on the screen.
+type guestNode struct {
+	fakeNode
+	pictures *recorded
+	gross    *atomic.Int64
+}
+
+func (n guestNode) Marked(context.Context) (int64, error) { return n.gross.Load(), nil }
+
+func (n guestNode) Mark(context.Context) error {
+	n.pictures.show(marked(lone(), n.gross.Add(MarkMinor)))
+	return nil
+}
+
+// lone is a picture whose tallies are those of the marked unit, so that a small screen has room for them.
+func lone() *wire.Overview {
+	o := tuitest.Overview()
+	o.Totals = nil
+	o.Tallies = stdslices.DeleteFunc(o.Tallies, func(r wire.TallyRow) bool { return r.Unit != MarkUnit })
+	return o
+}
+
+func (guestNode) Guests(_ context.Context, n int) (string, []string, error) {
+	return "127.0.0.1:22", make([]string, n), nil
+}
+
+// Two watch, and each mark counts once on the screen of each; the process that is looked at is this one.
+func TestViewers(t *testing.T) {
+	t.Parallel()
+	pictures, err := serveRecorded(t.TempDir(), marked(lone(), MarkMinor))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pictures.close()
+	n := guestNode{fakeNode{make(chan int, 1000)}, pictures, new(atomic.Int64)}
+	n.gross.Store(MarkMinor)
+	m := &measure{node: n, o: Options{Env: append(os.Environ(), childKind+"=ssh", childSocket+"="+pictures.path), Dir: t.TempDir(),
+		Duration: 400 * time.Millisecond}.withDefaults()}
+	var seen []viewer
+	defer func() {
+		for _, v := range seen {
+			v.close("q")
+		}
+	}()
+	if err := m.attach(t.Context(), os.Args[0], 2, &seen); err != nil {
+		t.Fatal(err)
+	}
+	busy, _, err := m.marking(t.Context(), os.Getpid(), seen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late, err := lateness(seen)
+	if sent := int(n.gross.Load()/MarkMinor) - 1; err != nil || sent == 0 || len(late) != 2*sent {
+		t.Errorf("%d delays of %d marks on two screens: %v", len(late), sent, err)
+	}
+	if quantile(late, 99) <= 0 || busy.bytes <= 0 || busy.rss < 1 || busy.rss > 1<<20 {
+		t.Errorf("delays %v, observed %+v", late, busy)
+	}
+	seen[1].marks.send(time.Now())
+	if _, err := lateness(seen); err == nil || !strings.Contains(err.Error(), "session 2") {
+		t.Errorf("a mark that never came gives %v", err)
+	}
+	figures := map[string]figure{}
+	for _, f := range sshFigures(2, true, observed{usage: usage{1, 30}}, observed{usage: usage{120, 40}}, 20<<20, []float64{1, 2}, "") {
+		figures[f.name] = f
+	}
+	cpu, memory := figures["over SSH, 2 watch, load: CPU of the node"], figures["over SSH, 2 watch: memory for each"]
+	if cpu.value != 120 || *cpu.limit != 100 || memory.value != 10 || *memory.limit != 8 {
+		t.Errorf("cpu %+v, memory %+v", cpu, memory)
 	}
 }
 
@@ -249,6 +333,26 @@ func TestRowsAndTable(t *testing.T) {
 	for percent, want := range map[int]float64{1: 1, 50: 5, 95: 10, 99: 10, 100: 10} {
 		if got := quantile([]float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, percent); got != want {
 			t.Errorf("quantile %d is %g, want %g", percent, got, want)
+		}
+	}
+}
+
+// A program that is not there is named with its package, in the table too; what needs none is measured all the same.
+func TestLeftOut(t *testing.T) {
+	t.Parallel()
+	all, none := (&measure{}).cases(func(string) (string, error) { return "/bin/true", nil })
+	list, leftOut := (&measure{}).cases(func(program string) (string, error) { return "", errors.New(program + " is nowhere") })
+	if len(none) != 0 || len(leftOut) != 3 || len(all) != len(list)+3 || all[len(all)-1].name != "btop" {
+		t.Fatalf("%d cases and %q, without programs %d and %q", len(all), none, len(list), leftOut)
+	}
+	var out bytes.Buffer
+	if err := (Result{Bench: "console", LeftOut: leftOut}).Table(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"left out: 50 watch over SSH: ssh is not installed (package openssh-client", "left out: htop:",
+		"left out: btop: btop is not installed"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
 		}
 	}
 }

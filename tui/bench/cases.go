@@ -38,8 +38,9 @@ type namedCase struct {
 	run  func(ctx context.Context) ([]figure, error)
 }
 
-func (m *measure) cases() []namedCase {
-	list := []namedCase{
+// cases lists what is measured, and what is not because find finds no program of that name.
+func (m *measure) cases(find func(program string) (path string, err error)) (list []namedCase, leftOut []string) {
+	list = []namedCase{
 		{"version on a silent terminal", m.version},
 		{"start to first complete frame", m.starts},
 		{"idle, recorded picture", m.idleRecorded},
@@ -50,14 +51,25 @@ func (m *measure) cases() []namedCase {
 		{"picture to glyph", m.pictures},
 		{"receipt to screen and tally", m.receipts},
 	}
-	for _, program := range []string{"htop", "btop"} {
-		if path, err := exec.LookPath(program); err == nil {
-			list = append(list, namedCase{program, func(ctx context.Context) ([]figure, error) { return m.other(ctx, program, path) }})
+	for _, p := range []struct {
+		program, of string // and its package
+		run         func(ctx context.Context, path string) ([]figure, error)
+	}{
+		{"ssh", "openssh-client", func(ctx context.Context, path string) ([]figure, error) { return m.overSSH(ctx, path, viewersMany) }},
+		{"htop", "htop", func(ctx context.Context, path string) ([]figure, error) { return m.other(ctx, "htop", path) }},
+		{"btop", "btop", func(ctx context.Context, path string) ([]figure, error) { return m.other(ctx, "btop", path) }},
+	} {
+		name := p.program
+		if name == "ssh" {
+			name = fmt.Sprintf("%d watch over SSH", viewersMany)
+		}
+		if path, err := find(p.program); err == nil {
+			list = append(list, namedCase{name, func(ctx context.Context) ([]figure, error) { return p.run(ctx, path) }})
 		} else {
-			fmt.Fprintf(m.o.Progress, "bench console: %s is not installed, left out\n", program)
+			leftOut = append(leftOut, fmt.Sprintf("%s: %s is not installed (package %s; make bench-console installs it)", name, p.program, p.of))
 		}
 	}
-	return list
+	return list, leftOut
 }
 
 // console starts the console and waits for its first complete frame. socket is empty for the node itself.
@@ -70,7 +82,7 @@ func (m *measure) console(ctx context.Context, s size, socket string) (*terminal
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	words := []string{"all hold", "q quit"}
+	words := []string{"all hold", "4 Splits", "? help"}
 	if s == wide() {
 		words = append(words, "5 Cluster", "9 Messages")
 	}
