@@ -26,12 +26,12 @@ type liveNode struct {
 	dir string
 }
 
-func launchNode(t *testing.T) *liveNode {
+func launchNode(t *testing.T, flags ...string) *liveNode {
 	dir := t.TempDir()
 	n := &liveNode{t: t, dir: filepath.Join(dir, "data"), env: []string{"HOME=" + dir, "NEXUS_DATA_DIR=" + filepath.Join(dir, "data"), "XDG_RUNTIME_DIR=" + dir,
 		"TERM=xterm-256color", "LC_ALL=C.UTF-8", "PATH=" + os.Getenv("PATH")}}
 	t.Cleanup(func() { endNodes(t, dir) })
-	n.run("launch", "--no-tui", "--detach", "--allow-degraded")
+	n.run(append([]string{"launch", "--no-tui", "--detach", "--allow-degraded"}, flags...)...)
 	return n
 }
 

@@ -49,6 +49,9 @@ func (s *Server) admit(ctx ssh.Context, c net.Conn) net.Conn {
 	if d.conns == nil {
 		d.conns = map[*guest]struct{}{}
 	}
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(unsentMost) // a kernel that refuses has its own bound
+	}
 	g := &guest{Conn: c, door: d}
 	d.conns[g] = struct{}{}
 	d.logins++
@@ -129,6 +132,12 @@ func (d *door) closeAll() {
 	for _, g := range all {
 		_ = g.Close() // it is going away
 	}
+}
+
+// leaving reports whether a connection that had a session is still open.
+func (d *door) leaving() bool {
+	conns, logins := d.count()
+	return conns > logins
 }
 
 // count is how many connections are open, and how many of them have not logged in.

@@ -31,6 +31,8 @@ type Limits struct {
 	Login           time.Duration // from connecting to the first command: 20 s
 	Idle            time.Duration // on a terminal, without a key pressed: 30 minutes
 	Most            time.Duration // of a session: 12 hours
+	Stall           time.Duration // that a client may leave one write of output untaken: 2 minutes
+	Farewell        time.Duration // for a session that must end to give the terminal back, and for its client to end its half: 3 s
 	Record          int64         // bytes of a session's recording: RecordMost
 }
 
@@ -55,6 +57,8 @@ func (l Limits) withDefaults() Limits {
 	span(&l.Login, 20*time.Second)
 	span(&l.Idle, 30*time.Minute)
 	span(&l.Most, 12*time.Hour)
+	span(&l.Stall, 2*time.Minute)
+	span(&l.Farewell, 3*time.Second)
 	if l.Record <= 0 {
 		l.Record = RecordMost
 	}
@@ -89,7 +93,7 @@ type Server struct {
 	inner       *ssh.Server
 	fingerprint string
 	ctx         context.Context
-	cancel      context.CancelFunc
+	cancel      context.CancelCauseFunc
 	wg          sync.WaitGroup // sessions and the accept loop
 
 	door door
@@ -124,7 +128,7 @@ func Listen(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, limits: cfg.Limits.withDefaults(), fingerprint: gossh.FingerprintSHA256(key.PublicKey()), perKey: map[nexus.PublicKey]int{}}
 	s.door = door{limits: s.limits, failures: map[string]int{}}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	// The host key comes first: without one wish makes a file in the working directory.
 	ours := func(inner *ssh.Server) error { inner.HostSigners = []ssh.Signer{key}; return nil }
 	if s.inner, err = wish.NewServer(ours, wish.WithVersion(cfg.Version), wish.WithPublicKeyAuth(s.authenticate)); err == nil {
@@ -139,7 +143,7 @@ func Listen(cfg Config) (*Server, error) {
 		s.listener, err = net.Listen("tcp", cfg.Addr)
 	}
 	if err != nil {
-		s.cancel()
+		s.cancel(err)
 		return nil, nexus.Errf("ssh console", nexus.CodeUnfit, "address "+cfg.Addr, "give another --ssh address", "%w", err)
 	}
 	s.wg.Go(func() {
@@ -156,15 +160,19 @@ func (s *Server) Addr() string { return s.listener.Addr().String() }
 // Fingerprint is the host key's, as ssh-keygen -l prints it: what a client sees at its first visit.
 func (s *Server) Fingerprint() string { return s.fingerprint }
 
-// Close ends every session and connection and returns when they have ended.
+// Close lets nobody in any more, ends every session and connection, and returns when they have ended. Consoles give the terminal back and
+// their users are told; who does not take that within some seconds is cut off.
 func (s *Server) Close() error {
 	s.mu.Lock()
-	s.cancel() // no session is reserved after this
+	s.cancel(endStop) // no session is reserved after this
 	s.mu.Unlock()
-	err := s.inner.Close()
-	_ = s.listener.Close() // which the other does not know before it serves
-	s.door.closeAll()
+	_ = s.listener.Close() // once
 	s.wg.Wait()
+	for end := time.Now().Add(leaveGrace); time.Now().Before(end) && s.door.leaving(); {
+		time.Sleep(time.Millisecond)
+	}
+	err := s.inner.Close()
+	s.door.closeAll()
 	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}

@@ -85,9 +85,10 @@ func (s *Server) channel(_ *ssh.Server, conn *gossh.ServerConn, offer gossh.NewC
 	}
 	v := &visit{server: s, guest: g, conn: conn, ch: ch, pub: pub, sizes: make(chan Size, 1), lag: time.AfterFunc(s.limits.Login, func() { _ = ch.Close() }),
 		session: Session{ID: newSessionID(), Key: key, Remote: conn.RemoteAddr().String(), env: map[string]string{}}}
-	v.ctx, v.cancel = context.WithTimeout(s.ctx, s.limits.Most)
-	defer v.cancel()
-	stop := context.AfterFunc(ctx, v.cancel) // the connection went
+	v.ctx, v.cancel = context.WithCancelCause(s.ctx)
+	most := time.AfterFunc(s.limits.Most, func() { v.cancel(endMost(s.limits.Most)) })
+	defer most.Stop()
+	stop := context.AfterFunc(ctx, func() { v.cancel(errGone) })
 	defer stop()
 	for req := range reqs {
 		ok := v.request(req)
@@ -98,7 +99,7 @@ func (s *Server) channel(_ *ssh.Server, conn *gossh.ServerConn, offer gossh.NewC
 			v.start()
 		}
 	}
-	v.cancel()
+	v.cancel(errGone)
 	v.done.Wait()
 	v.lag.Stop() // of exit, which was over before
 }
@@ -111,7 +112,7 @@ type visit struct {
 	ch      gossh.Channel
 	pub     gossh.PublicKey
 	ctx     context.Context
-	cancel  context.CancelFunc
+	cancel  context.CancelCauseFunc // an *ending is said to the user
 	session Session
 	sizes   chan Size
 	lag     *time.Timer // ends a channel that asks for nothing, then one whose client does not end it
@@ -170,7 +171,7 @@ func (v *visit) request(req *gossh.Request) bool {
 	case "signal":
 		var p struct{ Name string }
 		if v.begun && gossh.Unmarshal(req.Payload, &p) == nil && (p.Name == "INT" || p.Name == "TERM" || p.Name == "HUP") {
-			v.cancel()
+			v.cancel(endSignal)
 		}
 		return v.begun
 	}
@@ -198,12 +199,14 @@ func clamp(width, height uint32) Size {
 func (v *visit) start() {
 	v.lag.Stop()
 	s, srv := &v.session, v.server
-	s.In, s.Out, s.Text, s.Err, s.Sizes = v.ch, v.ch, v.ch, v.ch.Stderr(), v.sizes
+	out, diag := v.patience()
+	s.In, s.Out, s.Text, s.Err, s.Sizes = v.ch, out, out, diag, v.sizes
 	if s.Terminal {
-		idle := time.AfterFunc(srv.limits.Idle, v.cancel)
+		idle := time.AfterFunc(srv.limits.Idle, func() { v.cancel(endIdle(srv.limits.Idle)) })
 		context.AfterFunc(v.ctx, func() { idle.Stop() })
 		s.In = touched{v.ch, func() { idle.Reset(srv.limits.Idle) }}
-		s.Text, s.Err = lines{v.ch}, lines{v.ch.Stderr()}
+		// A terminal has one stream: two would reach it in any order, words of before the screen on the screen.
+		s.Text, s.Err = lines{out}, lines{out}
 		v.resize(s.Size)
 	}
 	if s.Signer = nexus.Signer(noAgent{s.Key}); s.Agent {
@@ -223,7 +226,7 @@ func (v *visit) start() {
 		return
 	}
 	v.guest.begin()
-	if err := v.record(); err != nil {
+	if err := v.record(out, diag); err != nil {
 		srv.cfg.Log.Error("ssh session not recorded", "component", "ssh", "session", s.ID, "identity", s.Name, "error", err)
 		_, _ = io.WriteString(s.Err, "nexus: this session must be recorded and cannot be; tell the operator\n")
 		srv.release(s.Key)
@@ -242,7 +245,7 @@ func (v *visit) start() {
 }
 
 // record begins the session's recording, when the server records, and says so.
-func (v *visit) record() (err error) {
+func (v *visit) record(stdout, stderr io.Writer) (err error) {
 	s, srv := &v.session, v.server
 	if srv.cfg.RecordDir == "" {
 		return nil
@@ -250,10 +253,10 @@ func (v *visit) record() (err error) {
 	if v.rec, err = record(srv.cfg.RecordDir, srv.limits.Record, s, time.Now()); err != nil {
 		return err
 	}
-	out, diag := &tee{v.ch, v.rec}, &tee{v.ch.Stderr(), v.rec}
+	out, diag := &tee{stdout, v.rec}, &tee{stderr, v.rec}
 	s.Out, s.Text, s.Err = out, out, diag
 	if s.Terminal {
-		s.Text, s.Err = lines{out}, lines{diag}
+		s.Text, s.Err = lines{out}, lines{out}
 	}
 	_, _ = io.WriteString(s.Err, recordNotice) // a client that is gone needs no word
 	return nil
@@ -277,20 +280,17 @@ func (v *visit) handle(s *Session) (code int) {
 	stop := context.AfterFunc(v.ctx, func() {
 		select {
 		case <-over:
-		case <-time.After(closeGrace):
+		case <-time.After(v.server.limits.Farewell):
 			_ = v.guest.Close()
 		}
 	})
 	defer stop()
-	return v.server.cfg.Handle(v.ctx, s)
+	return v.code(s, v.server.cfg.Handle(v.ctx, s))
 }
 
-// closeGrace is how long a session that must end may take to say goodbye.
-const closeGrace = 3 * time.Second
-
-// exit ends the channel. The client has closeGrace to end its half.
+// exit ends the channel. The client has Farewell to end its half.
 func (v *visit) exit(code int) {
-	v.lag = time.AfterFunc(closeGrace, func() { _ = v.guest.Close() })
+	v.lag = time.AfterFunc(v.server.limits.Farewell, func() { _ = v.guest.Close() })
 	_, _ = v.ch.SendRequest("exit-status", false, gossh.Marshal(struct{ Status uint32 }{uint32(code)})) // a client that is gone needs no code
 	_ = v.ch.CloseWrite()
 	_ = v.ch.Close()

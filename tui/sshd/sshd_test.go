@@ -286,7 +286,7 @@ func TestWindowsOfAnySize(t *testing.T) {
 		t.Fatal(err)
 	}
 	var exit *gossh.ExitError
-	if err := s.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != 3 {
+	if err := s.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != 130 {
 		t.Errorf("interrupted: %v", err)
 	}
 }
@@ -404,6 +404,8 @@ func TestIdleAndCloseEndSessions(t *testing.T) {
 	t.Parallel()
 	w := serve(t, Limits{Idle: 50 * time.Millisecond})
 	s := session(t, w.client(t))
+	var told bytes.Buffer
+	s.Stdout = &told
 	if err := s.RequestPty("xterm", 24, 80, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -411,8 +413,8 @@ func TestIdleAndCloseEndSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	var exit *gossh.ExitError
-	if err := s.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != 3 {
-		t.Errorf("idle: %v", err)
+	if err := s.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != 1 || told.String() != "nexus: this session ends: no key was pressed for 50ms\r\n" {
+		t.Errorf("idle: %v, told %q", err, told.String())
 	}
 	if err := session(t, w.client(t)).Start("flood"); err != nil { // and it is never read
 		t.Fatal(err)

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/creack/pty"
+	"github.com/hinshun/vt10x"
+	"golang.org/x/term"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control"
+	"github.com/BobbyBlanco400/nexus-cos/tui/tuitest"
+)
+
+// sshScreen is the node's console over SSH, by OpenSSH's client on a terminal whose slave stays open here, so that its modes can be read.
+type sshScreen struct {
+	*tuitest.Screen
+	cmd    *exec.Cmd
+	vt     vt10x.Terminal
+	tty    *os.File
+	before *term.State
+}
+
+// sshKey makes a key in a folder of its own and registers it.
+func (n *liveNode) sshKey(name string) (file string) {
+	n.t.Helper()
+	file = filepath.Join(n.t.TempDir(), name)
+	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file).CombinedOutput(); err != nil {
+		n.t.Fatalf("ssh-keygen: %v %s", err, out)
+	}
+	n.run("identity", "import", file+".pub", name, "--role", "operator")
+	return file
+}
+
+// openSSH waits for the first picture. env is added to the client's environment, flags to its command line.
+func (n *liveNode) openSSH(key string, env []string, flags ...string) *sshScreen {
+	n.t.Helper()
+	node, err := control.ReadNodeFile(n.dir)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	host, port, err := net.SplitHostPort(node.Addresses["ssh"])
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	s := &sshScreen{vt: vt10x.New(vt10x.WithSize(80, 24))}
+	master, tty, err := pty.Open()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	s.tty = tty
+	if err := pty.Setsize(master, &pty.Winsize{Cols: 80, Rows: 24}); err != nil {
+		n.t.Fatal(err)
+	}
+	if s.before, err = term.GetState(int(tty.Fd())); err != nil {
+		n.t.Fatal(err)
+	}
+	args := append([]string{"-F", "none", "-t", "-e", "none", "-p", port, "-i", key, "-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR",
+		"-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "SendEnv=LC_ALL"}, flags...)
+	s.cmd = exec.Command("ssh", append(args, host)...)
+	s.cmd.Env, s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = append(env, n.env...), tty, tty, tty
+	if err := s.cmd.Start(); err != nil {
+		n.t.Fatal(err)
+	}
+	s.Screen = tuitest.NewScreen(master, s.vt)
+	n.t.Cleanup(func() {
+		_ = s.cmd.Process.Kill() // it has ended already, mostly
+		_ = s.cmd.Wait()
+		_, _ = tty.Close(), master.Close()
+	})
+	eventuallyTrue(n.t, "the first picture over SSH", func() bool { return s.Shows("Launch 12/12", "4 Splits") }, s.Text)
+	return s
+}
+
+// When the node stops, whoever watches over SSH gets the terminal back as it was, is told why, and a code that says so. That holds
+// inside the guided creation, which is a program of its own on that terminal, as well.
+func TestStopGivesSSHTerminalsBack(t *testing.T) {
+	t.Parallel()
+	n := launchNode(t, "--ssh", "127.0.0.1:0")
+	key := n.sshKey("eva")
+	agent := n.agent(key)
+	screens := map[string]*sshScreen{"overview": n.openSSH(key, nil), "guide": n.openSSH(key, agent, "-A")}
+	typeKeys(t, screens["guide"].Screen, "W")
+	eventuallyTrue(t, "the guide", func() bool { return screens["guide"].Shows("What shall it be?") }, screens["guide"].Text)
+	n.run("stop")
+	for name, s := range screens {
+		_ = s.cmd.Wait() // how it ended is read from ProcessState
+		if code := s.cmd.ProcessState.ExitCode(); code != exitNoNode {
+			t.Errorf("%s: exit %d", name, code)
+		}
+		eventuallyTrue(t, "the reason on the "+name, func() bool { return s.Shows("nexus: this session ends: the node is stopping") }, s.Text)
+		if words := strings.Join(strings.Fields(s.Text()), " "); !strings.HasPrefix(words, "session ") || strings.Contains(words, "Launch") ||
+			!strings.HasSuffix(words, " nexus: this session ends: the node is stopping") {
+			t.Errorf("%s: the screen holds\n%s", name, s.Text())
+		}
+		if s.vt.Mode()&vt10x.ModeAltScreen != 0 || !s.vt.CursorVisible() {
+			t.Errorf("%s: mode %x, cursor %v", name, s.vt.Mode(), s.vt.CursorVisible())
+		}
+		after, err := term.GetState(int(s.tty.Fd()))
+		if err != nil || *after != *s.before {
+			t.Errorf("%s: the terminal's modes differ: %v", name, err)
+		}
+	}
+}
+
+// agent starts an agent that holds a key, and gives the environment that finds it.
+func (n *liveNode) agent(key string) []string {
+	n.t.Helper()
+	socket := filepath.Join(n.t.TempDir(), "agent")
+	cmd := exec.Command("ssh-agent", "-D", "-a", socket)
+	if err := cmd.Start(); err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it has nothing else to do
+		_ = cmd.Wait()
+	})
+	env := []string{"SSH_AUTH_SOCK=" + socket}
+	eventuallyTrue(n.t, "the agent", func() bool {
+		add := exec.Command("ssh-add", "-q", key)
+		add.Env = append(env, n.env...)
+		return add.Run() == nil
+	}, func() string { return "" })
+	return env
+}
