@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -75,6 +74,9 @@ func narrow(o *wire.Overview) *wire.Overview {
 func childOverview() *wire.Overview {
 	if os.Getenv(childNarrow) != "" {
 		return narrow(tuitest.Overview())
+	}
+	if os.Getenv(childWide) != "" {
+		return wideOnes(tuitest.Overview())
 	}
 	return tuitest.Overview()
 }
@@ -325,35 +327,15 @@ func settle(t *testing.T, s *tuitest.Screen) {
 
 // Inside tmux the screen is the same, character for character, as on a terminal of its own.
 func TestInsideTmux(t *testing.T) {
-	tmux, err := exec.LookPath("tmux")
-	if err != nil {
-		t.Fatalf("make setup installs tmux: %v", err)
-	}
 	c := startChild(t, 80, 24, "TERM=screen-256color")
 	awaitScreen(t, c.screen, "Launch 9/12", "LIVE")
 	settle(t, c.screen)
 	want := c.screen.Text()
 	c.leave()
 
-	dir := t.TempDir()
-	run := func(args ...string) string {
-		cmd := exec.CommandContext(t.Context(), tmux, append([]string{"-u", "-S", filepath.Join(dir, "s"), "-f", "/dev/null"}, args...)...)
-		cmd.Env = []string{"TERM=xterm-256color", "LC_ALL=C.UTF-8", "PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMUX_TMPDIR=" + dir}
-		var errs bytes.Buffer
-		cmd.Stderr = &errs
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("tmux %v: %v %s", args, err, &errs)
-		}
-		return string(out)
-	}
-	run("new-session", "-d", "-x", "80", "-y", "24", fmt.Sprintf("env %s=%s TERM=screen-256color LC_ALL=C.UTF-8 %s; sleep 60", childResult,
-		filepath.Join(dir, "result"), os.Args[0]))
-	t.Cleanup(func() {
-		_ = exec.Command(tmux, "-S", filepath.Join(dir, "s"), "kill-server").Run() // its own server, by its own socket
-	})
-	run("set-option", "-g", "status", "off")
-	run("resize-window", "-x", "80", "-y", "24")
+	m := newTmux(t, 80, 24, fmt.Sprintf("env %s=%s TERM=screen-256color LC_ALL=C.UTF-8 %s; sleep 60", childResult,
+		filepath.Join(t.TempDir(), "result"), os.Args[0]))
+	run := m.run
 	trim := func(s string) string {
 		lines := strings.Split(strings.TrimRight(s, "\n "), "\n")
 		for i := range lines {

@@ -17,9 +17,10 @@ const slowWrite = 50 * time.Millisecond
 // frameWriter is the only way to the terminal: it serialises frames and clipboard copies, counts bytes and frames and
 // remembers how long the last write took, so that the pacer can slow down before a slow link holds the console back.
 type frameWriter struct {
-	mu     sync.Mutex // one write at a time; guards out and slim
+	mu     sync.Mutex // one write at a time; guards out, slim and align
 	out    io.Writer
 	slim   slimmer
+	align  aligner
 	bytes  atomic.Uint64
 	frames atomic.Uint64
 	tookNs atomic.Int64
@@ -71,7 +72,7 @@ func (w *frameWriter) Write(p []byte) (int, error) {
 		// after a line of full width the cursor still stands on its last cell, and terminals erase that.
 		text = bytes.ReplaceAll(p, eraseBelow, nil)
 	}
-	n, err := w.out.Write(w.slim.slim(text))
+	n, err := w.out.Write(w.align.align(w.slim.slim(text)))
 	w.tookNs.Store(int64(time.Since(start)))
 	w.bytes.Add(uint64(n))
 	w.frames.Add(1)
