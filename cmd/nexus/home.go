@@ -90,13 +90,13 @@ func printHome(w io.Writer, h *wire.Home) error {
 	}
 	for i := range h.Proposals {
 		p := &h.Proposals[i]
-		if _, err := fmt.Fprintf(w, "decide %s: %s on %s, by %s; nexus approvals grant|refuse %s\n", oneLine(p.ID[:8]), oneLine(p.Change), oneLine(p.Unit),
-			oneLine(p.Proposer), oneLine(p.ID[:8])); err != nil {
+		if _, err := fmt.Fprintf(w, "decide %s: %s on %s, by %s; nexus approvals grant|refuse %s\n", oneLine(p.ID[:8]),
+			oneLine(wire.Human(p.Change)), oneLine(p.Unit), oneLine(p.Proposer), oneLine(p.ID[:8])); err != nil {
 			return err
 		}
 	}
 	for i := range h.Notices {
-		if _, err := fmt.Fprintf(w, "notice %d: %s\n", h.Notices[i].ID, oneLine(h.Notices[i].Text)); err != nil {
+		if _, err := fmt.Fprintf(w, "notice %d: %s\n", h.Notices[i].ID, oneLine(wire.Human(h.Notices[i].Text))); err != nil {
 			return err
 		}
 	}

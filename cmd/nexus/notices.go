@@ -89,7 +89,7 @@ func (n *node) delivered(ctx context.Context, r *wire.Notices) error {
 func printNotices(w io.Writer, r *wire.Notices) error {
 	t := &table{head: []string{">ID", "TIME", "UNIT", "READ", ">TIMES", ">DECISION", "NOTICE"}, none: "no notices"}
 	for _, x := range r.Notices {
-		t.add(fmt.Sprint(x.ID), when(x.Time), x.Unit, when(x.Read), fmt.Sprint(x.Times), fmt.Sprint(x.Index), x.Text)
+		t.add(fmt.Sprint(x.ID), when(x.Time), x.Unit, when(x.Read), fmt.Sprint(x.Times), fmt.Sprint(x.Index), wire.Human(x.Text))
 	}
 	if err := t.print(w); err != nil {
 		return err
@@ -127,7 +127,7 @@ func (n *node) showNotice(ctx context.Context, word string) error {
 }
 
 func printNotice(w io.Writer, x wire.NoticeRow) error {
-	return pairs(w, "notice", fmt.Sprint(x.ID), "time", when(x.Time), "unit", x.Unit, "text", x.Text, "times", fmt.Sprint(x.Times),
+	return pairs(w, "notice", fmt.Sprint(x.ID), "time", when(x.Time), "unit", x.Unit, "text", wire.Human(x.Text), "times", fmt.Sprint(x.Times),
 		"decision", fmt.Sprintf("%d (nexus gates explain %d)", x.Index, x.Index), "delivered", when(x.Delivered), "read", when(x.Read))
 }
 
@@ -170,7 +170,7 @@ func (n *node) followNotices(ctx context.Context) error {
 			return err
 		}
 		err := n.app.print(x, func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "%s %s %s: %s\n", fmt.Sprint(x.ID), when(x.Time), oneLine(x.Unit), oneLine(x.Text))
+			_, err := fmt.Fprintf(w, "%s %s %s: %s\n", fmt.Sprint(x.ID), when(x.Time), oneLine(x.Unit), oneLine(wire.Human(x.Text)))
 			return err
 		})
 		if err != nil {

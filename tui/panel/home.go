@@ -109,9 +109,9 @@ func (r HomeRow) text() string {
 	parts := []string{r.Label()}
 	switch {
 	case r.Proposal != nil:
-		parts = append(parts, "decide", r.Proposal.Change, r.Proposal.Proposer, r.Proposal.Reason)
+		parts = append(parts, "decide", wire.Human(r.Proposal.Change), r.Proposal.Proposer, r.Proposal.Reason)
 	case r.Notice != nil:
-		parts = append(parts, "notice", r.Notice.Text)
+		parts = append(parts, "notice", wire.Human(r.Notice.Text))
 	}
 	if r.Unit != nil {
 		parts = append(parts, r.Unit.Name, r.Unit.Kind, r.Unit.Status)
@@ -279,10 +279,10 @@ func drawHomeRow(l *theme.Line, th *theme.Theme, r HomeRow, c homeColumns, text 
 	switch {
 	case r.Proposal != nil:
 		l.Cell(theme.Warn, "decide", 9).Space(1).Cell(text, theme.Clean(r.Proposal.Unit), 9).Space(1).
-			Add(text, theme.Clean(r.Proposal.Change)).Add(theme.Faint, " by "+theme.Clean(r.Proposal.Proposer))
+			Add(text, theme.Clean(wire.Human(r.Proposal.Change))).Add(theme.Faint, " by "+theme.Clean(r.Proposal.Proposer))
 		return
 	case r.Notice != nil:
-		l.Cell(theme.Info, "notice", 9).Space(1).Cell(text, theme.Clean(r.Notice.Unit), 9).Space(1).Add(text, theme.Clean(r.Notice.Text))
+		l.Cell(theme.Info, "notice", 9).Space(1).Cell(text, theme.Clean(r.Notice.Unit), 9).Space(1).Add(text, theme.Clean(wire.Human(r.Notice.Text)))
 		return
 	}
 	name := ""
