@@ -51,7 +51,7 @@ func (w *session) ask(ctx context.Context) (*wire.UnitCreated, error) {
 		if err := w.draft.save(w.options.DraftFile); err != nil {
 			return nil, err
 		}
-		goBack, err := p.step(ctx, s, at+1, len(path))
+		goBack, err := p.step(ctx, s, at+1, len(path)+1)
 		switch {
 		case err != nil:
 			return nil, err
@@ -185,6 +185,8 @@ func (p *plainForm) field(f field) (goBack bool, err error) {
 func (p *plainForm) decide(ctx context.Context) (*wire.UnitCreated, string, error) {
 	switch p.draft.Decision {
 	case "create":
+		last := len(p.path()) + 1
+		p.say("\nStep %d of %d: %s.", last, last, createName)
 		created, err := p.create(ctx)
 		if err != nil {
 			p.say("It was not created: %s", theme.Clean(err.Error()))

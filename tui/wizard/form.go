@@ -373,9 +373,12 @@ func (m *model) View() string {
 	th := m.theme
 	path := m.path()
 	s := path[min(m.at, len(path)-1)]
-	top := th.NewLine(width).Add(theme.Strong, "New unit ").Add(theme.Faint, fmt.Sprintf("step %d of %d ", m.at+1,
-		len(path))).
-		Add(theme.Accent, s.name).Add(theme.Plain, " ").Fill(theme.Faint, th.Symbols.Rule, 0).String()
+	at, name := m.at+1, s.name
+	if m.wait == creating {
+		at, name = len(path)+1, createName
+	}
+	top := th.NewLine(width).Add(theme.Strong, "New unit ").Add(theme.Faint, fmt.Sprintf("step %d of %d ", at, len(path)+1)).
+		Add(theme.Accent, name).Add(theme.Plain, " ").Fill(theme.Faint, th.Symbols.Rule, 0).String()
 	var ask []string
 	if m.wait == "" {
 		for _, f := range m.asked[:min(m.number, len(m.asked))] {

@@ -32,14 +32,19 @@ type step struct {
 	after func(d *draft)
 }
 
-// steps are the screens in order (research of the console, nine steps; mail and routes join when their fabrics do).
+// steps are the screens in order; the creation itself, which asks nothing, follows them as the last step of those counted. Without an
+// owner to be named and values of one's own these are nine. Mail and routes join when their fabrics do.
 func steps() []step {
 	return []step{welcomeStep(), identityStep(), ownerStep(), nameStep(), envelopeStep(), valuesStep(),
 		jurisdictionStep(), classStep(),
 		revenueStep(), reviewStep()}
 }
 
-const reviewName = "review"
+// The steps that others go by.
+const (
+	reviewName = "review"
+	createName = "create"
+)
 
 // rule gives the creator's percentage of a kind. It is a constant of the platform and no question.
 func rule(kind string) (creator, platform int64) {

@@ -103,7 +103,7 @@ func TestDefaultsMakeAUnit(t *testing.T) {
 	c.press("\r")
 	c.await("revenue", "55/45", "USD 10,000.00 you get USD 5,500.00")
 	c.press("\r")
-	c.await("review", "All 17 gates would allow it", "G17 platform-non-repudiation", "Create it?")
+	c.await("step 8 of 9 review", "All 17 gates would allow it", "G17 platform-non-repudiation", "Create it?")
 	c.press("\r")
 	end := c.end()
 	want := wire.UnitCreate{Kind: "imvu", Name: "Nova", Jurisdiction: "US-CCPA", Class: "interactive",
@@ -230,8 +230,8 @@ func TestAccessible(t *testing.T) {
 		created.Unit.Label != "IMVU-007" {
 		t.Errorf("%+v\n%s", req, out)
 	}
-	for _, want := range []string{"Step 1 of 8: welcome.", "Please type a number from 1 to 4.",
-		"gate 17 platform-non-repudiation: allow", "created"} {
+	for _, want := range []string{"Step 1 of 9: welcome.", "Please type a number from 1 to 4.",
+		"gate 17 platform-non-repudiation: allow", "Step 10 of 10: create.", "created"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the lines lack %q:\n%s", want, out)
 		}
@@ -248,7 +248,7 @@ func TestAccessibleRefusalsAndLeaving(t *testing.T) {
 		words   []string
 		err     error
 	}{
-		"end of input": {[]string{"", ""}, []string{"Step 3 of 8: name."}, ErrLeft},
+		"end of input": {[]string{"", ""}, []string{"Step 3 of 9: name."}, ErrLeft},
 		"leave":        {[]string{"", "", "x", "", "", "", "", "3"}, []string{"All 17 gates would allow it"}, ErrLeft},
 		"bad name":     {[]string{"", "", "", "taken"}, []string{"Not possible: name: missing", "IMVU-001 has it"}, ErrLeft},
 		"denied": {[]string{"", "", "x", "4", "8", "", "", "", "", "", "", "1", "2", "5"},
