@@ -30,6 +30,11 @@ var doors = []door{
 	{"slices/edge.Gateway.Swap", []way{
 		{by: "engine/node.sharedTable.Swap", inner: true},
 		{by: "engine/slicing.Fabric.change", guard: "engine/fabric.Permits.Use"},
+	}},
+	{"slices/edge.Gateway.SwapWithin", []way{
+		{by: "slices/edge.Gateway.Swap", inner: true},
+		{by: "engine/node.sharedTable.Swap", inner: true},
+		{by: "engine/slicing.Fabric.change", guard: "engine/fabric.Permits.Use"},
 		{by: "slices/edge/satellite.satellite.serve", except: "an edge process of its own: it serves the table that its home put in force"},
 	}},
 	// A fabric is asked with a permit minted from the decision in hand.

@@ -24,8 +24,8 @@ import (
 // edgeCommand runs one more edge of a node on the same machine, as a process of its own.
 func (a *app) edgeCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "edge", Short: "Serve as one more edge of a running node, in this process", Args: noArgs,
-		Long: `Serve every host of the node from another gateway on this machine, so that live sessions have an edge to move to. Table and sessions come
-over a socket of the node that only its user can open. A stop (Ctrl-C, SIGTERM) first sends the sessions to other edges. The first line
+		Long: `Serve every host of the node from another gateway on this machine, so that live sessions have an edge to move to. Table, capacity and
+sessions come over a socket of the node that only its user can open. A stop (Ctrl-C, SIGTERM) first sends the sessions to other edges. The first line
 on stdout says where it listens.
 
 With --supervise this process keeps the ports and a worker process serves from them. A worker that dies is started again while clients wait

@@ -19,7 +19,7 @@ type Config struct {
 	// its address. The gateway closes them.
 	Listener, TLSListener net.Listener
 
-	CapacityBps uint64       // bits per second that clients' connections share, both directions; 0: 1 Gbit/s
+	CapacityBps uint64       // bits per second that clients' connections share, both directions, until SwapWithin says otherwise; 0: 1 Gbit/s
 	Logger      *slog.Logger // nil: discards
 
 	// QUIC adds HTTP/3 and WebTransport over UDP, at the port of the TLS listener.

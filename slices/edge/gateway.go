@@ -28,6 +28,7 @@ type Gateway struct {
 	probers     sync.Map // client-side addresses of the prober's open connections
 	handed      *handed  // HTTP/2 and upgrades, for server
 	tls         *tls.Config
+	capacityBps atomic.Uint64 // that clients' connections share
 	stopping    atomic.Bool
 	serving     atomic.Pointer[serving]
 	prober      atomic.Pointer[Prober]
@@ -63,6 +64,7 @@ func New(config Config) (*Gateway, error) {
 		open:   make(chan struct{}, config.ConnectionsMax),
 		states: map[nexus.ID]*sliceState{}, conns: map[*conn]struct{}{}, failed: make(chan struct{}),
 	}
+	g.capacityBps.Store(config.CapacityBps)
 	g.serving.Store(&serving{table: &Table{}})
 	g.handed = newHanded()
 	g.server = g.newServer()
@@ -187,14 +189,27 @@ func (g *Gateway) find(serverName string) (*target, error) {
 
 // Swap serves table from now on. Requests and streams under way go on with the table they began with; none is cut. A
 // table whose guarantees the capacity cannot keep is refused with the arithmetic, and the old one stays.
-func (g *Gateway) Swap(table *Table) error {
-	if err := slices.AdmitAll(table.Slices(), g.config.CapacityBps); err != nil {
+func (g *Gateway) Swap(table *Table) error { return g.SwapWithin(table, g.CapacityBps()) }
+
+// CapacityBps is what clients' connections share, both directions, in bits per second.
+func (g *Gateway) CapacityBps() uint64 { return g.capacityBps.Load() }
+
+// SwapWithin is Swap with another capacity from now on, in bits per second: an edge beside a node has the node's. A table that it
+// cannot keep changes neither.
+func (g *Gateway) SwapWithin(table *Table, capacityBps uint64) error {
+	if err := slices.AdmitAll(table.Slices(), capacityBps); err != nil {
 		return err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closing {
 		return nexus.Errf("edge", nexus.CodeUnavailable, "table", "", "the gateway is stopping")
+	}
+	if g.capacityBps.Swap(capacityBps) != capacityBps {
+		g.scheduler.SetCapacity(capacityBps)
+		for _, st := range g.states {
+			st.setRates(g) // a ceiling above the capacity is none
+		}
 	}
 	for id, s := range table.slices {
 		if st, ok := g.states[id]; ok {

@@ -61,10 +61,14 @@ func (s *sliceState) apply(g *Gateway, want slices.Slice) {
 	}
 	s.slice.Store(&want)
 	s.gate.SetLimits(gateLimits(want))
-	g.scheduler.SetRates(s.flow, g.rates(want))
-	s.quantum.Store(int32(g.scheduler.Quantum(s.flow)))
+	s.setRates(g)
 	s.sessionsMax.Store(int64(want.Sessions()))
 	s.lentMax.Store(int32(want.InFlight() - want.Turns()))
+}
+
+func (s *sliceState) setRates(g *Gateway) {
+	g.scheduler.SetRates(s.flow, g.rates(*s.slice.Load()))
+	s.quantum.Store(int32(g.scheduler.Quantum(s.flow)))
 }
 
 // closeIdle ends the connections to backends that nobody uses, and the checks of those that are out.
@@ -86,7 +90,7 @@ func (s *sliceState) idle() bool {
 func (g *Gateway) rates(s slices.Slice) shape.Rates {
 	spec, _ := s.Class.Spec()
 	r := shape.Rates{GuaranteedBps: s.GuaranteedBps, CeilingBps: s.CeilingBps, Priority: spec.Priority}
-	if r.CeilingBps >= g.config.CapacityBps {
+	if r.CeilingBps >= g.CapacityBps() {
 		r.CeilingBps = 0
 	}
 	return r

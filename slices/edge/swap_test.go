@@ -16,6 +16,7 @@ import (
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/slices"
+	"github.com/BobbyBlanco400/nexus-cos/slices/shape"
 )
 
 // counting streams numbered lines until the client goes, paced by the test through steps.
@@ -123,6 +124,35 @@ func TestSwapRefusesWhatCannotBeKept(t *testing.T) {
 		t.Errorf("error: %v", err)
 	}
 	get(t, client(t, g.Addr()), "http://a.test/").want(t, 200, "from a")
+}
+
+// TestCapacityChangesWithItsTable: a table that another capacity cannot keep changes nothing, one that it can keep is in force with it,
+// also for slices that are the same as before.
+func TestCapacityChangesWithItsTable(t *testing.T) {
+	t.Parallel()
+	const ceiling = 4_000_000
+	s := unit("a", func(s *slices.Slice) { s.CeilingBps = ceiling })
+	g := gateway(t, table(t, nil, s), func(c *Config) { c.CapacityBps = 3_000_000 })
+	more := s
+	more.GuaranteedBps = 3_000_001
+	err := g.SwapWithin(table(t, nil, more), 3_000_002)
+	if nexus.CodeOf(err) != nexus.CodeRefused || !strings.Contains(err.Error(), "90 % of the capacity of 3000002 bit/s") {
+		t.Errorf("a guarantee above the new capacity: %v", err)
+	}
+	if c := g.CapacityBps(); c != 3_000_000 || g.Table().Slices()[0] != s {
+		t.Errorf("a refused table left capacity %d and %+v", c, g.Table().Slices())
+	}
+	// A ceiling above the capacity is none: grants are whole. Below it they are 1 % of what it allows in two seconds.
+	quantum := func() int { return g.scheduler.Quantum(g.states[s.ID].flow) }
+	if q := quantum(); q != shape.QuantumBytes {
+		t.Errorf("quantum %d under a ceiling above the capacity", q)
+	}
+	if err := g.SwapWithin(table(t, nil, s), 100_000_000); err != nil {
+		t.Fatal(err)
+	}
+	if q := quantum(); g.CapacityBps() != 100_000_000 || q != ceiling/8/50 {
+		t.Errorf("capacity %d, quantum %d", g.CapacityBps(), q)
+	}
 }
 
 func TestNewTableRefuses(t *testing.T) {

@@ -174,11 +174,23 @@ type Scheduler struct {
 func NewScheduler(capacityBps uint64) *Scheduler {
 	s := &Scheduler{start: time.Now()}
 	s.pool.New = func() any { return &waiter{ready: make(chan struct{}, 1)} }
-	burst := max(int64(min(capacityBps/8/1000*linkBurstMs, burstBytesMax)), QuantumBytes)
-	s.decider.link = NewBucket(capacityBps, burst, 0)
+	s.decider.link = NewBucket(capacityBps, linkBurst(capacityBps), 0)
 	s.timer = time.AfterFunc(time.Hour, s.tick)
 	s.timer.Stop()
 	return s
+}
+
+func linkBurst(capacityBps uint64) int64 {
+	return max(int64(min(capacityBps/8/1000*linkBurstMs, burstBytesMax)), QuantumBytes)
+}
+
+// SetCapacity changes the link's rate to capacityBps bits per second from now on. What was moved before stays paid.
+func (s *Scheduler) SetCapacity(capacityBps uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.decider.link.setRate(capacityBps, linkBurst(capacityBps), s.nowNs())
+	s.timerAt = 0 // set for the old rate: the new one may be sooner
+	s.run()
 }
 
 // NewFlow adds a slice.

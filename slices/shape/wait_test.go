@@ -96,6 +96,30 @@ func TestSchedulerRaisedCeilingWakes(t *testing.T) {
 var gateLimits = GateLimits{InFlightMax: 2, QueueMax: 3, Target: 5 * time.Millisecond, Interval: 100 * time.Millisecond,
 	MaxWait: time.Second}
 
+// TestSchedulerRaisedCapacityWakes: who waits for a slow link goes as soon as it has become a fast one.
+func TestSchedulerRaisedCapacityWakes(t *testing.T) {
+	t.Parallel()
+	s := NewScheduler(8) // one byte a second
+	defer s.Close()
+	f := s.NewFlow(Rates{})
+	for s.TryTake(f, QuantumBytes) {
+	}
+	done := make(chan bool)
+	go func() { done <- s.Take(f, 100, nil) }()
+	for s.Waiting(f) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	s.SetCapacity(8_000_000_000)
+	select {
+	case ok := <-done:
+		if !ok {
+			t.Error("refused")
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("still waiting")
+	}
+}
+
 func TestGateBoundsAndQueues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewGate(gateLimits)

@@ -1,9 +1,9 @@
 // Package satellite runs an edge as a process of its own: a gateway whose table and sessions come over a link from their home
 // (DESIGN section 5). It is what `nexus slices edge` runs beside a node, so that sessions have somewhere to go.
 //
-// Promises: it serves the table that the home sends and nothing before the first one; on a stop it first sends its sessions to other
-// edges, then drains; when the home goes it keeps serving plain routes from the last table (fail static) and sends sessions away. It
-// holds no key but the certificates' and no state. It imports the root, slices, slices/edge and slices/session/... of this module.
+// Promises: it serves the table that the home sends, within the home's capacity, and nothing before the first one; on a stop it first sends
+// its sessions to other edges, then drains; when the home goes it keeps serving plain routes from the last table (fail static) and sends
+// sessions away. It holds no key but the certificates' and no state. It imports the root, slices, slices/edge and slices/session/... of this module.
 package satellite
 
 import (
@@ -35,11 +35,14 @@ func EncodeTable(t *edge.Table, capacityBps uint64) ([]byte, error) {
 	return json.Marshal(tableFile{capacityBps, t.Routes(), t.Slices()})
 }
 
-// DecodeTable reads what EncodeTable wrote, with the checks of edge.NewTable.
+// DecodeTable reads what EncodeTable wrote, with the checks of edge.NewTable, and gives the capacity in bits per second.
 func DecodeTable(b []byte) (*edge.Table, uint64, error) {
 	var f tableFile
 	if err := json.Unmarshal(b, &f); err != nil {
 		return nil, 0, nexus.Errf("satellite table", nexus.CodeMalformed, "table", "run edge and home from the same build", "%w", err)
+	}
+	if f.Capacity == 0 {
+		return nil, 0, nexus.Errf("satellite table", nexus.CodeMalformed, "capacity", "run edge and home from the same build", "missing")
 	}
 	t, err := edge.NewTable(f.Routes, f.Slices)
 	return t, f.Capacity, err
@@ -242,9 +245,9 @@ func addrOf(ln net.Listener) string {
 
 // serve takes a table of the home's. A table that cannot be served leaves the old one in force.
 func (s *satellite) serve(b []byte, ready Ready) {
-	t, _, err := DecodeTable(b)
+	t, capacityBps, err := DecodeTable(b)
 	if err == nil {
-		err = s.gateway.Swap(t)
+		err = s.gateway.SwapWithin(t, capacityBps)
 	}
 	if err != nil {
 		s.log.Error("table not served", "error", err)
