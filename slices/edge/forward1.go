@@ -32,6 +32,7 @@ type transit struct {
 // forward takes a request to its backend and the answer to the client, and reports whether the connection may carry another.
 func (k *client1) forward(size int, x *exchange) (again bool) {
 	m := string(k.req.Method)
+	k.watch.answered = false // nothing is watched between requests
 	t := &transit{k: k, x: x, headOnly: m == http.MethodHead, keep: !k.req.Close, minor: k.req.Minor}
 	if t.body = k.body(); t.body == nil {
 		t.replay = m == http.MethodGet || t.headOnly || m == http.MethodOptions
@@ -122,7 +123,6 @@ func (t *transit) send() *refusal {
 		_, err = up.Write(t.k.out)
 		if err == nil {
 			if t.body != nil {
-				up.slow = nil // the upload reads the client's connection
 				t.upload = t.startUpload()
 			}
 			err = t.readHead()
@@ -161,9 +161,25 @@ func (t *transit) readHead() error {
 		if t.k.resp.Status == http.StatusSwitchingProtocols {
 			return errors.New("switched to a protocol that nobody asked for")
 		}
+		t.inform()
 		_, _ = t.up.br.Discard(size)
 	}
 	return errors.New("informational answers without end")
+}
+
+// inform passes an informational answer on, such as 103 with links to load early (RFC 9110, section 15.2). 100 is the gateway's own to
+// say, and HTTP/1.0 knows none.
+func (t *transit) inform() {
+	k, r := t.k, &t.k.resp
+	if t.minor == 0 || r.Status == http.StatusContinue {
+		return
+	}
+	out := appendStatus(append(k.back[:0], "HTTP/1.1 "...), r.Status, r.Reason)
+	out = append(t.responseFields(out, false), "\r\n"...)
+	k.back = out[:0]
+	k.watch.mu.Lock()
+	defer k.watch.mu.Unlock()
+	t.write(out) // who cannot be written to is found out by the answer
 }
 
 // failed words why there is no answer, and counts it.
@@ -225,10 +241,14 @@ func (t *transit) answer() (again bool) {
 	if t.body != nil && !t.body.ended() && !t.uploadEnds() {
 		t.keep = false
 	}
-	k.back = t.responseHead(k.back[:0], bodiless, chunks)
 	if f := r.Field("content-type"); f != nil && eventStream(f.Value) {
 		t.x.becomeStream()
 	}
+	k.watch.answer(t.x.streamed)
+	if k.watch.half.Load() {
+		t.keep = false
+	}
+	k.back = t.responseHead(k.back[:0], bodiless, chunks)
 	closes := r.Close || toEnd
 	_, _ = up.br.Discard(up.head) // from here on the fields of the response are gone
 	up.until, up.waited = time.Time{}, 0
@@ -261,20 +281,10 @@ func eventStream(value []byte) bool {
 func (t *transit) responseHead(out []byte, bodiless, chunks bool) []byte {
 	r := &t.k.resp
 	out = appendStatus(append(out, "HTTP/1.1 "...), r.Status, r.Reason)
-	dated := false
-	for i := range r.Fields {
-		f := &r.Fields[i]
-		if f.Is("server") || f.Is("content-length") || h1.HasPrefix(f.Name, "nexus-") || h1.HopByHop(r.Fields, f) && !(chunks && f.Is("trailer")) {
-			continue
-		}
-		dated = dated || f.Is("date")
-		out = append(append(out, f.Name...), ": "...)
-		out = append(append(out, f.Value...), "\r\n"...)
-	}
-	if !dated {
+	out = t.responseFields(out, chunks)
+	if r.Field("date") == nil {
 		out = append(time.Now().UTC().AppendFormat(append(out, "Date: "...), http.TimeFormat), "\r\n"...)
 	}
-	out = append(append(append(out, RouteHeader+": "...), t.x.target.index...), "\r\n"...)
 	switch {
 	case chunks:
 		out = append(out, "Transfer-Encoding: chunked\r\n"...)
@@ -282,6 +292,20 @@ func (t *transit) responseHead(out []byte, bodiless, chunks bool) []byte {
 		out = append(strconv.AppendInt(append(out, "Content-Length: "...), r.Length, 10), "\r\n"...)
 	}
 	return append(appendConnection(out, t.keep, t.minor), "\r\n"...)
+}
+
+// responseFields writes the fields of the backend that are for the client, and the route.
+func (t *transit) responseFields(out []byte, chunks bool) []byte {
+	r := &t.k.resp
+	for i := range r.Fields {
+		f := &r.Fields[i]
+		if f.Is("server") || f.Is("content-length") || h1.HasPrefix(f.Name, "nexus-") || h1.HopByHop(r.Fields, f) && !(chunks && f.Is("trailer")) {
+			continue
+		}
+		out = append(append(out, f.Name...), ": "...)
+		out = append(append(out, f.Value...), "\r\n"...)
+	}
+	return append(append(append(out, RouteHeader+": "...), t.x.target.index...), "\r\n"...)
 }
 
 // copyBody writes what is in k.back and the body behind it. What is here already goes out in one write with the head; otherwise each

@@ -45,15 +45,17 @@ func scripted(t *testing.T, answers ...string) Backend {
 	return Backend{Address: ln.Addr().String()}
 }
 
-// ask sends raw bytes through a gateway of its own to a backend and parses the first answer.
+// ask sends raw bytes through a gateway of its own to a backend and parses the first answer that is not informational.
 func ask(t *testing.T, b Backend, send, method string) (*http.Response, string, error) {
 	t.Helper()
 	a := unit("a")
 	g := gateway(t, table(t, []Route{route("a.test", a, b)}, a))
 	got := raw(t, g.Addr(), send)
-	resp, err := http.ReadResponse(bufio.NewReader(strings.NewReader(got)), &http.Request{Method: method})
-	if err != nil {
-		return nil, got, err
+	in, resp, err := bufio.NewReader(strings.NewReader(got)), &http.Response{}, error(nil)
+	for resp.StatusCode < 200 {
+		if resp, err = http.ReadResponse(in, &http.Request{Method: method}); err != nil {
+			return nil, got, err
+		}
 	}
 	body, err := io.ReadAll(resp.Body)
 	return resp, string(body), err

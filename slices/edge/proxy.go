@@ -55,7 +55,36 @@ func (p *reverseProxy) forward(w http.ResponseWriter, r *http.Request, x *exchan
 		ejectedRefusal(x.target.route.Host).answer(w, r)
 		return
 	}
-	p.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
+	w.Header().Del(RouteHeader) // the answer brings it (modifyResponse), and ReverseProxy clears fields after informational ones
+	p.proxy.ServeHTTP(&routed{w, x.target.index}, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
+}
+
+// routed gives informational answers of a backend the gateway's own fields.
+type routed struct {
+	http.ResponseWriter
+	index string
+}
+
+// Unwrap serves http.ResponseController.
+func (w *routed) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *routed) WriteHeader(status int) {
+	if status < http.StatusOK {
+		ownFields(w.Header(), w.index)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// ownFields keeps the gateway's own fields the gateway's.
+func ownFields(h http.Header, index string) {
+	h.Del("Server")
+	for name := range h {
+		if strings.HasPrefix(strings.ToLower(name), "nexus-") {
+			delete(h, name)
+		}
+	}
+	h.Set(RouteHeader, index)
 }
 
 // rewrite makes the backend's request. ReverseProxy has taken out hop-by-hop fields already; what a client claims about
@@ -77,13 +106,8 @@ func rewrite(p *httputil.ProxyRequest) {
 
 // modifyResponse keeps the gateway's own fields the gateway's and finds out what is a stream.
 func modifyResponse(resp *http.Response) error {
-	resp.Header.Del("Server")
-	for name := range resp.Header {
-		if strings.HasPrefix(strings.ToLower(name), "nexus-") {
-			delete(resp.Header, name)
-		}
-	}
 	x := exchangeFrom(resp.Request.Context())
+	ownFields(resp.Header, x.target.index)
 	x.target.slice.backends.answered(x.address)
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		x.becomeStream()
@@ -98,6 +122,7 @@ func modifyResponse(resp *http.Response) error {
 // backendError answers for a backend that did not. What went wrong inside is logged, not shown.
 func (g *Gateway) backendError(w http.ResponseWriter, r *http.Request, err error) {
 	x := exchangeFrom(r.Context())
+	w.Header().Set(RouteHeader, x.target.index)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):

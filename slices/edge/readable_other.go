@@ -8,5 +8,8 @@ import "syscall"
 // to have a request, and an idle one may hold a place until its deadline.
 func waitReadable(syscall.RawConn) error { return nil }
 
+// waitBroken cannot tell a connection that was reset from a half-closed one and takes both for gone.
+func waitBroken(syscall.RawConn) {}
+
 // quiet cannot look without taking anything; a request that meets an ended connection is sent again on a new one where it may be.
 func quiet(syscall.RawConn) bool { return true }

@@ -19,6 +19,15 @@ func waitReadable(raw syscall.RawConn) error {
 	})
 }
 
+// waitBroken waits until the socket is no connection any more, because its peer has reset it or it was closed here, or until the read
+// deadline. What the peer has sent, and the end of its side, do not end the wait.
+func waitBroken(raw syscall.RawConn) {
+	_ = raw.Read(func(fd uintptr) bool { // each end of the wait is what it waits for
+		code, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR)
+		return err != nil || code != 0
+	})
+}
+
 // quiet reports whether a socket is open and has nothing to read: what an idle connection to a backend should be.
 func quiet(raw syscall.RawConn) bool {
 	var one [1]byte
