@@ -248,7 +248,8 @@ func (c *Client) closed(conn Attachment, k *clientConn, reason string, r *Client
 	}
 }
 
-// edgeClosePrefix begins the reason of a close frame that an edge sends about itself: the session goes on elsewhere.
+// edgeClosePrefix begins the reason of a close frame that concerns one connection: an edge that cannot serve it, or frames that break the
+// protocol. The session goes on over another one.
 const edgeClosePrefix = "edge: "
 
 // A connection that is silent for suspectAfter heartbeats gets company: another edge is tried. Only after silentAfter is it given

@@ -47,7 +47,7 @@ func (h *Home) Frame(now time.Time, at Attachment, f Frame) (Result, error) {
 		err = malformed("%s from a client", f.Type)
 	}
 	if err != nil {
-		r.Outs = append(r.Outs, Out{To: at, Frame: Frame{Type: FrameClose, Payload: []byte("protocol: " + err.Error())}, Close: true})
+		r.Outs = append(r.Outs, Out{To: at, Frame: Frame{Type: FrameClose, Payload: []byte(edgeClosePrefix + "protocol: " + err.Error())}, Close: true})
 		h.detach(at, s)
 		s.noteLost(now)
 	}
