@@ -39,7 +39,14 @@ func (e *Engine) Do(ctx context.Context, a nexus.Action) (nexus.Receipt, error) 
 	if err := e.checkStatement(&a); err != nil {
 		return nexus.Receipt{}, err
 	}
-	return e.propose(ctx, a, true)
+	if err := e.checkPersonal(&a); err != nil {
+		return nexus.Receipt{}, err
+	}
+	r, err := e.propose(ctx, a, true)
+	if err == nil && a.Kind == state.KindIdentityErase {
+		err = e.erase(ctx)
+	}
+	return r, err
 }
 
 // room refuses before consensus when the disk is nearly full. What is in the log must be applied, so a machine that finds no
@@ -179,8 +186,13 @@ func (e *Engine) Act(ctx context.Context, kind string, unit nexus.ID, body any) 
 
 // NewAction builds and signs an action with a fresh random id, valid for ten minutes.
 func NewAction(s nexus.Signer, cluster nexus.ID, kind string, unit nexus.ID, body any, now time.Time) (nexus.Action, error) {
+	return NewActionOf(s, cluster, kind, unit, nexus.Encode(body), now)
+}
+
+// NewActionOf is NewAction for a body that is encoded already.
+func NewActionOf(s nexus.Signer, cluster nexus.ID, kind string, unit nexus.ID, body []byte, now time.Time) (nexus.Action, error) {
 	a := nexus.Action{Version: 1, Cluster: cluster, Kind: kind, Unit: unit, TimeMs: now.UnixMilli(),
-		ExpiresMs: now.Add(10 * time.Minute).UnixMilli(), Body: nexus.Encode(body)}
+		ExpiresMs: now.Add(10 * time.Minute).UnixMilli(), Body: body}
 	if _, err := rand.Read(a.ID[:]); err != nil {
 		return a, err
 	}

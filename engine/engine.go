@@ -15,6 +15,7 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/cluster/consensus"
 	"github.com/BobbyBlanco400/nexus-cos/engine/bus"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/engine/personal/keys"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 	"github.com/BobbyBlanco400/nexus-cos/gates"
 	"github.com/BobbyBlanco400/nexus-cos/gates/rules"
@@ -60,14 +61,15 @@ type Capacity struct {
 
 // Engine is the door. Do and every read are safe for concurrent use.
 type Engine struct {
-	cfg   Config
-	sets  *gates.Sets
-	store ledger.Store
-	files *badgerstore.Store // the same, for what only files can tell
-	head  *consensus.HeadFile
-	group *consensus.Group
-	mint  *gates.Minter
-	clock func() time.Time
+	cfg      Config
+	sets     *gates.Sets
+	store    ledger.Store
+	files    *badgerstore.Store // the same, for what only files can tell
+	head     *consensus.HeadFile
+	group    *consensus.Group
+	personal *keys.Store // keys of personal texts
+	mint     *gates.Minter
+	clock    func() time.Time
 
 	// mu guards state: ApplyBatch holds it to write, readers to read.
 	mu    sync.RWMutex
@@ -160,6 +162,9 @@ func (e *Engine) open() (err error) {
 	if err = e.checkHead(); err != nil {
 		return err
 	}
+	if err = e.openPersonal(); err != nil {
+		return err
+	}
 	if e.state.Cluster.IsZero() {
 		if _, founded, err := readFounded(e.cfg.DataDir); err != nil || founded {
 			return errors.Join(err, nexus.Errf("open engine", nexus.CodeCorrupt, "ledger in "+e.cfg.DataDir,
@@ -244,6 +249,9 @@ func (e *Engine) release() error {
 	var errs []error
 	if e.group != nil && !e.closed.Load() {
 		errs = append(errs, e.group.Close())
+	}
+	if e.personal != nil {
+		e.personal.Close()
 	}
 	if e.head != nil {
 		errs = append(errs, e.head.Close())

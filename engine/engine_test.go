@@ -87,7 +87,11 @@ func (r *rig) operator() nexus.Signer { return r.keys.Operator }
 
 func (r *rig) do(s nexus.Signer, kind string, unit nexus.ID, body any) (nexus.Receipt, error) {
 	r.t.Helper()
-	a, err := engine.NewAction(s, r.gen.Cluster, kind, unit, body, r.clock())
+	sealed, err := r.eng.SealBody(kind, unit, nexus.Encode(body))
+	if err != nil {
+		return nexus.Receipt{}, err
+	}
+	a, err := engine.NewActionOf(s, r.gen.Cluster, kind, unit, sealed.Body, r.clock())
 	if err != nil {
 		r.t.Fatal(err)
 	}

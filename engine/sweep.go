@@ -38,6 +38,9 @@ func (e *Engine) Sweep(ctx context.Context) error {
 	if err := e.switchGates(ctx); err != nil {
 		return err
 	}
+	if err := e.carryOut(ctx); err != nil {
+		return err
+	}
 	if err := e.sweepMoney(ctx); err != nil {
 		return err
 	}

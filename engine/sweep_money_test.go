@@ -31,7 +31,11 @@ func TestSweepOfMoney(t *testing.T) {
 	}
 	do := func(s nexus.Signer, kind string, unit nexus.ID, body any) {
 		t.Helper()
-		a, err := engine.NewAction(s, r.gen.Cluster, kind, unit, body, time.Now().Add(time.Duration(ahead.Load())))
+		sealed, err := r.eng.SealBody(kind, unit, nexus.Encode(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := engine.NewActionOf(s, r.gen.Cluster, kind, unit, sealed.Body, time.Now().Add(time.Duration(ahead.Load())))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -44,22 +44,27 @@ const (
 	KindDispute       EntryKind = 28 // a dispute opened, answered or closed
 	KindService       EntryKind = 29 // minutes in which a slice kept its budget, a breach of it, or its end
 	KindRecording     EntryKind = 30 // the recording of an SSH session, by its digest
+	KindErasure       EntryKind = 32 // a person's words erased: asked for, and the key destroyed by a node
 )
 
 // lastKind is the newest kind this version knows.
-const lastKind = KindRecording
+const lastKind = KindErasure
 
 var entryKindNames = [...]string{"", "genesis", "decision", "revenue", "refund", "unit", "identity", "source", "report",
 	"refusal-rollup", "node", "probe", "usage", "audit", "slice", "route", "notice", "rules", "proposal", "ownership", "policy",
-	"consent", "binding", "pending", "transfer", "hold", "payout", "statement", "dispute", "service", "recording"}
+	"consent", "binding", "pending", "transfer", "hold", "payout", "statement", "dispute", "service", "recording",
+	"", "erasure"} // 31 is not used by this version
 
 // String gives the word used in CLI and JSON.
 func (k EntryKind) String() string {
-	if k >= 1 && int(k) < len(entryKindNames) {
+	if k.known() {
 		return entryKindNames[k]
 	}
 	return fmt.Sprintf("kind(%d)", uint16(k))
 }
+
+// known reports whether this version has the kind.
+func (k EntryKind) known() bool { return k <= lastKind && entryKindNames[k] != "" }
 
 // AccountKind says which account of a unit a posting touches. Values are stored: never renumber.
 type AccountKind uint8
@@ -166,7 +171,7 @@ func ParseEntry(b []byte) (Entry, error) {
 		return Entry{}, nexus.Errf("parse entry", nexus.CodeMalformed, subject,
 			"check the store with `nexus ledger verify`", format, args...)
 	}
-	if e.Kind < KindGenesis || e.Kind > lastKind {
+	if !e.Kind.known() {
 		return bad(fmt.Sprintf("entry %d", e.Seq), "unknown kind %d", uint16(e.Kind))
 	}
 	if e.UnitSeq == 0 {
@@ -220,7 +225,7 @@ func CheckDrafts(drafts []Draft) error {
 		d := &drafts[i]
 		why, hint := "", "use a kind of package ledger"
 		switch {
-		case d.Kind < KindGenesis || d.Kind > lastKind:
+		case !d.Kind.known():
 			why = "unknown kind"
 		case len(d.Body) > nexus.MaxCanonicalLen:
 			why, hint = fmt.Sprintf("body of %d bytes", len(d.Body)), "split it"

@@ -76,6 +76,12 @@ var doors = []door{
 		{by: "engine.Engine.found", except: "genesis, which only an empty state takes"},
 		{by: "engine.Engine.actUnchecked", except: "the node's own signed roll-up of a flood; gates judge it when it is applied"},
 	}},
+	// A key of personal texts is destroyed because the ledger says so.
+	{"engine/personal/keys.Store.Destroy", []way{
+		{by: "engine.Engine.destroyBelow", inner: true},
+		{by: "engine.Engine.carryOut", guard: "engine/state.State.Erasures"},
+		{by: "engine.Engine.destroyErased", guard: "engine/state.State.KeyNumber"},
+	}},
 	// Chains of gates: the program's own, and hypothetical ones that decide nothing.
 	{"gates.NewSets", []way{
 		{by: "gates/rules.Sets", except: "the list of this program's gate sets"},

@@ -66,10 +66,12 @@ var rooms = []roomRule{
 	{"engine/fabric", []string{".", "gates"}},
 	{"engine/fabrictest", []string{".", "gates", "engine/fabric"}},
 	{"engine/imvu", []string{"."}},
+	{"engine/personal", []string{"."}},
+	{"engine/personal/keys", []string{".", "engine/personal", "cluster/consensus"}},
 	{"engine/doctor", []string{".", "engine/control/wire"}},
 	{"engine/state", []string{".", "gates", "gates/rules", "ledger", "ledger/merkle", "ledger/split", "slices",
-		"engine/imvu"}},
-	{"engine/journal", []string{".", "ledger"}},
+		"engine/imvu", "engine/personal"}},
+	{"engine/journal", []string{".", "ledger", "engine/personal"}},
 	{"engine/statement", []string{".", "ledger", "engine/state"}},
 	{"engine/statement/page", []string{".", "engine/statement"}},
 	{"engine/identity", fabricMay},
@@ -114,11 +116,11 @@ var rooms = []roomRule{
 
 // fabricMay: a fabric sees the contract, the state it makes real and the siblings, never the engine that runs it.
 var fabricMay = []string{".", "gates", "ledger", "ledger/merkle", "slices/...", "cluster",
-	"engine/bus", "engine/fabric", "engine/imvu", "engine/state"}
+	"engine/bus", "engine/fabric", "engine/imvu", "engine/personal", "engine/state"}
 
 // engineMay: the door joins the siblings, the state machine and the fabrics.
 var engineMay = append([]string{"gates/...", "ledger/...", "slices/...", "cluster/...", "engine/control/wire",
-	"engine/statement", "engine/identity", "engine/compute", "engine/dns", "engine/mail", "engine/route", "engine/slicing",
+	"engine/statement", "engine/personal/keys", "engine/identity", "engine/compute", "engine/dns", "engine/mail", "engine/route", "engine/slicing",
 	"engine/platform", "engine/stream", "engine/ott"}, fabricMay...)
 
 // aboveTheDoor: whoever calls the engine may see all that the engine sees, and the engine itself.
@@ -204,6 +206,7 @@ var pure = []pureRule{
 	{".", effects, clocks, true},
 	{"engine/state", effects, clocks, true},
 	{"engine/imvu", effects, clocks, true},
+	{"engine/personal", effects, clocks, true},
 	{"gates", []string{"os", "os/...", "net", "net/http", "math/rand", "math/rand/v2"}, clocks, true},
 	{"gates/rules", effects, clocks, true},
 	{"ledger/split", effects, clocks, true},

@@ -165,7 +165,11 @@ func (n *node) unit(ctx context.Context, word string) (wire.UnitDetail, nexus.ID
 
 // act signs and does one action. The receipt's decision is said on stderr.
 func (n *node) act(ctx context.Context, kind string, unit nexus.ID, body any) (nexus.Receipt, error) {
-	a, err := engine.NewAction(n.Signer(), n.Cluster(), kind, unit, body, n.app.now())
+	sealed, err := n.sealed(ctx, kind, unit, body)
+	if err != nil {
+		return nexus.Receipt{}, err
+	}
+	a, err := engine.NewActionOf(n.Signer(), n.Cluster(), kind, unit, sealed, n.app.now())
 	if err != nil {
 		return nexus.Receipt{}, err
 	}

@@ -13,6 +13,7 @@ import (
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/engine/identity"
+	"github.com/BobbyBlanco400/nexus-cos/engine/personal"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 )
 
@@ -119,12 +120,22 @@ func (n *node) statement(ctx context.Context, cmd *cobra.Command, verb string, p
 	if err := c.Prev.UnmarshalText([]byte(have.Head)); err != nil {
 		return said, err
 	}
+	shown := c.Purpose
+	kind := state.KindConsentGive
+	if verb != "give" {
+		kind = state.KindConsentWithdraw
+	}
+	if sealed, err := n.sealed(ctx, kind, id, c); err != nil { // before it is signed
+		return said, err
+	} else if err := nexus.Decode(sealed, &c); err != nil {
+		return said, err
+	}
 	if sign {
 		if c.Signature, err = person.Sign(c.SigningBytes(n.Cluster(), id, verb == "give")); err != nil {
 			return said, err
 		}
 	}
-	return signedConsent{Verb: verb, Unit: id.String(), Purpose: c.Purpose, Subject: c.Subject.String(), Seq: c.Seq, Statement: nexus.Encode(c)}, nil
+	return signedConsent{Verb: verb, Unit: id.String(), Purpose: shown, Subject: c.Subject.String(), Seq: c.Seq, Statement: nexus.Encode(c)}, nil
 }
 
 // publicUnit finds the id of a unit that the caller may know nothing else of: a person consents to units of others.
@@ -165,9 +176,9 @@ func (n *node) say(ctx context.Context, kind string, said signedConsent) error {
 		Purpose  string `json:"purpose"`
 		Seq      uint64 `json:"seq"`
 		Verb     string `json:"verb"`
-	}{r.Index, c.Subject.String(), said.Unit, c.Purpose, c.Seq, said.Verb}
+	}{r.Index, c.Subject.String(), said.Unit, said.Purpose, c.Seq, said.Verb}
 	return n.app.print(out, func(w io.Writer) error {
-		return pairs(w, "person", out.Subject, "purpose", c.Purpose, "statement", fmt.Sprint(c.Seq), "decision", fmt.Sprint(r.Index))
+		return pairs(w, "person", out.Subject, "purpose", said.Purpose, "statement", fmt.Sprint(c.Seq), "decision", fmt.Sprint(r.Index))
 	})
 }
 
@@ -267,7 +278,7 @@ func (n *node) checkConsents(l *wire.ConsentLog, subject nexus.PublicKey) string
 		}
 		given := row.Verb == "given"
 		switch {
-		case c.Subject != subject || c.Seq != row.Seq || c.Purpose != row.Purpose:
+		case c.Subject != subject || c.Seq != row.Seq || c.Purpose != row.Purpose && !personal.Sealed(c.Purpose): // a sealed one is read by the node
 			return fmt.Sprintf("statement %d is another than shown", row.Seq)
 		case c.Seq != seq+1 || c.Prev != hash:
 			return fmt.Sprintf("statement %d does not follow statement %d", c.Seq, seq)

@@ -18,7 +18,8 @@ import (
 
 func (a *app) identityCommand() *cobra.Command {
 	cmd := noun("identity", "Identities: Ed25519 keys with a name")
-	cmd.AddCommand(a.identityNew(), a.identityImport(), a.identityList(), a.identityShow(), a.identityRotate(), a.identityRevoke(), a.identityBackup())
+	cmd.AddCommand(a.identityNew(), a.identityImport(), a.identityList(), a.identityShow(), a.identityRotate(), a.identityRevoke(),
+		a.identityErase(), a.identityErasures(), a.identityBackup())
 	cmd.AddCommand(a.recoveryCommands()...)
 	return cmd
 }

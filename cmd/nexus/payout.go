@@ -50,7 +50,8 @@ func (n *node) listPayouts(ctx context.Context, cmd *cobra.Command) error {
 
 func (a *app) payoutSetCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "set", Short: "Say where your payouts go, when, and from how much on (the owner signs)", Args: noArgs,
-		Long: `The owner's terms. The destination stands in the ledger for ever: use a token of the payment provider, not an account number in the clear.
+		Long: `The owner's terms. The destination stands in the ledger sealed under the owner's key, which nexus identity erase destroys. Use a token of the
+payment provider all the same: who acts for the platform reads it.
 Without a destination nothing is paid out.`,
 		Example: "  nexus revenue payout set --unit IMVU-001 --to acct_1Nv0 --schedule monthly --threshold USD=5000 --identity eva"}
 	f := cmd.Flags()

@@ -177,9 +177,9 @@ func writeStatement(w io.Writer, format string, s *control.Statement) error {
 	case "json":
 		return printJSON(w, s)
 	case "csv":
-		return statement.WriteCSV(w, &s.Document)
+		return statement.WriteCSV(w, &s.Document, s.Note)
 	case "pdf":
-		return page.Write(w, &s.Document, page.Title{Owner: orKey(s.Owner, s.Document.Owner), Status: statementStatus(s)})
+		return page.Write(w, &s.Document, page.Title{Owner: orKey(s.Owner, s.Document.Owner), Status: statementStatus(s), Note: s.Note})
 	}
 	return printStatement(w, s)
 }
@@ -224,7 +224,7 @@ func printStatement(w io.Writer, s *control.Statement) error {
 			return err
 		}
 	}
-	if err := printStatementLists(w, d); err != nil {
+	if err := printStatementLists(w, d, s.Note); err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "\nservice level  %s\n", d.ServiceText())
@@ -234,11 +234,11 @@ func printStatement(w io.Writer, s *control.Statement) error {
 	return nil
 }
 
-func printStatementLists(w io.Writer, d *statement.Document) error {
+func printStatementLists(w io.Writer, d *statement.Document, note func(string) string) error {
 	if len(d.Moves) > 0 {
 		t := &table{head: []string{"TIME", "WHAT", ">ADDED OR TAKEN", ">ENTRY", "NOTE"}}
 		for _, m := range d.Moves {
-			t.add(statement.TimeText(m.TimeMs), m.What, nexus.Money{Minor: m.Minor, Currency: m.Currency}.String(), strconv.FormatUint(m.Entry, 10), m.Note)
+			t.add(statement.TimeText(m.TimeMs), m.What, nexus.Money{Minor: m.Minor, Currency: m.Currency}.String(), strconv.FormatUint(m.Entry, 10), note(m.Note))
 		}
 		fmt.Fprintln(w, "\nTransfers, holds and payouts")
 		if err := t.print(w); err != nil {

@@ -60,6 +60,8 @@ func bodyOf(kind string) any {
 		return &state.ConsentStatement{}
 	case state.KindConsentUse:
 		return &state.ConsentUse{}
+	case state.KindIdentityErase:
+		return &state.IdentityErase{}
 	case state.KindGateSetSwitch:
 		return &state.GateSetSwitch{}
 	case state.KindUnitTransfer:

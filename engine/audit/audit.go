@@ -245,6 +245,19 @@ func (s *scrub) promises(x *subject, now time.Time) {
 
 func utcMinute(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04Z") }
 
+// erasures holds that what persons had erased is destroyed, as each node states of its own key.
+func (s *scrub) erasures(st *state.State, nowMs int64) {
+	for _, e := range st.Erasures() {
+		node, overdue := st.Overdue(&e, nowMs)
+		name := ""
+		if overdue {
+			name = node.Name
+		}
+		s.check(!overdue, "", "erasure for "+e.Subject.Short(), "node "+name+" has not destroyed the key since "+utcMinute(e.TimeMs),
+			"destroyed and stated within an hour", fmt.Sprintf("decision %d; nexus identity erasures", e.Index))
+	}
+}
+
 // whole holds what belongs to no single unit: double entry, the gates, the log's head.
 func (s *scrub) whole() {
 	var sums = map[string]int64{}
@@ -252,6 +265,7 @@ func (s *scrub) whole() {
 	var short []int
 	var gateSet nexus.Hash
 	s.eng.View(func(st *state.State) {
+		s.erasures(st, s.eng.Now().UnixMilli())
 		for k, v := range st.Clearing {
 			sums[k.Currency] += v
 		}

@@ -19,7 +19,7 @@ func (s *Server) moneyRoutes() {
 	s.handle("GET /v1/money/holds", publicRead, s.holds)
 	s.handle("GET /v1/money/payouts", publicRead, s.payouts)
 	s.handle("GET /v1/money/disputes", publicRead, s.disputes)
-	s.handle("GET /v1/statement", publicRead, s.statement)
+	s.handle("GET /v1/statement", need{resource: publicRead.resource, public: true, sealed: true}, s.statement)
 }
 
 // seesPeriod reports whether the caller may see a period's money: the platform all, an owner the unit's whole, an earlier owner the

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"encoding/json"
 	"net/http"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -73,10 +72,9 @@ func (s *Server) noticeStream(w http.ResponseWriter, r *http.Request, who caller
 	rc := http.NewResponseController(w)
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.WriteHeader(http.StatusOK)
-	enc := json.NewEncoder(w)
 	for last := uint64(0); ; {
 		for _, n := range s.inbox(who.query.Actor, true, last).Notices {
-			if enc.Encode(n) != nil {
+			if s.encode(w, who, n) != nil {
 				return nil, nil
 			}
 			last = n.ID

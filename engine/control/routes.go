@@ -23,7 +23,7 @@ var (
 
 // routes lists every endpoint once. docs/api.md describes them.
 func (s *Server) routes() {
-	s.mux.HandleFunc("GET /v1/hello", func(w http.ResponseWriter, _ *http.Request) { s.reply(w, s.node.Hello(), nil) })
+	s.mux.HandleFunc("GET /v1/hello", func(w http.ResponseWriter, _ *http.Request) { s.reply(w, caller{}, s.node.Hello(), nil) })
 	s.handle("GET /v1/overview", earlyRead, s.overview)
 	s.handle("GET /v1/watch", earlyRead, s.watch)
 	s.handle("GET /v1/slices/record", publicRead, s.serviceRecord)
@@ -57,6 +57,7 @@ func (s *Server) routes() {
 	s.moneyRoutes()
 	s.exportRoutes()
 	s.gateRoutes()
+	s.personalRoutes()
 	s.handle("POST /v1/actions", publicRead, s.actions)
 	s.handle("POST /v1/verify", platformRead, func(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {
 		return s.node.Verify(r.Context())

@@ -127,6 +127,7 @@ type need struct {
 	public   bool
 	early    bool // answers without an engine too
 	acts     bool // changes something, so it is refused to a read-only session
+	sealed   bool // the answer is checked against a digest: sealed texts stay as they are in it
 }
 
 // handle registers a signed route. The gates judge the read before the handler runs; a unit-bound handler judges again
@@ -135,7 +136,7 @@ func (s *Server) handle(pattern string, n need, h handler) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
 		if err != nil {
-			s.reply(w, nil, nexus.Errf("read request", nexus.CodeMalformed, "body", "send less at once", "%v", err))
+			s.reply(w, caller{}, nil, nexus.Errf("read request", nexus.CodeMalformed, "body", "send less at once", "%v", err))
 			return
 		}
 		who, err := s.authenticate(r, body)
@@ -157,7 +158,11 @@ func (s *Server) handle(pattern string, n need, h handler) {
 			r.Body = io.NopCloser(bytes.NewReader(body))
 			out, err = h(w, r, who)
 		}
-		s.reply(w, out, err)
+		if err == nil && n.sealed && out != nil {
+			s.replySealed(w, out)
+			return
+		}
+		s.reply(w, who, out, err)
 	})
 }
 
@@ -222,16 +227,24 @@ func (s *Server) mayRead(who caller, unit nexus.ID, n need) error {
 	return nil
 }
 
-func (s *Server) reply(w http.ResponseWriter, out any, err error) {
+func (s *Server) reply(w http.ResponseWriter, who caller, out any, err error) {
 	if err != nil {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(statusOf(nexus.CodeOf(err)))
-		_ = json.NewEncoder(w).Encode(map[string]any{"error": wire.ProblemOf(err)})
+		_ = s.encode(w, who, map[string]any{"error": wire.ProblemOf(err)})
 		return
 	}
 	if out == nil {
 		return // the handler wrote by itself
 	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := s.encode(w, who, out); err != nil {
+		s.log.Debug("answer not delivered", "component", "control", "error", err)
+	}
+}
+
+// replySealed answers with every sealed text as it stands in the ledger.
+func (s *Server) replySealed(w http.ResponseWriter, out any) {
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(out); err != nil {
 		s.log.Debug("answer not delivered", "component", "control", "error", err)

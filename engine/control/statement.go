@@ -6,6 +6,7 @@ import (
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine"
+	"github.com/BobbyBlanco400/nexus-cos/engine/personal"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 	"github.com/BobbyBlanco400/nexus-cos/engine/statement"
 )
@@ -20,6 +21,8 @@ type Statement struct {
 	Issued   time.Time          `json:"issued,omitzero"`
 	Disputes time.Time          `json:"disputable_until,omitzero"`
 	Document statement.Document `json:"document"`
+	// Words are what the reader may see of the sealed texts in the document's notes, by sealed text. The digest is over the sealed ones.
+	Words map[string]string `json:"words,omitempty"`
 }
 
 // The words of Statement.Status.
@@ -55,5 +58,24 @@ func (s *Server) statement(_ http.ResponseWriter, r *http.Request, who caller) (
 		out.Status, out.Decision, out.Entry, out.Issued = StatementIssued, issued.Index, issued.Entry, utc(issued.TimeMs)
 		out.Disputes = utc(issued.TimeMs + state.DisputeTermMs)
 	}
+	for i := range d.Moves {
+		personal.Replace(d.Moves[i].Note, func(t *personal.Token) string {
+			if out.Words == nil {
+				out.Words = map[string]string{}
+			}
+			out.Words[t.String()] = s.engine().Words(who.query.Actor, t)
+			return ""
+		})
+	}
 	return out, nil
+}
+
+// Note gives a note of the document with the words of Words in it: for readers. The digest is over the sealed texts.
+func (s *Statement) Note(note string) string {
+	return personal.Replace(note, func(t *personal.Token) string {
+		if words, ok := s.Words[t.String()]; ok {
+			return words
+		}
+		return personal.Hidden
+	})
 }

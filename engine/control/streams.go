@@ -32,10 +32,9 @@ func (s *Server) overviewFor(who caller) *wire.Overview {
 func (s *Server) watch(w http.ResponseWriter, r *http.Request, who caller) (any, error) {
 	rc := http.NewResponseController(w)
 	w.Header().Set("Content-Type", "application/x-ndjson")
-	enc := json.NewEncoder(w)
 	for {
 		changed := s.node.Changed()
-		if err := enc.Encode(s.overviewFor(who)); err != nil {
+		if err := s.encode(w, who, s.overviewFor(who)); err != nil {
 			return nil, nil
 		}
 		if err := rc.Flush(); err != nil {
@@ -55,7 +54,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, who caller) (any,
 }
 
 // events streams durable events until the caller goes. Refusals and results are never dropped for a live reader.
-func (s *Server) events(w http.ResponseWriter, r *http.Request, _ caller) (any, error) {
+func (s *Server) events(w http.ResponseWriter, r *http.Request, who caller) (any, error) {
 	sub, err := s.bus.Subscribe(r.Context(), bus.Filter{})
 	if err != nil {
 		return nil, err
@@ -67,13 +66,12 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, _ caller) (any, 
 	if err := rc.Flush(); err != nil {
 		return nil, nil
 	}
-	enc := json.NewEncoder(w)
 	for {
 		d, err := sub.Next(r.Context())
 		if err != nil {
 			return nil, nil
 		}
-		if err := enc.Encode(wireEvent(d.Event)); err != nil || rc.Flush() != nil {
+		if err := s.encode(w, who, wireEvent(d.Event)); err != nil || rc.Flush() != nil {
 			return nil, nil
 		}
 	}

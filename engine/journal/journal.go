@@ -15,6 +15,7 @@ import (
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/personal"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
 )
 
@@ -198,7 +199,7 @@ func describe(e *ledger.Entry) string {
 			words = append(words, b.Verb, b.Reference, b.Reason)
 		}
 	}
-	return strings.TrimSpace(strings.Join(words, " "))
+	return personal.Hide(strings.TrimSpace(strings.Join(words, " "))) // a journal goes to others
 }
 
 // Plain writes minor units as a decimal without grouping.

@@ -270,6 +270,8 @@ var preparers = map[string]func(*step) error{
 	KindSliceBreach:      (*step).sliceBreach,
 	KindPhaseRerun:       (*step).phaseRerun,
 	KindSessionRecord:    (*step).sessionRecord,
+	KindIdentityErase:    (*step).identityErase,
+	KindIdentityErased:   (*step).identityErased,
 }
 
 // changes are the kinds of preparers that a proposal may hold. Apart, because granting one prepares another.

@@ -67,7 +67,7 @@ func Kinds() []string {
 		KindAuditFinding, KindRefusalRollup, KindNodeStop, KindLedgerEdit, KindClusterRules, KindProposalOpen, KindProposalGrant,
 		KindProposalRefuse, KindProposalWithdraw, KindProposalExpire, KindUnitTransfer, KindOwnershipSettle, KindNoticeMark,
 		KindGateSetSwitch, KindRefusalFlood, KindPolicySet, KindConsentGive, KindConsentWithdraw, KindConsentUse,
-		KindSliceMinutes, KindSliceBreach, KindPhaseRerun, KindSessionRecord}
+		KindSliceMinutes, KindSliceBreach, KindPhaseRerun, KindSessionRecord, KindIdentityErase, KindIdentityErased}
 }
 
 // Command is what is replicated: the action as its actor signed it, and what the admitting node saw.

@@ -131,10 +131,11 @@ func (st *step) consentRecord() error {
 	h := st.s.ConsentsOf(b.Subject)
 	have := h.find(u.ID, b.Purpose)
 	who := "statement of " + b.Subject.Short()
+	st.fresh(b.Purpose)
 	switch {
 	case weak(b.Subject):
 		st.fail(nexus.CodeMalformed, who, "an Ed25519 key of the person's", "a point of small order: anybody could sign for it")
-	case len(b.Purpose) > maxConsentPurpose:
+	case len(b.Purpose) > maxConsentPurpose && !withinSealed(b.Purpose, maxConsentPurpose):
 		st.fail(nexus.CodeMalformed, who, fmt.Sprintf("a purpose of at most %d bytes", maxConsentPurpose), "%d bytes", len(b.Purpose))
 	case b.Seq != h.Seq+1 || b.Prev != h.Head:
 		st.fail(nexus.CodeConflict, who, "read the history (nexus consent log) and sign the next statement",
@@ -183,6 +184,7 @@ func (st *step) consentUse() error {
 		return nil
 	}
 	st.text("use", b.Purpose, b.What)
+	st.fresh(b.Purpose, b.What)
 	st.facts.Identity.MayIssue = st.mayBring(u)
 	st.reach(u, "data", st.facts.Unit.ActorOwns || st.facts.Identity.Role == gates.RoleNode)
 	h := st.s.ConsentsOf(b.Subject)

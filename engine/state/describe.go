@@ -56,10 +56,6 @@ func DescribeBody(kind ledger.EntryKind, body []byte) any {
 		return read(&Route{})
 	case ledger.KindNotice:
 		return read(&Notice{})
-	case ledger.KindService:
-		return read(&ServiceEntry{})
-	case ledger.KindRecording:
-		return read(&RecordingEntry{})
 	case ledger.KindRules:
 		if len(body) == len(nexus.Encode(GateSetSwitch{})) {
 			return read(&GateSetSwitch{})
@@ -76,6 +72,22 @@ func DescribeBody(kind ledger.EntryKind, body []byte) any {
 	}
 	if v := moneyBody(kind); v != nil {
 		return read(v)
+	}
+	if v := laterBody(kind); v != nil {
+		return read(v)
+	}
+	return nil
+}
+
+// laterBody gives an empty body for the kinds of entry that came last; nil for any other.
+func laterBody(kind ledger.EntryKind) any {
+	switch kind {
+	case ledger.KindService:
+		return &ServiceEntry{}
+	case ledger.KindRecording:
+		return &RecordingEntry{}
+	case ledger.KindErasure:
+		return &ErasureEntry{}
 	}
 	return nil
 }

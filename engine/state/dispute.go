@@ -93,6 +93,7 @@ func (st *step) disputeOpen() error {
 		return nil
 	}
 	st.reason(b.Reason)
+	st.fresh(b.Reason)
 	o := st.owedIn(b.Period, b.Currency)
 	if o == nil {
 		return nil
@@ -157,6 +158,7 @@ func (st *step) disputed() (*Dispute, *DisputeEnd, *owed) {
 	if !st.body(&b) {
 		return nil, nil, nil
 	}
+	st.fresh(b.Reason)
 	d := st.s.disputes[b.Dispute]
 	if d == nil || d.Unit != st.cmd.Action.Unit {
 		st.fail(nexus.CodeNotFound, "dispute "+b.Dispute.String(), "list them with nexus revenue dispute show", "not known on this unit")

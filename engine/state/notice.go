@@ -5,6 +5,7 @@ import (
 	stdslices "slices"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/personal"
 	"github.com/BobbyBlanco400/nexus-cos/gates"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
 )
@@ -14,11 +15,12 @@ import (
 
 // Bounds of an inbox.
 const (
-	MaxInbox           = 1000                 // notices of one owner
-	maxInboxTextBytes  = 512                  // the whole text stands in the ledger
-	attemptQuietMs     = 60 * 60 * 1000       // the same attempt within an hour is counted on the unread notice of the first
-	maxAttemptsCounted = 1_000_000_000        // then the count stands still
-	noticeOverflowText = "your inbox is full" // beginning of the overflow entry
+	MaxInbox            = 1000                 // notices of one owner
+	maxInboxTextBytes   = 512                  // the whole text stands in the ledger
+	maxInboxSealedBytes = 1280                 // of a text with sealed words in it
+	attemptQuietMs      = 60 * 60 * 1000       // the same attempt within an hour is counted on the unread notice of the first
+	maxAttemptsCounted  = 1_000_000_000        // then the count stands still
+	noticeOverflowText  = "your inbox is full" // beginning of the overflow entry
 )
 
 // InboxNotice is one notice with its marks.
@@ -80,7 +82,11 @@ func (st *step) send(to nexus.PublicKey, unit nexus.ID, topic, text string) {
 	}
 	st.draft(unit, ledger.KindNotice, Notice{Index: st.index, TimeMs: st.now, Unit: unit, To: to, Text: text})
 	st.events = append(st.events, nexus.Event{Type: "notice.sent", Index: st.index, Unit: unit, MustDeliver: true, Data: to.String()})
-	n := InboxNotice{Index: st.index, TimeMs: st.now, Unit: unit, Text: clipTo(text, maxInboxTextBytes), Times: 1, Topic: topic}
+	most := maxInboxTextBytes
+	if personal.Holds(text) { // a sealed text is longer than its words, and of no use in part
+		most = maxInboxSealedBytes
+	}
+	n := InboxNotice{Index: st.index, TimeMs: st.now, Unit: unit, Text: clipTo(text, most), Times: 1, Topic: topic}
 	if box.put(n) || box.Overflow.Count > 1 || st.s.Rules < RulesOwnership {
 		return
 	}

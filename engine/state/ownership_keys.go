@@ -109,7 +109,7 @@ func (st *step) noteRevocation(id *Identity) {
 }
 
 // standsFor reports whether a key that somebody else revoked may sign the action all the same: leaving with its own units,
-// saying no to a recovery of itself, and making the revocation its own.
+// saying no to a recovery of itself, making the revocation its own, and having the own words erased.
 func (st *step) standsFor() bool {
 	a := &st.cmd.Action
 	if st.s.Rules < RulesOwnership || !st.s.revokedByOther(a.Actor) {
@@ -121,6 +121,9 @@ func (st *step) standsFor() bool {
 		return nexus.Decode(a.Body, &b) == nil && b.Old == a.Actor
 	case KindNoticeMark:
 		return true
+	case KindIdentityErase: // whoever could take a key out of use could otherwise refuse its holder
+		var b IdentityErase
+		return nexus.Decode(a.Body, &b) == nil && b.Subject == a.Actor
 	}
 	return st.facts.Exit.IsExit && st.facts.Exit.ByOwner && !st.facts.Exit.Refusing
 }

@@ -74,7 +74,7 @@ type lastPayout struct {
 type PayoutSet struct {
 	Period      uint32
 	Schedule    string // empty: monthly
-	Destination string // a word that the payment provider understands, at best a token of its own; it stands in the ledger for ever
+	Destination string // a word that the payment provider understands, at best a token of its own; sealed in the ledger
 	Thresholds  []ledger.MinorLimit
 }
 
@@ -117,7 +117,9 @@ func (st *step) payoutSet() error {
 	default:
 		st.fail(nexus.CodeMalformed, fmt.Sprintf("schedule %q", clipTo(schedule, 64)), "monthly, weekly, daily or manual", "no such schedule")
 	}
-	if b.Destination == "" || len(b.Destination) > maxDestinationBytes || strings.ContainsFunc(b.Destination, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	st.fresh(b.Destination)
+	tooLong := len(b.Destination) > maxDestinationBytes && !withinSealed(b.Destination, maxDestinationBytes)
+	if b.Destination == "" || tooLong || strings.ContainsFunc(b.Destination, control) {
 		st.fail(nexus.CodeMalformed, "destination", fmt.Sprintf("1 to %d bytes of text that the payment provider understands", maxDestinationBytes),
 			"missing or out of range")
 	}
@@ -215,6 +217,7 @@ func (st *step) onItsWay() (*Payout, *PayoutSettle, *owed) {
 		return nil, nil, nil
 	}
 	st.text("reference", b.Reference, b.Reason)
+	st.fresh(b.Reference, b.Reason)
 	p := st.s.money.Payouts[b.Payout]
 	if p == nil || p.Unit != st.cmd.Action.Unit {
 		st.fail(nexus.CodeNotFound, "payout "+b.Payout.String(), "list them with nexus revenue payout list", "not known on this unit")

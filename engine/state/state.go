@@ -177,6 +177,7 @@ type State struct {
 	money         moneyState
 	statements    map[nexus.ID][]IssuedStatement // closed months by unit, oldest first
 	disputes      map[nexus.ID]*Dispute
+	erasures      map[nexus.PublicKey]*Erasure
 	gone          map[string]int // how many keys of a name were revoked without a successor; from Identities
 
 	floods [gates.Count]uint64 // rolled-up refusals (flood.go)

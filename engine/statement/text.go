@@ -91,8 +91,11 @@ func plain(minor int64, currency string) string {
 func TimeText(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
 
 // WriteCSV writes one row per figure: section, period, currency, item, count, amount in minor units, amount, entry, time, note. Texts from
-// outside never begin a cell as a formula would.
-func WriteCSV(w io.Writer, d *Document) error {
+// outside never begin a cell as a formula would. Notes are written as note gives them; nil: as they stand.
+func WriteCSV(w io.Writer, d *Document, note func(string) string) error {
+	if note == nil {
+		note = func(s string) string { return s }
+	}
 	out := csv.NewWriter(w)
 	out.UseCRLF = true                                    // RFC 4180
 	put := func(cells ...string) { _ = out.Write(cells) } // the error stays until Flush
@@ -111,7 +114,8 @@ func WriteCSV(w io.Writer, d *Document) error {
 		}
 	}
 	for _, m := range d.Moves {
-		put("move", count(uint64(m.Period)), m.Currency, m.What, "", minor(m.Minor), plain(m.Minor, m.Currency), count(m.Entry), TimeText(m.TimeMs), Cell(m.Note))
+		put("move", count(uint64(m.Period)), m.Currency, m.What, "", minor(m.Minor), plain(m.Minor, m.Currency), count(m.Entry), TimeText(m.TimeMs),
+			Cell(note(m.Note)))
 	}
 	for _, l := range d.Late {
 		put("late", count(uint64(l.Period)), l.Currency, Cell(l.Kind), "", minor(l.Minor), plain(l.Minor, l.Currency), count(l.Entry), TimeText(l.EventMs),

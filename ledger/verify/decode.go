@@ -99,7 +99,7 @@ const (
 	kindPayout    = 26
 	kindStatement = 27
 	kindDispute   = 28
-	kindMax       = 30
+	kindMax       = 32
 
 	accountSource   = 1
 	accountCreator  = 2
@@ -185,7 +185,7 @@ func (e *entry) parse(b []byte) error {
 	if err := in.end(); err != nil {
 		return err
 	}
-	if e.kind < kindGenesis || e.kind > kindMax {
+	if e.kind > kindMax || kindWords[e.kind] == "" {
 		return fmt.Errorf("kind %d is none that this version knows", e.kind)
 	}
 	return nil

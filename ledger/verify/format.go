@@ -133,7 +133,8 @@ const (
 
 var kindWords = [kindMax + 1]string{"", "genesis", "decision", "revenue", "refund", "unit", "identity", "source", "report",
 	"refusal-rollup", "node", "probe", "usage", "audit", "slice", "route", "notice", "rules", "proposal", "ownership", "policy",
-	"consent", "binding", "pending", "transfer", "hold", "payout", "statement", "dispute", "service", "recording"}
+	"consent", "binding", "pending", "transfer", "hold", "payout", "statement", "dispute", "service", "recording",
+	"", "erasure"}
 
 var accountWords = [accountMax + 1]string{"", "source", "creator", "platform", "owner", "held", "payout", "paid", "dues"}
 

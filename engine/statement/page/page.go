@@ -27,10 +27,11 @@ const (
 	sizeFew = 7.5
 )
 
-// Title is what stands beside the document: who the owner is today and whether it is issued.
+// Title is what stands beside the document: who the owner is today, whether it is issued, and how its notes are written for the reader.
 type Title struct {
 	Owner  string
 	Status string
+	Note   func(string) string // nil: as they stand
 }
 
 type sheet struct {
@@ -42,6 +43,9 @@ type sheet struct {
 // Write draws the document. Texts may use any script that the Go fonts have (Latin, Greek, Cyrillic); other characters show as boxes, the
 // CSV and JSON forms keep them.
 func Write(w io.Writer, d *statement.Document, title Title) error {
+	if title.Note == nil {
+		title.Note = func(s string) string { return s }
+	}
 	s := sheet{fpdf.New("P", "mm", "A4", ""), d, title}
 	at, err := time.Parse("2006-01", d.Month)
 	if err != nil {
@@ -200,7 +204,8 @@ func (s *sheet) moves() {
 	columns := []column{{"Time (UTC)", 32, "L"}, {"What", 40, "L"}, {"Added or taken", 32, "R"}, {"Entry", 16, "R"}, {"Reason or destination", width - 120, "L"}}
 	s.list(columns)
 	for _, m := range s.d.Moves {
-		s.row(columns, "", statement.TimeText(m.TimeMs), m.What, statement.Decimal(m.Minor, m.Currency)+" "+m.Currency, strconv.FormatUint(m.Entry, 10), m.Note)
+		s.row(columns, "", statement.TimeText(m.TimeMs), m.What, statement.Decimal(m.Minor, m.Currency)+" "+m.Currency, strconv.FormatUint(m.Entry, 10),
+			s.title.Note(m.Note))
 	}
 	s.more(s.d.MovesLeft)
 }
