@@ -3,6 +3,7 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -387,6 +388,14 @@ func TestOnlyOnesOwnSealedTextsAreTaken(t *testing.T) {
 	if changed == mine.Destination {
 		changed = mine.Destination[:60] + "B" + mine.Destination[61:]
 	}
+	k := personal.Key{Subject: d.owner.Public(), Secret: [32]byte(d.secret(d.owner.Public()))}
+	own := func(field personal.Field, words string) string { // by somebody who has the key and keeps no rule
+		x, err := personal.Seal(&k, d.gen.Cluster, d.unit, field, words, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x.String()
+	}
 	size := d.eng.Store().Size()
 	for name, c := range map[string]struct {
 		kind string
@@ -399,6 +408,8 @@ func TestOnlyOnesOwnSealedTextsAreTaken(t *testing.T) {
 		"of another person":      {state.KindConsentUse, state.ConsentUse{Subject: d.owner.Public(), Purpose: foreign.Purpose}},
 		"a byte changed":         {state.KindPayoutSet, set(changed)},
 		"the purpose as a use":   {state.KindConsentUse, state.ConsentUse{Subject: d.owner.Public(), Purpose: use.What}},
+		"of several lines":       {state.KindPayoutSet, set(own(personal.FieldDestination, "a\nb"))},
+		"a purpose with a salt":  {state.KindConsentUse, state.ConsentUse{Subject: d.owner.Public(), Purpose: own(personal.FieldPurpose, canaries[3])}},
 		"plain words of another": {state.KindConsentUse, state.ConsentUse{Subject: d.owner.Public(), Purpose: "other"}},
 		"a body of another form": {state.KindPayoutSet, state.UnitReason{Reason: "acct_plain"}},
 		"about nothing known":    {state.KindPayoutVoid, state.PayoutSettle{Reason: "acct_plain"}},

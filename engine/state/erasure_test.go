@@ -164,6 +164,10 @@ func TestErasureEndsTermsOfPayouts(t *testing.T) {
 	}
 	long := state.PayoutSet{Period: 1, Destination: w.sealed(bob.Public(), unit, personal.FieldDestination, strings.Repeat("d", 300))}
 	invalidFor(t, w.do(bob, state.KindPayoutSet, unit, long), nexus.CodeMalformed, "out of range")
+	told := w.a.InboxOf(bob.Public()).List
+	if last := told[len(told)-1].Text; !strings.Contains(last, to) {
+		t.Errorf("the notice holds the sealed text in part, of no use: %q", last)
+	}
 	owed := w.a.OwedIn(unit, 1, "USD")
 	w.must(bob, state.KindIdentityErase, nexus.ID{}, w.eraseRequest(bob.Public(), 0, nil))
 	if terms := w.a.TermsOf(unit, 1); terms != nil {
