@@ -89,7 +89,8 @@ fuzz: go-version ## run each fuzz target for FUZZ_TIME (default 10s)
 bench: build ## run the Go benchmarks COUNT times, in the form benchstat reads
 	go test -run '^$$' -bench . -benchmem -count $(COUNT) -timeout 60m -p 1 ./...
 
-peers: go-version ## compare the gates with OPA, Cedar and CEL: same verdicts, then the time
+peers: go-version ## compare the gates with OPA, Cedar and CEL: same verdicts, then the time; witnesses with those of transparency-dev
+	cd cluster/witness/testdata/peers && go vet . && go test -count=1 .
 	cd gates/testdata/peers && go vet . && go test -count=1 . && go test -run '^$$' -bench . -benchmem -benchtime 1s -count 5 .
 
 bench-console: setup build ## measure the console beside htop and btop (installed when missing)

@@ -143,8 +143,9 @@ type library struct {
 var libraries = []library{
 	{"github.com/dgraph-io/badger/v4", []string{"ledger/badgerstore"}},
 	{"golang.org/x/mod/sumdb/tlog", []string{"ledger/merkle", "engine/tilelog/tilelogtest"}},
-	{"golang.org/x/mod/sumdb/note", []string{"ledger", "ledger/verify", "engine/identity", "engine/tilelog/tilelogtest"}},
+	{"golang.org/x/mod/sumdb/note", []string{"ledger", "ledger/verify", "cluster/witness", "engine/identity", "engine/tilelog/tilelogtest"}},
 	{"github.com/santhosh-tekuri/jsonschema/v6", []string{"tests"}},
+	{"github.com/transparency-dev/formats", []string{"tests"}},
 	{"github.com/transparency-dev/merkle", []string{"engine/tilelog/tilelogtest", "tests"}},
 	{"github.com/anishathalye/porcupine", []string{"tests"}},
 

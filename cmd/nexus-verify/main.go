@@ -1,6 +1,7 @@
 // Command nexus-verify checks what a recipient got from a Nexus COS node: an export of a ledger, one unit's complete list of
-// entries, a proof that an entry is in the log, a proof that the log has only grown. It needs the file and the node's public key,
-// no node, no network and no data directory (docs/proofs.md).
+// entries, a proof that an entry is in the log, a proof that the log has only grown, a checkpoint. It needs the file and the node's
+// public key, and the keys of outside witnesses when their cosignatures are demanded: no node, no network and no data directory
+// (docs/proofs.md).
 //
 // It must import the root package and ledger/verify only, so that it shares no code with what writes the ledger.
 //
@@ -48,10 +49,14 @@ Checks exports and proofs of a Nexus COS ledger with the node's public key alone
 KEY is what the operator publishes: the verifier key "nexus/<cluster>+<hash>+<key>", or the base64 public key alone.
 Get it from somewhere else than the file: whoever makes a false file also names a false key in it.
 
+With --witness, once for each, the checkpoint must be cosigned by all of these outside witnesses, or by --quorum of them. A key
+counts once, however often and under whatever name it signed. The keys come from the witnesses, never from the node.
+
 Examples:
   nexus-verify --key "$KEY" export.jsonl
   nexus-verify --key "$KEY" --seen checkpoint.txt export.jsonl
   nexus-verify --key "$KEY" -o json proof.json
+  nexus-verify --key "$KEY" --witness "$W1" --witness "$W2" --witness "$W3" --quorum 2 export.jsonl checkpoint.txt
 
 Flags:
 `
@@ -67,15 +72,17 @@ func main() {
 type result struct {
 	File     string   `json:"file"`
 	Verified bool     `json:"verified"`
-	What     string   `json:"what"` // ledger, unit, absence, inclusion, consistency
+	What     string   `json:"what"` // ledger, unit, absence, inclusion, consistency, checkpoint
 	Unit     string   `json:"unit,omitempty"`
 	Size     uint64   `json:"size"` // of the log under the checkpoint
 	Entries  uint64   `json:"entries"`
 	Older    uint64   `json:"older,omitempty"`
+	Cosigned int      `json:"cosigners"` // of the witnesses that were named
 	Totals   []total  `json:"totals,omitempty"`
 	Findings []string `json:"findings"`
 
 	entry *verify.EntryLine
+	asked int // witnesses that were named
 }
 
 type total struct {
@@ -94,6 +101,12 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	fs.Usage = func() { fmt.Fprint(errs, help); fs.PrintDefaults() }
 	key := fs.String("key", "", "public `key` of the node that signs checkpoints")
 	seen := fs.String("seen", "", "`file` with a checkpoint that you saw earlier; the history must pass through it")
+	quorum := fs.Int("quorum", -1, "`number` of the witnesses that must have cosigned (default: all that are named)")
+	var witnesses []string
+	fs.Func("witness", "verifier `key` of an outside witness, as it publishes it; may be repeated", func(s string) error {
+		witnesses = append(witnesses, s)
+		return nil
+	})
 	format := fs.String("output", "text", "text or json")
 	fs.StringVar(format, "o", "text", "short for --output")
 	showVersion := fs.Bool("version", false, "print the version")
@@ -112,6 +125,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 		return exitUsage
 	}
 	o, err := options(*key, *seen)
+	if err == nil {
+		err = demand(&o, witnesses, *quorum)
+	}
 	switch {
 	case err != nil:
 		return bad("%v", err)
@@ -182,9 +198,28 @@ func options(key, seen string) (verify.Options, error) {
 	return o, nil
 }
 
+// demand reads whose cosignatures are asked for, and how many.
+func demand(o *verify.Options, witnesses []string, quorum int) error {
+	for _, text := range witnesses {
+		k, err := verify.ParseWitnessKey(text)
+		if err != nil {
+			return err
+		}
+		o.Witnesses = append(o.Witnesses, k)
+	}
+	switch {
+	case quorum < 0:
+		quorum = len(witnesses)
+	case quorum == 0 || len(witnesses) == 0:
+		return fmt.Errorf("--quorum %d: a quorum is one or more of the witnesses named by --witness", quorum)
+	}
+	o.Quorum = quorum
+	return verify.CheckWitnesses(o.Witnesses, o.Key, quorum)
+}
+
 // file checks one file. The error says that it could not be read; what is wrong with it is a finding.
 func file(ctx context.Context, name string, in io.Reader, o verify.Options) (result, error) {
-	res := result{File: name, Findings: []string{}}
+	res := result{File: name, Findings: []string{}, asked: len(o.Witnesses)}
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
@@ -200,8 +235,11 @@ func file(ctx context.Context, name string, in io.Reader, o verify.Options) (res
 		return res, err
 	}
 	in = io.MultiReader(bytes.NewReader(first[:n]), in)
-	if string(first) == probe {
+	switch {
+	case string(first) == probe:
 		return res, res.proof(in, o)
+	case bytes.HasPrefix(first, []byte("nexus/")):
+		return res, res.checkpoint(in, o)
 	}
 	rep, err := verify.CheckExport(ctx, in, o)
 	if err != nil {
@@ -217,7 +255,7 @@ func (r *result) proof(in io.Reader, o verify.Options) error {
 		return err
 	}
 	rep, err := verify.CheckProof(b, o)
-	r.What, r.Size, r.Older, r.Verified, r.entry = rep.Type, rep.Size, rep.Older, err == nil, rep.Entry
+	r.What, r.Size, r.Older, r.Verified, r.entry, r.Cosigned = rep.Type, rep.Size, rep.Older, err == nil, rep.Entry, rep.Cosigners
 	if err != nil {
 		r.Findings = append(r.Findings, err.Error())
 		return nil
@@ -228,8 +266,30 @@ func (r *result) proof(in io.Reader, o verify.Options) error {
 	return nil
 }
 
+// checkpointMax bounds the size of a checkpoint.
+const checkpointMax = 64 << 10
+
+// checkpoint checks a signed note alone. One that was seen earlier is compared when it has the same size.
+func (r *result) checkpoint(in io.Reader, o verify.Options) error {
+	b, err := io.ReadAll(io.LimitReader(in, checkpointMax+1))
+	if err != nil {
+		return err
+	}
+	pin, cosigners, err := verify.CheckCheckpoint(string(b), &o)
+	for _, seen := range o.Pinned {
+		if err == nil && seen.Size == pin.Size && seen.Root != pin.Root {
+			err = fmt.Errorf("another root than the checkpoint seen before has at %d entries", pin.Size)
+		}
+	}
+	r.What, r.Size, r.Cosigned, r.Verified = "checkpoint", pin.Size, cosigners, err == nil
+	if err != nil {
+		r.Findings = append(r.Findings, err.Error())
+	}
+	return nil
+}
+
 func (r *result) export(rep verify.ExportReport) {
-	r.What, r.Verified, r.Size, r.Entries = rep.Scope, rep.Clean(), rep.CheckpointSize, rep.Entries
+	r.What, r.Verified, r.Size, r.Entries, r.Cosigned = rep.Scope, rep.Clean(), rep.CheckpointSize, rep.Entries, rep.Cosigners
 	if rep.Scope == "unit" {
 		r.Unit = rep.Unit.String()
 		if !rep.Present {
@@ -267,6 +327,8 @@ func (r *result) print(out io.Writer) error {
 		fmt.Fprintf(&b, "  unit %s: all its %d entries in a log of %d, nothing left out\n", r.Unit, r.Entries, r.Size)
 	case "absence":
 		fmt.Fprintf(&b, "  unit %s has no entry in a log of %d\n", r.Unit, r.Size)
+	case "checkpoint":
+		fmt.Fprintf(&b, "  a checkpoint of a log of %d entries\n", r.Size)
 	case verify.ProofConsistency:
 		fmt.Fprintf(&b, "  the log of %d entries begins with the log of %d\n", r.Size, r.Older)
 	case verify.ProofInclusion:
@@ -276,6 +338,9 @@ func (r *result) print(out io.Writer) error {
 			fmt.Fprintf(&b, "  %s after it: gross %s, creator %s, platform %s\n", clean(e.Currency), money(e.Gross, e.Currency), money(e.Creator, e.Currency),
 				money(e.Gross-e.Creator, e.Currency))
 		}
+	}
+	if r.asked > 0 {
+		fmt.Fprintf(&b, "  cosigned by %d of the %d witnesses named\n", r.Cosigned, r.asked)
 	}
 	for _, t := range r.Totals {
 		fmt.Fprintf(&b, "  %s  gross %s  creator %s  platform %s  (%d events)\n", t.Unit, money(t.Gross, t.Currency), money(t.Creator, t.Currency),

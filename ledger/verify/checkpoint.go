@@ -16,6 +16,9 @@ func (c *run) prepareCheckpoint() {
 	c.pins = append(c.pins, c.o.Pinned...)
 	defer c.sortPins()
 	if c.o.Key.IsZero() {
+		if c.o.Quorum > 0 {
+			c.foundKey([]byte("m/checkpoint"), "%d witnesses are demanded, and no key to check the checkpoint with was given", c.o.Quorum)
+		}
 		return
 	}
 	text := c.o.Checkpoint
@@ -28,6 +31,9 @@ func (c *run) prepareCheckpoint() {
 		text = string(stored)
 	}
 	pin, err := openCheckpoint(text, c.o)
+	if err == nil {
+		c.report.Cosigners, err = cosigned(text, &c.o)
+	}
 	if err != nil {
 		c.foundKey([]byte("m/checkpoint"), "signed checkpoint: %v", err)
 		return

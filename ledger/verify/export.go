@@ -86,8 +86,8 @@ func (x *ExportWriter) Close() error {
 
 // CheckExport reads an export and checks all of it with the signer's key alone: that it is whole, that its checkpoint is signed by
 // o.Key, that its entries lead to what the checkpoint commits to with nothing left out, added, changed or put in another place, and
-// every rule that Run checks of the same entries. Of Options it takes Cluster, Key, Name, Pinned (scope ledger), FindingsMax and
-// Progress. The error is ctx's or the reader's: whatever is wrong with the bytes is a finding.
+// every rule that Run checks of the same entries. Of Options it takes Cluster, Key, Name, Pinned (scope ledger), Witnesses, Quorum,
+// FindingsMax and Progress. The error is ctx's or the reader's: whatever is wrong with the bytes is a finding.
 func CheckExport(ctx context.Context, r io.Reader, o Options) (ExportReport, error) {
 	if o.FindingsMax == 0 {
 		o.FindingsMax = 100
@@ -190,6 +190,9 @@ func (x *exportRun) header() error {
 		return errors.New("names no key")
 	}
 	pin, err := signed(h.Checkpoint, h.Key, &x.o)
+	if err == nil {
+		x.report.Cosigners, err = cosigned(h.Checkpoint, &x.o)
+	}
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ type ProofReport struct {
 	Unit  nexus.ID // the entry's
 
 	Checkpoint string // the (newer) signed note
+	Cosigners  int    // of Options.Witnesses, on that note
 }
 
 // EncodeProof gives the content of a proof file.
@@ -35,7 +36,8 @@ func EncodeProof(p Proof) ([]byte, error) {
 	return line(p)
 }
 
-// CheckProof checks a proof file with the signer's key alone (o.Key, o.Cluster, o.Name). An inclusion proof shows that the log holds
+// CheckProof checks a proof file with the signer's key alone (o.Key, o.Cluster, o.Name), and with the witnesses' keys when a quorum is
+// demanded; of two checkpoints the newer must have it. An inclusion proof shows that the log holds
 // the entry; it does not show that nothing else is there: that is what a unit's export is for. A consistency proof shows that the log
 // of the newer checkpoint begins with that of the older. Any error means: not proven.
 func CheckProof(b []byte, o Options) (ProofReport, error) {
@@ -53,12 +55,16 @@ func CheckProof(b []byte, o Options) (ProofReport, error) {
 	if err != nil {
 		return ProofReport{}, err
 	}
+	cosigners, err := cosigned(p.Checkpoint, &o)
+	if err != nil {
+		return ProofReport{}, err
+	}
 	for _, seen := range o.Pinned {
 		if seen.Size == pin.Size && seen.Root != pin.Root {
 			return ProofReport{}, fmt.Errorf("another root than the checkpoint seen before has at %d entries", pin.Size)
 		}
 	}
-	out := ProofReport{Type: p.Type, Key: p.Key, Size: pin.Size, Checkpoint: p.Checkpoint}
+	out := ProofReport{Type: p.Type, Key: p.Key, Size: pin.Size, Checkpoint: p.Checkpoint, Cosigners: cosigners}
 	switch {
 	case p.Type == ProofInclusion && p.Entry != nil && p.Older == "":
 		return out, p.checkEntry(&out, pin)
@@ -88,6 +94,17 @@ func (p *Proof) checkEntry(out *ProofReport, pin Pin) error {
 	}
 	out.Entry, out.Unit = p.Entry, e.unit
 	return checkInclusion(p.Proof, e.seq, pin.Size, leafHash(saltedCommitment(salt, p.Entry.Bytes)), pin.Root)
+}
+
+// CheckCheckpoint checks a signed note with o.Key, and that o.Quorum of o.Witnesses cosigned it. It gives what OpenCheckpoint gives, and
+// how many of the witnesses did.
+func CheckCheckpoint(text string, o *Options) (Pin, int, error) {
+	pin, err := signed(text, "", o)
+	if err != nil {
+		return pin, 0, err
+	}
+	cosigners, err := cosigned(text, o)
+	return pin, cosigners, err
 }
 
 // OpenCheckpoint checks a signed note with o.Key and gives its size and root, for Options.Pinned. When o names no cluster, the

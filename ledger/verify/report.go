@@ -30,6 +30,8 @@ type Options struct {
 	Name         string          // of the signer in the note; empty: the log's origin, "nexus/<cluster id>"
 	Checkpoint   string          // the signed note; empty: the stored one
 	Pinned       []Pin           // the history must pass through each
+	Witnesses    []WitnessKey    // outside witnesses that the caller knows, from elsewhere than the file
+	Quorum       int             // how many of them must have cosigned the checkpoint; 0: none
 	CommandCheck func(*Record) error
 	FindingsMax  int                  // findings kept, all are counted; 0: 100
 	Progress     func(entries uint64) // called after each record; nil: not
@@ -88,6 +90,7 @@ type Report struct {
 	CheckpointChecked bool   // signature, size and root
 	UnitsChecked      bool   // the checkpoint's map of units was recomputed
 	CheckpointSize    uint64
+	Cosigners         int // of Options.Witnesses, those with a valid cosignature on the checkpoint
 	Findings          []Finding
 	FindingsTotal     uint64
 	Totals            map[Account]Total
