@@ -36,8 +36,10 @@ func (e *Engine) Do(ctx context.Context, a nexus.Action) (nexus.Receipt, error) 
 	if err := e.refuseFlood(&a); err != nil {
 		return nexus.Receipt{}, err
 	}
-	if err := e.checkStatement(&a); err != nil {
-		return nexus.Receipt{}, err
+	for _, check := range []func(*nexus.Action) error{e.checkStatement, e.checkExit, e.checkImport} {
+		if err := check(&a); err != nil {
+			return nexus.Receipt{}, err
+		}
 	}
 	if err := e.checkPersonal(&a); err != nil {
 		return nexus.Receipt{}, err

@@ -13,7 +13,10 @@ import (
 // (docs/proofs.md): every record, or with a unit that unit's entries and the proof that none was left out. The log has no index by
 // unit, so either form reads all of it; memory stays bounded. A unit without entries gives the proof of that.
 func (e *Engine) Export(ctx context.Context, w io.Writer, unit *nexus.ID) error {
-	h := e.checkpoint.Load()
+	return e.exportAt(ctx, w, unit, e.checkpoint.Load())
+}
+
+func (e *Engine) exportAt(ctx context.Context, w io.Writer, unit *nexus.ID, h *signedHead) error {
 	if h == nil {
 		return nexus.Errf("export", nexus.CodeUnavailable, "checkpoint", "try again when the node is up", "there is none yet")
 	}
@@ -88,7 +91,7 @@ func (e *Engine) unitProof(ctx context.Context, h *signedHead, unit nexus.ID) (*
 	for _, b := range p.Commitment.Balances {
 		out.Balances = append(out.Balances, verify.BalanceLine{Currency: b.Currency, Account: uint64(b.Account), Minor: b.Minor})
 	}
-	last, err := e.lastOf(ctx, h, unit)
+	last, err := e.lastBefore(ctx, h.cp.Size, unit)
 	if err != nil {
 		return nil, err
 	}
@@ -100,9 +103,9 @@ func (e *Engine) unitProof(ctx context.Context, h *signedHead, unit nexus.ID) (*
 	return out, nil
 }
 
-// lastOf finds a unit's newest entry under the checkpoint, from the end backwards.
-func (e *Engine) lastOf(ctx context.Context, h *signedHead, unit nexus.ID) (uint64, error) {
-	for seq := h.cp.Size; seq > 0; {
+// lastBefore finds a unit's newest entry of the first size entries, from their end backwards.
+func (e *Engine) lastBefore(ctx context.Context, size uint64, unit nexus.ID) (uint64, error) {
+	for seq := size; seq > 0; {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}

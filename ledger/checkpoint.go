@@ -108,18 +108,24 @@ func (s noteSigner) Sign(msg []byte) ([]byte, error) { return s.signer.Sign(msg)
 // SignCheckpoint gives the signed note of cp: its text, a blank line, one signature line under name. Errors:
 // nexus.CodeMalformed for a bad name, nexus.CodeUnavailable when the signer fails.
 func SignCheckpoint(signer nexus.Signer, name string, cp Checkpoint) (string, error) {
+	return SignNote(signer, name, cp.Text())
+}
+
+// SignNote gives the signed note of any text under name, which must not begin as a checkpoint of a log does unless it is one. Errors as
+// SignCheckpoint.
+func SignNote(signer nexus.Signer, name, text string) (string, error) {
 	vkey, err := VerifierKey(name, signer.Public())
 	if err != nil {
 		return "", err
 	}
 	verifier, err := note.NewVerifier(vkey)
 	if err != nil {
-		return "", nexus.Errf("sign checkpoint", nexus.CodeInternal, "key "+vkey, "", "%w", err)
+		return "", nexus.Errf("sign note", nexus.CodeInternal, "key "+vkey, "", "%w", err)
 	}
-	signed, err := note.Sign(&note.Note{Text: cp.Text()}, noteSigner{name: name, hash: verifier.KeyHash(), signer: signer})
+	signed, err := note.Sign(&note.Note{Text: text}, noteSigner{name: name, hash: verifier.KeyHash(), signer: signer})
 	if err != nil {
-		return "", nexus.Errf("sign checkpoint", nexus.CodeUnavailable, fmt.Sprintf("size %d", cp.Size),
-			"check the node's key", "%w", err)
+		first, _, _ := strings.Cut(text, "\n")
+		return "", nexus.Errf("sign note", nexus.CodeUnavailable, first, "check the node's key", "%w", err)
 	}
 	return string(signed), nil
 }

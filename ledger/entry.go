@@ -45,15 +45,19 @@ const (
 	KindService       EntryKind = 29 // minutes in which a slice kept its budget, a breach of it, or its end
 	KindRecording     EntryKind = 30 // the recording of an SSH session, by its digest
 	KindErasure       EntryKind = 32 // a person's words erased: asked for, and the key destroyed by a node
+	KindExit          EntryKind = 34 // a unit begins to leave, comes back, or its time of grace ends
+	KindExitDone      EntryKind = 35 // a unit has left: its owner holds the verified bundle with this manifest
+	KindImport        EntryKind = 36 // a unit came from another log, with what that log proves of it
 )
 
 // lastKind is the newest kind this version knows.
-const lastKind = KindErasure
+const lastKind = KindImport
 
+// A kind without a name is none of this version.
 var entryKindNames = [...]string{"", "genesis", "decision", "revenue", "refund", "unit", "identity", "source", "report",
 	"refusal-rollup", "node", "probe", "usage", "audit", "slice", "route", "notice", "rules", "proposal", "ownership", "policy",
 	"consent", "binding", "pending", "transfer", "hold", "payout", "statement", "dispute", "service", "recording",
-	"", "erasure"} // 31 is not used by this version
+	KindErasure: "erasure", KindExit: "exit", KindExitDone: "exit-done", KindImport: "import"}
 
 // String gives the word used in CLI and JSON.
 func (k EntryKind) String() string {
@@ -64,7 +68,7 @@ func (k EntryKind) String() string {
 }
 
 // known reports whether this version has the kind.
-func (k EntryKind) known() bool { return k <= lastKind && entryKindNames[k] != "" }
+func (k EntryKind) known() bool { return k >= KindGenesis && k <= lastKind && entryKindNames[k] != "" }
 
 // AccountKind says which account of a unit a posting touches. Values are stored: never renumber.
 type AccountKind uint8

@@ -11,7 +11,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -168,21 +167,11 @@ func options(key, seen string) (verify.Options, error) {
 	if key == "" {
 		return o, errors.New("no key: " + hint)
 	}
-	text := key
-	if name, rest, ok := strings.Cut(key, "+"); ok && strings.HasPrefix(key, "nexus/") {
-		_, rest, _ = strings.Cut(rest, "+")
-		raw, err := base64.StdEncoding.Strict().DecodeString(rest)
-		if err != nil || len(raw) != 33 || raw[0] != 1 || o.Cluster.UnmarshalText([]byte(strings.TrimPrefix(name, "nexus/"))) != nil {
-			return o, errors.New("not a key: " + hint)
-		}
-		text = base64.StdEncoding.EncodeToString(raw[1:])
+	parsed, err := verify.ParseKey(key)
+	if err != nil {
+		return o, fmt.Errorf("%w: %s", err, hint)
 	}
-	if err := o.Key.UnmarshalText([]byte(text)); err != nil {
-		return o, errors.New("not a key: " + hint)
-	}
-	if vkey, err := verify.VerifierKey(o); key != text && (err != nil || vkey != key) {
-		return o, errors.New("the hash inside the key does not fit it: it was changed or mistyped")
-	}
+	o.Cluster, o.Key = parsed.Cluster, parsed.Key
 	if seen == "" {
 		return o, nil
 	}

@@ -78,6 +78,8 @@ func (s *scrub) check(ok bool, unit, where, what, required, evidence string) {
 
 // subject is a copy of one unit and what belongs to it, taken under the engine's read lock.
 type subject struct {
+	serving  bool // its hosts are to be served
+	released bool // it left, and its hosts went
 	unit     state.Unit
 	accounts []state.Account
 	head     ledger.UnitHead
@@ -183,7 +185,8 @@ func (s *scrub) subjects(only string) (out []subject, err error) {
 			}
 			_, owner := st.Identities[u.Owner]
 			_, breach := st.ServiceLevel(u.ID)
-			out = append(out, subject{breach: breach, disputes: disputes[u.ID], payouts: payouts[u.ID],
+			exit, _ := st.ExitOf(u.ID)
+			out = append(out, subject{breach: breach, serving: st.Serving(u), released: exit.ReleasedMs != 0, disputes: disputes[u.ID], payouts: payouts[u.ID],
 				unit: *u, accounts: accounts[u.ID], head: st.Chain.Head(u.ID), owner: owner, domains: domains[u.ID], routes: routes[u.ID]})
 		}
 	})
@@ -208,7 +211,7 @@ func (s *scrub) unit(x *subject) {
 	if u.Status == "retired" {
 		return
 	}
-	s.check(x.domains > 0, label, "domain", "none bound", "its own domain", "gate 3")
+	s.check(x.domains > 0 || x.released, label, "domain", "none bound", "its own domain", "gate 3")
 	e := u.Envelope
 	s.check(e.CPUMilli > 0 && e.MemoryBytes > 0 && e.StorageBytes > 0 && e.Processes > 0, label, "envelope", fmt.Sprintf("%+v", e),
 		"positive ceilings", "gate 7")
@@ -219,7 +222,7 @@ func (s *scrub) unit(x *subject) {
 	s.check(!x.breach.Open, label, "service level", fmt.Sprintf("over the budget since %s: added p99 of %d us",
 		time.UnixMilli(x.breach.SinceMs).UTC().Format(time.RFC3339), x.breach.AddedP99), fmt.Sprintf("at most %d us", u.Slice.BudgetMicros),
 		fmt.Sprintf("%d probes, %d missed, direct baseline p99 %d us", x.breach.Samples, x.breach.Missed, x.breach.BaselineP99))
-	if s.edge != nil && u.Status == "active" && !u.Dormant {
+	if s.edge != nil && x.serving {
 		index, ok := s.edge.Observe(u.ID)
 		wanted := max(u.UpdatedIndex, u.CreatedIndex, u.Slice.Index)
 		s.check(ok && index >= wanted, label, "slice", fmt.Sprintf("gateway stands at decision %d", index),

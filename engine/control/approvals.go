@@ -6,8 +6,10 @@ import (
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+	"github.com/BobbyBlanco400/nexus-cos/ledger"
 )
 
 // approvalRoutes are the reads of approvals, policies, consent and notices.
@@ -115,47 +117,48 @@ func (s *Server) ownership(_ http.ResponseWriter, r *http.Request, who caller) (
 	if err != nil {
 		return nil, err
 	}
+	return OwnershipOf(s.engine(), id)
+}
+
+// OwnershipOf proves a unit's present owner by the entry that names it. Error: nexus.CodeUnavailable when no entry does.
+func OwnershipOf(e *engine.Engine, id nexus.ID) (wire.OwnershipProof, error) {
 	var out wire.OwnershipProof
 	var owner nexus.PublicKey
 	var indexes []uint64
-	s.engine().View(func(st *state.State) {
+	e.View(func(st *state.State) {
 		u := st.Units[id]
 		owner, indexes = u.Owner, st.OwnedSince(u)
-		out = wire.OwnershipProof{Unit: u.Label, UnitID: id.String(), Owner: owner.String(), OwnerName: nameIn(st, owner), Node: s.engine().NodeKey().String()}
+		out = wire.OwnershipProof{Unit: u.Label, UnitID: id.String(), Owner: owner.String(), OwnerName: nameIn(st, owner), Node: e.NodeKey().String()}
 	})
 	for _, index := range indexes {
-		seq, found, err := s.ownerEntry(index, id, owner)
+		rec, seq, found, err := ownerEntry(e, index, id, owner)
 		if err != nil {
-			return nil, err
+			return out, err
 		}
 		if !found {
 			continue
 		}
-		proof, err := s.proveEntry(who, seq)
-		if err != nil {
-			return nil, err
-		}
-		out.Entry = proof.(wire.EntryProof)
-		return out, nil
+		out.Entry, err = entryProof(e, rec, seq)
+		return out, err
 	}
-	return nil, nexus.Errf("prove ownership", nexus.CodeUnavailable, "unit "+out.Unit, "change the unit once (nexus imvu scale), then ask again",
+	return out, nexus.Errf("prove ownership", nexus.CodeUnavailable, "unit "+out.Unit, "change the unit once (nexus imvu scale), then ask again",
 		"no entry of its chain names the present key: it was rotated before rotations wrote one")
 }
 
 // ownerEntry finds the entry of a decision that names a unit's owner.
-func (s *Server) ownerEntry(index uint64, unit nexus.ID, owner nexus.PublicKey) (seq uint64, found bool, err error) {
-	rec, err := s.engine().Store().Record(index)
+func ownerEntry(e *engine.Engine, index uint64, unit nexus.ID, owner nexus.PublicKey) (rec ledger.Record, seq uint64, found bool, err error) {
+	rec, err = e.Store().Record(index)
 	if err != nil {
-		return 0, false, err
+		return rec, 0, false, err
 	}
 	for seq = rec.FirstSeq; seq < rec.Next(); seq++ {
-		e, err := rec.Entry(seq)
+		entry, err := rec.Entry(seq)
 		if err != nil {
-			return 0, false, err
+			return rec, 0, false, err
 		}
-		if named, key := state.OwnerNamed(e); e.Unit == unit && named == unit && key == owner {
-			return seq, true, nil
+		if named, key := state.OwnerNamed(entry); entry.Unit == unit && named == unit && key == owner {
+			return rec, seq, true, nil
 		}
 	}
-	return 0, false, nil
+	return rec, 0, false, nil
 }

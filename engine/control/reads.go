@@ -286,18 +286,27 @@ func (s *Server) proof(_ http.ResponseWriter, r *http.Request, who caller) (any,
 }
 
 func (s *Server) proveEntry(who caller, seq uint64) (any, error) {
-	e, rec, err := s.entryFor(who, seq)
+	_, rec, err := s.entryFor(who, seq)
 	if err != nil {
 		return nil, err
 	}
-	cp, text, _ := s.engine().Head()
-	incl, err := ledger.InclusionProof(s.engine().Store(), seq, cp.Size)
+	return entryProof(s.engine(), rec, seq)
+}
+
+// entryProof proves an entry of a record under the newest checkpoint.
+func entryProof(eng *engine.Engine, rec ledger.Record, seq uint64) (wire.EntryProof, error) {
+	e, err := wireEntry(rec, seq)
 	if err != nil {
-		return nil, err
+		return wire.EntryProof{}, err
 	}
-	key, err := ledger.VerifierKey(cp.Origin(), s.engine().NodeKey())
+	cp, text, _ := eng.Head()
+	incl, err := ledger.InclusionProof(eng.Store(), seq, cp.Size)
 	if err != nil {
-		return nil, err
+		return wire.EntryProof{}, err
+	}
+	key, err := ledger.VerifierKey(cp.Origin(), eng.NodeKey())
+	if err != nil {
+		return wire.EntryProof{}, err
 	}
 	return wire.EntryProof{Entry: e, Leaf: rec.Leaves()[seq-rec.FirstSeq].String(), Inclusion: hexes(incl), Size: cp.Size,
 		Root: base64.StdEncoding.EncodeToString(cp.Root[:]), Checkpoint: text, Key: key}, nil

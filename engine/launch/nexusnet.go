@@ -22,7 +22,7 @@ func nexusNet(ctx context.Context, env Env, rec *Recorder) error {
 	env.Engine().View(func(s *state.State) {
 		base = s.BaseDomain
 		for _, u := range s.SortedUnits() {
-			if u.Status == "active" && !u.Dormant {
+			if s.Serving(u) {
 				hosts = append(hosts, u.Domain)
 			}
 		}

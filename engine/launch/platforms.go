@@ -21,7 +21,7 @@ func miniPlatforms(_ context.Context, env Env, rec *Recorder) error {
 	edge := env.EdgeAddr() != ""
 	env.Engine().View(func(s *state.State) {
 		for _, u := range s.SortedUnits() {
-			if u.Kind != nexus.KindPlatform || u.Status != "active" {
+			if u.Kind != nexus.KindPlatform || !s.Serving(u) && u.Status != "active" {
 				continue
 			}
 			count++

@@ -131,7 +131,7 @@ func (f *Fabric) Installed() []nexus.ID {
 // SliceID derives a slice's id from its unit's.
 func SliceID(unit nexus.ID) nexus.ID { return nexus.DeriveID("slice", unit[:]) }
 
-// Desired lists what the state wants at the edge: every active unit that is not dormant, with all hosts bound to it. A host
+// Desired lists what the state wants at the edge: every unit that serves (state.Serving), with all hosts bound to it. A host
 // without a backend is served too, and says that nothing is deployed there.
 func Desired(s *state.State) []fabric.Spec[Body] {
 	hosts := map[nexus.ID][]string{}
@@ -140,7 +140,7 @@ func Desired(s *state.State) []fabric.Spec[Body] {
 	}
 	var out []fabric.Spec[Body]
 	for _, u := range s.SortedUnits() {
-		if u.Dormant || u.Status != "active" {
+		if !s.Serving(u) {
 			continue
 		}
 		if spec, ok := desired(s, u, hosts[u.ID]); ok {

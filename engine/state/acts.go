@@ -80,20 +80,12 @@ func (st *step) probeRetire() error {
 		st.fail(nexus.CodeConflict, "unit "+u.Label, "only probe units are retired", "is a %s", u.Kind)
 	}
 	st.reach(u, "compute", st.administers(u))
+	st.hindersExit(u)
 	st.effect = func() {
 		u.Status = "retired"
-		u.Slice.GuaranteedBps = 0
-		for _, host := range sortedKeys(st.s.Routes) {
-			if st.s.Routes[host].Unit == u.ID {
-				delete(st.s.Routes, host)
-			}
-		}
-		for _, name := range sortedKeys(st.s.Domains) {
-			if st.s.Domains[name] == u.ID {
-				delete(st.s.Domains, name)
-			}
-		}
+		st.release(u)
 		delete(st.s.Slugs, u.Slug)
+		delete(st.s.exits, u.ID)
 		st.unitEntry(u, "retired")
 	}
 	return nil

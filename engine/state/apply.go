@@ -272,6 +272,11 @@ var preparers = map[string]func(*step) error{
 	KindSessionRecord:    (*step).sessionRecord,
 	KindIdentityErase:    (*step).identityErase,
 	KindIdentityErased:   (*step).identityErased,
+	KindExitBegin:        (*step).exitBegin,
+	KindExitCancel:       (*step).exitCancel,
+	KindExitComplete:     (*step).exitComplete,
+	KindExitSettle:       (*step).exitSettle,
+	KindUnitImport:       (*step).unitImport,
 }
 
 // changes are the kinds of preparers that a proposal may hold. Apart, because granting one prepares another.

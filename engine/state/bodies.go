@@ -67,7 +67,8 @@ func Kinds() []string {
 		KindAuditFinding, KindRefusalRollup, KindNodeStop, KindLedgerEdit, KindClusterRules, KindProposalOpen, KindProposalGrant,
 		KindProposalRefuse, KindProposalWithdraw, KindProposalExpire, KindUnitTransfer, KindOwnershipSettle, KindNoticeMark,
 		KindGateSetSwitch, KindRefusalFlood, KindPolicySet, KindConsentGive, KindConsentWithdraw, KindConsentUse,
-		KindSliceMinutes, KindSliceBreach, KindPhaseRerun, KindSessionRecord, KindIdentityErase, KindIdentityErased}
+		KindSliceMinutes, KindSliceBreach, KindPhaseRerun, KindSessionRecord, KindIdentityErase, KindIdentityErased, KindExitBegin,
+		KindExitCancel, KindExitComplete, KindExitSettle, KindUnitImport}
 }
 
 // Command is what is replicated: the action as its actor signed it, and what the admitting node saw.

@@ -70,10 +70,10 @@ func DescribeBody(kind ledger.EntryKind, body []byte) any {
 	case ledger.KindOwnership:
 		return read(&OwnershipEntry{})
 	}
-	if v := moneyBody(kind); v != nil {
+	if v := laterBody(kind); v != nil {
 		return read(v)
 	}
-	if v := laterBody(kind); v != nil {
+	if v := moneyBody(kind); v != nil {
 		return read(v)
 	}
 	return nil
@@ -88,6 +88,12 @@ func laterBody(kind ledger.EntryKind) any {
 		return &RecordingEntry{}
 	case ledger.KindErasure:
 		return &ErasureEntry{}
+	case ledger.KindExit:
+		return &ledger.ExitBody{}
+	case ledger.KindExitDone:
+		return &ledger.ExitDoneBody{}
+	case ledger.KindImport:
+		return &ledger.ImportBody{}
 	}
 	return nil
 }

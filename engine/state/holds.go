@@ -197,7 +197,7 @@ func (st *step) holdExpire() error {
 
 func (s *State) holdDue(h *Hold, nowMs int64) bool {
 	u := s.Units[h.Unit]
-	return nowMs >= h.ExpiresMs || u != nil && (u.Status == "exiting" || u.Status == "exited")
+	return nowMs >= h.ExpiresMs || u != nil && leaving(u)
 }
 
 // Holds lists what stands, by id. The list is the caller's, the holds are not.

@@ -352,6 +352,9 @@ func (s *State) payoutDue(k PurseKey, nowMs int64) bool {
 	if t == nil {
 		return false
 	}
+	if s.leftPayout(k, t, nowMs) {
+		return true
+	}
 	next := t.NextMs(k.Currency)
 	return next > 0 && nowMs >= next && s.payoutsOpen(k.Unit) < maxPayoutsOpen && s.OwedIn(k.Unit, int(k.Period), k.Currency).Payable() >= t.Threshold(k.Currency)
 }

@@ -22,7 +22,7 @@ type part struct {
 // parts lists every area beside the core, in the order they are written.
 func parts() []part {
 	return []part{rulesPart(), proposalsPart(), ownersPart(), balancesPart(), noticesPart(), keysPart(), floodsPart(), policiesPart(), consentsPart(),
-		servicePart(), moneyPart(), statementsPart(), disputesPart(), recordingsPart(), erasuresPart()}
+		servicePart(), moneyPart(), statementsPart(), disputesPart(), recordingsPart(), erasuresPart(), exitsPart()}
 }
 
 func balancesPart() part { return part{"unit-balances", saveBalances, loadBalances} }

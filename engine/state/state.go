@@ -53,7 +53,7 @@ type Unit struct {
 	Percent      uint8 // the creator's part, by kind; 55 or 80
 	Parent       nexus.ID
 	Owner        nexus.PublicKey
-	Status       string // "active", "suspended", "retired"
+	Status       string // "active", "suspended", "retired", "exiting", "exited", "closed"
 	Dormant      bool
 	Jurisdiction string
 	Domain       string
@@ -174,6 +174,8 @@ type State struct {
 	keys          keysState
 	service       serviceState
 	recordings    []RecordingEntry // oldest first
+	exits         map[nexus.ID]*Exit
+	imports       map[nexus.ID][]Imported
 	money         moneyState
 	statements    map[nexus.ID][]IssuedStatement // closed months by unit, oldest first
 	disputes      map[nexus.ID]*Dispute

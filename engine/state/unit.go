@@ -114,16 +114,40 @@ func PercentOf(kind nexus.UnitKind, probed uint8) uint8 {
 	}
 }
 
-func (s *State) nextLabel(kind nexus.UnitKind) string {
+// labels gives the word before the numbers of a kind's labels, and the counter of the last number given.
+func (s *State) labels(kind nexus.UnitKind) (word string, last *uint64) {
 	switch kind {
 	case nexus.KindPlatform:
-		return fmt.Sprintf("PLAT-%03d", s.Counters.NextPlatform+1)
+		return "PLAT", &s.Counters.NextPlatform
 	case nexus.KindChannel:
-		return fmt.Sprintf("CHAN-%03d", s.Counters.NextChannel+1)
+		return "CHAN", &s.Counters.NextChannel
 	case nexus.KindProbe:
-		return fmt.Sprintf("PROBE-%03d", s.Counters.NextProbe+1)
+		return "PROBE", &s.Counters.NextProbe
 	default:
-		return fmt.Sprintf("IMVU-%03d", s.Counters.NextIMVU+1)
+		return "IMVU", &s.Counters.NextIMVU
+	}
+}
+
+// nextLabel is the next free label: a unit that was taken in may hold a later number.
+func (s *State) nextLabel(kind nexus.UnitKind) string {
+	word, last := s.labels(kind)
+	for n := *last + 1; ; n++ {
+		label := fmt.Sprintf("%s-%03d", word, n)
+		if _, taken := s.Labels[label]; !taken {
+			return label
+		}
+	}
+}
+
+// countLabel moves the counter past a label that was given. One beyond the next free number moves nothing: numbers before it are free.
+func (s *State) countLabel(kind nexus.UnitKind, label string) {
+	word, last := s.labels(kind)
+	for n := *last + 1; ; n++ {
+		at := fmt.Sprintf("%s-%03d", word, n)
+		if _, taken := s.Labels[at]; !taken && at != label {
+			return
+		}
+		*last = n
 	}
 }
 
@@ -245,16 +269,7 @@ func (st *step) create(u *Unit, ownerName string, issued bool) {
 	if issued {
 		st.issue(ownerName, u.Owner, nexus.PublicKey{}, gates.RoleCreator)
 	}
-	switch u.Kind {
-	case nexus.KindPlatform:
-		s.Counters.NextPlatform++
-	case nexus.KindChannel:
-		s.Counters.NextChannel++
-	case nexus.KindProbe:
-		s.Counters.NextProbe++
-	default:
-		s.Counters.NextIMVU++
-	}
+	s.countLabel(u.Kind, u.Label)
 	s.putUnit(u)
 	s.Domains[u.Domain] = u.ID
 	s.Domains["stage."+u.Domain] = u.ID

@@ -99,7 +99,9 @@ const (
 	kindPayout    = 26
 	kindStatement = 27
 	kindDispute   = 28
-	kindMax       = 32
+	kindExitDone  = 35
+	kindImport    = 36
+	kindMax       = 36
 
 	accountSource   = 1
 	accountCreator  = 2
@@ -185,7 +187,7 @@ func (e *entry) parse(b []byte) error {
 	if err := in.end(); err != nil {
 		return err
 	}
-	if e.kind > kindMax || kindWords[e.kind] == "" {
+	if e.kind < kindGenesis || e.kind > kindMax || kindWords[e.kind] == "" {
 		return fmt.Errorf("kind %d is none that this version knows", e.kind)
 	}
 	return nil

@@ -81,6 +81,10 @@ func (c *run) content(i int, e *entry) {
 		c.statementEntry(e)
 	case kindDispute:
 		c.disputeEntry(e)
+	case kindExitDone:
+		c.exitEntry(e)
+	case kindImport:
+		c.importEntry(e)
 	case kindPayout:
 		c.payoutEntry(e)
 		return

@@ -27,7 +27,8 @@ type ExportReport struct {
 
 	Checkpoint string // the signed note
 	Unit       nexus.ID
-	Present    bool // the unit has entries; false in a clean report: proven to have none
+	Present    bool       // the unit has entries; false in a clean report: proven to have none
+	Head       nexus.Hash // commitment of the unit's last entry
 }
 
 // ExportWriter writes an export. Not safe for concurrent use; the first error sticks and is Close's.
@@ -89,10 +90,15 @@ func (x *ExportWriter) Close() error {
 // every rule that Run checks of the same entries. Of Options it takes Cluster, Key, Name, Pinned (scope ledger), Witnesses, Quorum,
 // FindingsMax and Progress. The error is ctx's or the reader's: whatever is wrong with the bytes is a finding.
 func CheckExport(ctx context.Context, r io.Reader, o Options) (ExportReport, error) {
+	return checkExport(ctx, r, o, nil)
+}
+
+// checkExport calls each, when it is not nil, for every entry of a unit's export, with its commitment.
+func checkExport(ctx context.Context, r io.Reader, o Options, each func(*entry, nexus.Hash) error) (ExportReport, error) {
 	if o.FindingsMax == 0 {
 		o.FindingsMax = 100
 	}
-	x := &exportRun{ctx: ctx, in: bufio.NewReaderSize(r, 64<<10), sum: sha256.New()}
+	x := &exportRun{ctx: ctx, in: bufio.NewReaderSize(r, 64<<10), sum: sha256.New(), each: each}
 	x.run = newRun(o, x)
 	x.bare = true
 	x.check()
@@ -116,6 +122,7 @@ type exportRun struct {
 	line   []byte
 	ended  bool
 	broken error // of reading
+	each   func(*entry, nexus.Hash) error
 	cell   entry
 }
 
@@ -297,7 +304,7 @@ func (x *exportRun) trailer() bool {
 // unitScope checks a unit's entries against what the checkpoint commits to for it.
 func (x *exportRun) unitScope() {
 	p := x.head.Unit
-	x.out.Unit, x.out.Present = p.ID, p.Present
+	x.out.Unit, x.out.Present, x.out.Head = p.ID, p.Present, p.Head
 	if err := p.check(x.pin); err != nil {
 		x.wrong("unit %s: %v", p.ID, err)
 	}
@@ -367,6 +374,11 @@ func (x *exportRun) unitLine(p *UnitProof, u *unit) bool {
 	}
 	u.seq, u.head = e.unitSeq, saltedCommitment(salt, l.Bytes)
 	x.content(int(min(e.unitSeq-1, 1<<30)), e)
+	if x.each != nil {
+		if err := x.each(e, u.head); err != nil {
+			x.foundEntry("%v", err)
+		}
+	}
 	return true
 }
 

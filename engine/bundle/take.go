@@ -1,0 +1,191 @@
+package bundle
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+	"github.com/BobbyBlanco400/nexus-cos/ledger"
+	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
+)
+
+// Evidence is what a verified bundle proves of its unit, and what the unit was: the body of a unit.import but for what the new place
+// decides. Error: nexus.CodeCorrupt when unit.json, the entries and the manifest do not speak of one unit.
+func Evidence(dir string, rep *verify.BundleReport) (state.UnitImport, error) {
+	var out state.UnitImport
+	bad := func(format string, args ...any) (state.UnitImport, error) {
+		return out, nexus.Errf("import bundle", nexus.CodeCorrupt, dir, "do not trust it; fetch it again from the node", format, args...)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return out, err
+	}
+	defer root.Close()
+	var u Unit
+	var s Slice
+	for name, into := range map[string]any{"unit.json": &u, "slice.json": &s} {
+		raw, err := root.ReadFile(name)
+		if err == nil {
+			err = json.Unmarshal(raw, into)
+		}
+		if err != nil {
+			return bad("%s: %w", name, err)
+		}
+	}
+	m := &rep.Manifest
+	proof, err := exportProof(root)
+	if err != nil {
+		return bad("%s: %w", verify.ExportFile, err)
+	}
+	body := ledger.UnitBody{}
+	owner := m.Unit.Owner
+	if err := unitEntries(root.FS(), func(e *ledger.Entry) error {
+		if e.Kind == ledger.KindUnit {
+			return nexus.Decode(e.Body, &body)
+		}
+		if _, key := state.OwnerNamed(*e); e.Kind == ledger.KindOwnership {
+			body.Owner = key
+		}
+		return nil
+	}); err != nil {
+		return bad("%s: %w", verify.ExportFile, err)
+	}
+	if body.Unit != m.Unit.ID || u.ID != m.Unit.ID || body.Owner != owner || body.Percent != m.Unit.Percent || body.Kind.String() != m.Unit.Kind {
+		return bad("the entries name another unit, owner or rule than the manifest")
+	}
+	key, err := verify.ParseKey(m.Key)
+	if err != nil {
+		return bad("%w", err)
+	}
+	out = state.UnitImport{Label: u.Label, Name: u.Name, Slug: u.Slug, OwnerName: u.OwnerName, Jurisdiction: u.Jurisdiction, Parent: u.Parent,
+		Envelope: state.Envelope{CPUMilli: u.CPUMilli, MemoryBytes: u.MemoryBytes, StorageBytes: u.StorageBytes, Processes: u.Processes},
+		Class:    s.Class, GuaranteedBps: s.GuaranteedBps, CeilingBps: s.CeilingBps}
+	out.Evidence = ledger.ImportBody{Unit: m.Unit.ID, Origin: m.Cluster, Key: key.Key, Checkpoint: m.Checkpoint, Owner: owner, Kind: body.Kind,
+		Percent: body.Percent, Seq: proof.Sequence, Head: proof.Head, Siblings: proof.Siblings, Manifest: rep.Digest}
+	for _, b := range proof.Balances {
+		out.Evidence.Balances = append(out.Evidence.Balances, ledger.Balance{Currency: b.Currency, Account: ledger.AccountKind(b.Account), Minor: b.Minor})
+	}
+	if _, err := state.CheckImport(&out.Evidence); err != nil {
+		return out, err
+	}
+	return out, nil
+}
+
+// exportProof reads what the checkpoint says of the unit.
+func exportProof(root *os.Root) (*verify.UnitProof, error) {
+	in, err := root.Open(verify.ExportFile)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	var h verify.ExportHeader
+	if err := json.NewDecoder(in).Decode(&h); err != nil {
+		return nil, err
+	}
+	if h.Unit == nil {
+		return nil, errors.New("is of no unit")
+	}
+	return h.Unit, nil
+}
+
+// Take verifies a bundle under the key of its signer and keeps it on this node, so that its unit can be imported: the evidence of where the
+// unit comes from. Taking it again changes nothing. Nothing acts on the state. Errors: as Check and Refusal, and of the disk.
+func Take(ctx context.Context, eng *engine.Engine, dir string, key nexus.PublicKey) (state.UnitImport, error) {
+	rep, err := Check(ctx, dir, key)
+	if err != nil {
+		return state.UnitImport{}, err
+	}
+	if err := Refusal(&rep); err != nil {
+		return state.UnitImport{}, err
+	}
+	wish, err := Evidence(dir, &rep)
+	if err != nil {
+		return wish, err
+	}
+	target := engine.ImportPath(eng.DataDir(), rep.Digest)
+	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
+		return wish, err
+	}
+	body := nexus.Encode(wish.Evidence)
+	if kept, err := os.ReadFile(engine.ImportEvidencePath(eng.DataDir(), rep.Digest)); err == nil && bytes.Equal(kept, body) {
+		return wish, nil
+	}
+	if err := keep(ctx, dir, target, &rep); err != nil {
+		return wish, explain(err, target)
+	}
+	return wish, writeSynced(engine.ImportEvidencePath(eng.DataDir(), rep.Digest), body)
+}
+
+// keep copies a verified bundle into its place. What was copied is checked against the manifest again: the files may change meanwhile.
+func keep(ctx context.Context, dir, target string, rep *verify.BundleReport) error {
+	tmp := target + partial
+	lock, err := claim(tmp)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	defer os.RemoveAll(tmp) // gone already when all went well
+	from, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.OpenRoot(tmp)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	names := []string{verify.ManifestFile, verify.SignatureFile}
+	for _, f := range rep.Manifest.Files {
+		names = append(names, f.Path)
+	}
+	for _, name := range names {
+		in, err := from.Open(name)
+		if err != nil {
+			return err
+		}
+		err = writeFile(ctx, to, name, in)
+		if err = errors.Join(err, in.Close()); err != nil {
+			return err
+		}
+	}
+	key, err := verify.ParseKey(rep.Manifest.Key)
+	if err != nil {
+		return err
+	}
+	again, err := verify.CheckBundle(ctx, to.FS(), key)
+	if err == nil && again.Digest != rep.Digest {
+		err = nexus.Errf("import bundle", nexus.CodeConflict, dir, "import it again", "it changed while it was read")
+	}
+	if err = errors.Join(err, Refusal(&again)); err != nil {
+		return err
+	}
+	if err := errors.Join(syncTree(tmp), os.RemoveAll(target)); err != nil { // of an earlier attempt that did not get to its evidence
+		return err
+	}
+	if err := os.Rename(tmp, target); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(target))
+}
+
+func writeSynced(path string, b []byte) error {
+	f, err := os.OpenFile(path+partial, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(path+partial, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
