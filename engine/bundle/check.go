@@ -143,7 +143,7 @@ func checkForms(_ context.Context, files fs.FS, rep *verify.BundleReport) error 
 			return err
 		}
 		var want bytes.Buffer
-		if err := statement.WriteCSV(&want, &d); err != nil {
+		if err := statement.WriteCSV(&want, &d, nil); err != nil {
 			return err
 		}
 		have, err := fs.ReadFile(files, base+".csv")

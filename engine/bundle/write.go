@@ -227,7 +227,7 @@ func (s *source) statements(ctx context.Context) ([]part, error) {
 	add := func(name, status string, d statement.Document) {
 		base := path.Join(verify.StatementsDir, name)
 		out = append(out, part{base + ".json", "statement for " + d.Month + ", " + status, jsonPart(d)},
-			part{base + ".csv", "the same for a spreadsheet", func(_ context.Context, w io.Writer) error { return statement.WriteCSV(w, &d) }},
+			part{base + ".csv", "the same for a spreadsheet", func(_ context.Context, w io.Writer) error { return statement.WriteCSV(w, &d, nil) }},
 			part{base + ".pdf", "the same for people", func(_ context.Context, w io.Writer) error {
 				return page.Write(w, &d, page.Title{Owner: s.owner + " (" + d.Owner.String() + ")", Status: status})
 			}})
