@@ -131,7 +131,7 @@ func TestWhatCannotBeWrittenLeavesNothing(t *testing.T) {
 		}, code: nexus.CodeUnavailable, want: "disk is full"},
 		"cut stream":   {stream: raw[:len(raw)/2], code: nexus.CodeUnavailable, want: "broke off"},
 		"no signature": {stream: raw[:bytes.LastIndex(raw, []byte("--"+boundary+"\r\n"))], code: nexus.CodeUnavailable, want: "broke off"},
-		"changed byte": {stream: bytes.Replace(raw, []byte("newsletter"), []byte("newsLetter"), 1), code: nexus.CodeCorrupt, want: "was changed"},
+		"changed byte": {stream: bytes.Replace(raw, []byte("Ada's shop"), []byte("Ada's Shop"), 1), code: nexus.CodeCorrupt, want: "was changed"},
 		"escaping path": {stream: bytes.Replace(raw, []byte("Content-Location: money.json"), []byte("Content-Location: ../moneys"), 1),
 			code: nexus.CodeUnavailable, want: "names the file"},
 		"another key": {key: key(5).Public(), code: nexus.CodeCorrupt, want: "not signed by"},

@@ -68,7 +68,11 @@ func newRig(t testing.TB) *rig {
 func (r *rig) do(s nexus.Signer, kind string, unit nexus.ID, body any) (nexus.Receipt, error) {
 	r.t.Helper()
 	r.nowMs.Add(10)
-	a, err := engine.NewAction(s, r.eng.Cluster(), kind, unit, body, time.UnixMilli(r.nowMs.Load()))
+	sealed, err := r.eng.SealBody(kind, unit, nexus.Encode(body))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	a, err := engine.NewActionOf(s, r.eng.Cluster(), kind, unit, sealed.Body, time.UnixMilli(r.nowMs.Load()))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -125,6 +129,13 @@ func (r *rig) populate() (unit nexus.ID, ada nexus.KeySigner) {
 		{Name: "no-drop", Effect: state.EffectDeny, On: []string{state.KindRouteDrop}}}}})
 	person := key(7)
 	said := state.ConsentStatement{Subject: person.Public(), Purpose: "newsletter", Seq: 1}
+	sealed, err := r.eng.SealBody(state.KindConsentGive, unit, nexus.Encode(said))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := nexus.Decode(sealed.Body, &said); err != nil {
+		r.t.Fatal(err)
+	}
 	sig, err := person.Sign(said.SigningBytes(r.eng.Cluster(), unit, true))
 	if err != nil {
 		r.t.Fatal(err)
