@@ -31,6 +31,8 @@ file is found by whoever checks it (VERIFY.txt).
   money.json            what is still owed to you, held or on its way. It stays owed, and is paid
   unit.json, owners.json, ownership-proof.json, policy.json, routes.json, slice.json,
   service-level.jsonl, consents.jsonl, notices.jsonl, approvals.jsonl, recordings.json
+  words.jsonl           what the sealed texts ({personal:...}) of the entries say; the ledger itself
+                        has no plain words of a person, and the keys to them stay with the platform
   imported.json         other logs that the unit came from; their bundles are in imported/
 
 To run it elsewhere: nexus imvu import FOLDER on the other node. The unit keeps its id; what it

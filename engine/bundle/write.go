@@ -152,6 +152,7 @@ func (s *source) parts(ctx context.Context) ([]part, error) {
 		{"VERIFY.txt", "how to check it with nexus-verify and the public key alone", s.instructions},
 		{verify.ExportFile, "every entry of the unit, with the proof that none was left out", s.frozen.Export},
 		{"consents.jsonl", "what people consented to and withdrew, in order", s.entries(ledger.KindConsent)},
+		{"words.jsonl", "what the sealed texts in the entries say, as the owner may read them", s.words},
 		{"notices.jsonl", "every notice about the unit", s.entries(ledger.KindNotice)},
 		{"approvals.jsonl", "every proposal about the unit and what became of it", s.entries(ledger.KindProposal)},
 		{"service-level.jsonl", "minutes in which the slice kept its budget, and breaches", s.entries(ledger.KindService)},
