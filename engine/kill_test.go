@@ -102,7 +102,11 @@ func writeForEver(dir, round string) error {
 			for n := 0; ; n++ {
 				name := fmt.Sprintf("%s-%d-%d", round, caller, n)
 				post := state.RevenuePost{Source: state.OperatorSource}
-				for i := range 1 + rand.IntN(40) {
+				events := 1 + rand.IntN(40)
+				if rand.IntN(8) == 0 {
+					events = 100 + rand.IntN(200) // a record that lies in a file of its own kind
+				}
+				for i := range events {
 					post.Events = append(post.Events, state.RevenueEvent{Unit: units[rand.IntN(len(units))], Kind: "sale",
 						EventID: fmt.Sprintf("%s-%d", name, i), Currency: "USD", Minor: 1 + rand.Int64N(1000), TimeMs: 1})
 				}
@@ -207,16 +211,28 @@ func killRound(t *testing.T, dir string, round int, life time.Duration, env ...s
 // entries add up to, and an action sent again is a look-up.
 func TestKillLosesNothing(t *testing.T) {
 	t.Parallel()
+	const life = 100 // kills of one data directory: each round reads all of it
+	total, events := 0, uint64(0)
+	killRounds := soakRounds(t, 16)
+	for left := killRounds; left > 0 && !t.Failed(); left -= life {
+		acked, stand := killLife(t, min(left, life))
+		total, events = total+acked, events+stand
+	}
+	t.Logf("%d kills, %d batches acknowledged, %d events stand", killRounds, total, events)
+	if total < killRounds {
+		t.Errorf("only %d batches acknowledged in %d rounds: nothing was tried", total, killRounds)
+	}
+}
+
+// killLife kills the process on one data directory again and again, and gives the batches acknowledged and the events that stand.
+func killLife(t *testing.T, rounds int) (acked int, events uint64) {
 	r := newRig(t)
 	r.create("First", "owner", testKey(1).Public())
 	r.create("Second", "owner", testKey(1).Public())
 	r.close()
-	total, events := 0, uint64(0)
 	var all []acknowledged
-	killRounds := soakRounds(t, 16)
-	for round := range killRounds {
+	for round := range rounds {
 		acks := killRound(t, r.dir, round, time.Duration(10+rand.IntN(150))*time.Millisecond)
-		total += len(acks)
 		all = append(all, acks...)
 		found, err := engine.CheckFiles(r.dir)
 		if err != nil || len(found) > 0 {
@@ -239,15 +255,12 @@ func TestKillLosesNothing(t *testing.T) {
 			t.Fatalf("round %d", round)
 		}
 	}
-	t.Logf("%d kills, %d batches acknowledged, %d events stand", killRounds, total, events)
-	if total < killRounds {
-		t.Errorf("only %d batches acknowledged in %d rounds: nothing was tried", total, killRounds)
-	}
 	r.open()
 	rep, err := r.eng.Verify(context.Background())
 	if err != nil || len(rep.Findings) > 0 || rep.Verified != rep.Entries {
 		t.Errorf("verify: %d of %d, %v, %v", rep.Verified, rep.Entries, rep.Findings, err)
 	}
+	return len(all), events
 }
 
 // checkAcknowledged looks every acknowledged batch up: one record of its index with all its events, found by its id.
