@@ -188,6 +188,9 @@ func (e *Engine) Act(ctx context.Context, kind string, unit nexus.ID, body any) 
 
 // NewAction builds and signs an action with a fresh random id, valid for ten minutes.
 func NewAction(s nexus.Signer, cluster nexus.ID, kind string, unit nexus.ID, body any, now time.Time) (nexus.Action, error) {
+	if p, ok := body.(state.RevenuePost); ok {
+		return NewActionOf(s, cluster, kind, unit, p.Encode(), now)
+	}
 	return NewActionOf(s, cluster, kind, unit, nexus.Encode(body), now)
 }
 
