@@ -8,13 +8,14 @@ import (
 	"path/filepath"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/identity"
 	"github.com/BobbyBlanco400/nexus-cos/engine/personal"
 	"github.com/BobbyBlanco400/nexus-cos/engine/personal/keys"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 )
 
 // PersonalDir is the directory of the keys of personal texts under the data directory. It belongs to no backup of the ledger.
-const PersonalDir = "personal"
+const PersonalDir = identity.PersonalDir
 
 // Words that stand for a personal text which cannot be shown.
 const (

@@ -357,10 +357,14 @@ func (n *node) changeIdentity(ctx context.Context, cmd *cobra.Command, kind, wor
 func (a *app) identityBackup() *cobra.Command {
 	cmd := &cobra.Command{Use: "backup FILE", Short: "Write keys and genesis to an encrypted file, or restore them from one", Args: oneArg("FILE"),
 		Long: `An age file around a tar archive: age -d FILE | tar x opens it without this program. It is protected by age recipients, or by a
-passphrase, which is asked for on a terminal or read from the variable NEXUS_BACKUP_PASSPHRASE.`,
-		Example: "  nexus identity backup keys.age --recipient age1...\n  nexus identity backup keys.age --restore"}
+passphrase, which is asked for on a terminal or read from the variable NEXUS_BACKUP_PASSPHRASE. Keys of personal texts have a file of their
+own (--personal): what is erased later still stands in it, so make it anew often and keep none for long. The next start after a
+restore destroys those whose erasure stands in the ledger.`,
+		Example: "  nexus identity backup keys.age --recipient age1...\n  nexus identity backup keys.age --restore\n" +
+			"  nexus identity backup personal.age --personal --recipient age1..."}
 	cmd.Flags().StringSlice("recipient", nil, "age public key that may open it")
 	cmd.Flags().StringSlice("name", nil, "only these keys (default: all, and genesis)")
+	cmd.Flags().Bool("personal", false, "the keys of personal texts, and nothing else")
 	cmd.Flags().Bool("restore", false, "restore from the file into the data directory")
 	cmd.Flags().String("age-identity", "", "with --restore: age identity file that opens it")
 	cmd.RunE = a.do(func(_ context.Context, cmd *cobra.Command, args []string) error {
@@ -370,6 +374,9 @@ passphrase, which is asked for on a terminal or read from the variable NEXUS_BAC
 		o := identity.BackupOptions{}
 		o.Recipients, _ = cmd.Flags().GetStringSlice("recipient")
 		o.Names, _ = cmd.Flags().GetStringSlice("name")
+		if o.Personal, _ = cmd.Flags().GetBool("personal"); o.Personal && len(o.Names) > 0 {
+			return usage("--personal", "leave --name out", "backs up no keys by name")
+		}
 		if len(o.Recipients) == 0 {
 			phrase, err := a.backupPhrase("Passphrase for the backup: ")
 			if err != nil {

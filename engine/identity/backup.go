@@ -21,13 +21,14 @@ type BackupOptions struct {
 	Names      []string // keys; empty: all keys, and genesis when there is one
 	Passphrase string   // at least 12 bytes
 	Recipients []string // "age1..." public keys
+	Personal   bool     // the keys of personal texts, and nothing else
 	// WorkFactor is scrypt's log2(N); 0: age's default (18, about a second). Lower ones are for tests.
 	WorkFactor int
 }
 
 // backupMaxFiles and backupMaxLen bound what Restore accepts.
 const (
-	backupMaxFiles      = 4096
+	backupMaxFiles      = 16384
 	backupMaxLen        = 64 << 20 // bytes
 	passphraseMinLen    = 12       // bytes; a backup can be attacked offline
 	scryptWorkFactorMax = 22
@@ -41,7 +42,12 @@ func Backup(w io.Writer, dataDir string, o BackupOptions) error {
 	if err != nil {
 		return err
 	}
-	files, err := collectBackup(op, dataDir, o.Names)
+	var files []backupFile
+	if o.Personal {
+		files, err = collectPersonal(op, dataDir)
+	} else {
+		files, err = collectBackup(op, dataDir, o.Names)
+	}
 	if err != nil {
 		return err
 	}
@@ -248,9 +254,9 @@ func readArchive(r io.Reader) ([]backupFile, error) {
 	}
 }
 
-// backupName admits genesis, keys and sidecars only, so that no entry can reach outside the data directory.
+// backupName admits genesis, keys, sidecars and keys of personal texts only, so that no entry can reach outside the data directory.
 func backupName(name string) bool {
-	if name == GenesisFile {
+	if name == GenesisFile || isPersonal(name) {
 		return true
 	}
 	key, ok := strings.CutPrefix(name, KeysDir+"/")
@@ -286,6 +292,11 @@ func fillRestore(op, dataDir, stage string, files []backupFile) error {
 	inStage := map[string]bool{}
 	for _, f := range files {
 		inStage[f.name] = true
+		if isPersonal(f.name) {
+			if err := errors.Join(acceptPersonal(op, f.name, f.data), makeDir(op, filepath.Join(stage, PersonalDir))); err != nil {
+				return err
+			}
+		}
 		if err := writeAtomic(op, filepath.Join(stage, filepath.FromSlash(f.name)), f.data); err != nil {
 			return err
 		}
@@ -295,6 +306,9 @@ func fillRestore(op, dataDir, stage string, files []backupFile) error {
 			if _, err := ReadGenesis(stage); err != nil {
 				return err
 			}
+			continue
+		}
+		if isPersonal(f.name) {
 			continue
 		}
 		key := strings.TrimSuffix(f.name, SidecarSuffix)

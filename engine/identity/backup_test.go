@@ -3,6 +3,7 @@ package identity
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
 	"os"
 	"path/filepath"
 	"strings"
@@ -147,6 +148,9 @@ func TestHostileArchive(t *testing.T) {
 		"no key":        {{"keys/a.sum", side}},
 		"wrong sidecar": {{"keys/node", node}, {"keys/node.sum", side}},
 		"bad genesis":   {{GenesisFile, "x"}},
+		"bad personal":  {{"personal/" + strings.Repeat("0a", 32) + "-0.key", "x"}},
+		"out of there":  {{"personal/../evil.key", "x"}},
+		"not a number":  {{"personal/" + strings.Repeat("0a", 32) + "-00.key", "x"}},
 	} {
 		var file bytes.Buffer
 		r := must[*age.ScryptRecipient](t)(age.NewScryptRecipient(testPassphrase))
@@ -183,4 +187,66 @@ func TestHostileArchive(t *testing.T) {
 			t.Errorf("%s: left %v", name, f)
 		}
 	}
+}
+
+// Keys of personal texts go into a backup of their own, and none of them into that of identities.
+func TestBackupOfPersonalKeys(t *testing.T) {
+	t.Parallel()
+	dir, _ := devCluster(t)
+	o := BackupOptions{Passphrase: testPassphrase, WorkFactor: lightWork, Personal: true}
+	wantCode(t, Backup(&bytes.Buffer{}, dir, o), nexus.CodeNotFound, "no key of personal texts")
+	name := strings.Repeat("0a", 32) + "-3.key"
+	path := filepath.Join(dir, PersonalDir, name)
+	body := []byte("a key, as another package writes it")
+	sum := sha256.Sum256(body)
+	whole := append(append([]byte(personalMagic), sum[:]...), body...)
+	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write := func(b []byte) {
+		t.Helper()
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(append(append([]byte(nil), whole[:len(whole)-1]...), 'X'))
+	wantCode(t, Backup(&bytes.Buffer{}, dir, o), nexus.CodeCorrupt, "as it was written")
+	write(whole)
+	write2 := filepath.Join(dir, PersonalDir, name+".tmp")
+	if err := os.WriteFile(write2, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var personal, identities bytes.Buffer
+	if err := Backup(&personal, dir, o); err != nil {
+		t.Fatal(err)
+	}
+	o.Personal = false
+	if err := Backup(&identities, dir, o); err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "data")
+	for _, n := range must[[]string](t)(Restore(&identities, to, testPassphrase)) {
+		if strings.HasPrefix(n, PersonalDir) {
+			t.Errorf("the backup of identities holds %s", n)
+		}
+	}
+	file := personal.Bytes()
+	if names := must[[]string](t)(Restore(bytes.NewReader(file), to, testPassphrase)); len(names) != 1 || names[0] != PersonalDir+"/"+name {
+		t.Errorf("restored %v", names)
+	}
+	if got := readFile(t, filepath.Join(to, PersonalDir, name)); !bytes.Equal(got, whole) {
+		t.Error("another key came back")
+	}
+	info, err := os.Stat(filepath.Join(to, PersonalDir))
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Error(info.Mode(), err)
+	}
+	if names := must[[]string](t)(Restore(bytes.NewReader(file), to, testPassphrase)); len(names) != 0 {
+		t.Errorf("a second restore wrote %v", names)
+	}
+	if err := os.WriteFile(filepath.Join(to, PersonalDir, name), []byte("another"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Restore(bytes.NewReader(file), to, testPassphrase)
+	wantCode(t, err, nexus.CodeConflict, "other content")
 }

@@ -214,6 +214,9 @@ func finishStage(op, dir string) error {
 	if err := syncDir(op, filepath.Join(dir, KeysDir)); err != nil {
 		return err
 	}
+	if err := placePersonal(op, ready, dir); err != nil {
+		return err
+	}
 	if from := filepath.Join(ready, GenesisFile); exists(from) {
 		if err := placeFile(op, from, filepath.Join(dir, GenesisFile)); err != nil {
 			return err
