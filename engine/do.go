@@ -213,7 +213,7 @@ func NewActionOf(s nexus.Signer, cluster nexus.ID, kind string, unit nexus.ID, b
 
 // Prove completes a receipt: inclusion of its first entry under the newest checkpoint.
 func (e *Engine) Prove(r nexus.Receipt) (nexus.Receipt, error) {
-	h := e.checkpoint.Load()
+	h := e.newest()
 	if r.Entries == 0 || h == nil || r.FirstEntry >= h.cp.Size {
 		return r, nil
 	}

@@ -13,6 +13,7 @@ import (
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/cluster/consensus"
+	"github.com/BobbyBlanco400/nexus-cos/cluster/witness"
 	"github.com/BobbyBlanco400/nexus-cos/engine/bus"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/engine/personal/keys"
@@ -42,6 +43,9 @@ type Config struct {
 	ReserveDisk int64            // bytes kept free; 0: the store's default
 	Clock       func() time.Time // nil: time.Now
 	Gates       *gates.Sets      // nil: those of gates/rules
+
+	Witnesses   []witness.Target // outside parties that are asked to cosign; none of them the node's own key
+	WitnessPace witness.Pace     // zero: the defaults
 
 	// Log has sizes, thresholds and the Watch of the replicated log, for tests of faults; zero: the defaults. The Watch sees the
 	// engine's own steps too. Dir, NodeID and Logger are set by Open.
@@ -80,8 +84,9 @@ type Engine struct {
 	sinceEntries  uint64 // ledger entries
 
 	checkpoint    atomic.Pointer[signedHead]
-	version       atomic.Uint64 // grows with each applied batch
-	seen          state.Seen    // commands of this node on their way, with signatures checked
+	feeder        *witness.Feeder // nil without witnesses
+	version       atomic.Uint64   // grows with each applied batch
+	seen          state.Seen      // commands of this node on their way, with signatures checked
 	refusals      refusalCounter
 	floods        floodGuard
 	replaying     sync.Mutex // one replay of the log at a time
@@ -97,6 +102,8 @@ type signedHead struct {
 	cp   ledger.Checkpoint
 	text string
 	at   time.Time
+
+	cosigners int // whose lines text has beside the node's; 0 in what the engine itself keeps
 
 	units *ledger.UnitMap // what cp.Units is the root of
 }
@@ -130,8 +137,14 @@ func Open(cfg Config) (*Engine, error) {
 	if err := e.open(); err != nil {
 		return nil, errors.Join(err, e.release())
 	}
+	if err := e.openFeeder(); err != nil {
+		return nil, errors.Join(err, e.release())
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	e.stopRun = cancel
+	if e.feeder != nil {
+		e.running.Go(func() { _ = e.feeder.Run(ctx) }) // always nil
+	}
 	e.running.Go(func() { e.rollupLoop(ctx) })
 	e.running.Go(func() { e.sweepLoop(ctx) })
 	return e, nil

@@ -9,11 +9,11 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
 )
 
-// Export writes the ledger up to the newest checkpoint as JSON lines that a recipient checks with the node's public key alone
+// Export writes the ledger up to a checkpoint of now, cosigned where witnesses answer, as JSON lines that a recipient checks with the node's public key alone
 // (docs/proofs.md): every record, or with a unit that unit's entries and the proof that none was left out. The log has no index by
 // unit, so either form reads all of it; memory stays bounded. A unit without entries gives the proof of that.
 func (e *Engine) Export(ctx context.Context, w io.Writer, unit *nexus.ID) error {
-	return e.exportAt(ctx, w, unit, e.checkpoint.Load())
+	return e.exportAt(ctx, w, unit, e.attested(ctx))
 }
 
 func (e *Engine) exportAt(ctx context.Context, w io.Writer, unit *nexus.ID, h *signedHead) error {
@@ -126,9 +126,9 @@ func (e *Engine) lastBefore(ctx context.Context, size uint64, unit nexus.ID) (ui
 	return 0, nexus.Errf("prove unit", nexus.CodeCorrupt, "unit "+unit.String(), "run nexus ledger verify", "the map has it, the log has no entry of it")
 }
 
-// EntryProof is the content of a file that proves one entry under the newest checkpoint.
-func (e *Engine) EntryProof(seq uint64) ([]byte, error) {
-	h := e.checkpoint.Load()
+// EntryProof is the content of a file that proves one entry under a checkpoint of now, cosigned where witnesses answer.
+func (e *Engine) EntryProof(ctx context.Context, seq uint64) ([]byte, error) {
+	h := e.attested(ctx)
 	r, err := e.store.RecordBySeq(seq)
 	if err != nil {
 		return nil, err
@@ -145,9 +145,10 @@ func (e *Engine) EntryProof(seq uint64) ([]byte, error) {
 	return e.encodeProof(h, verify.Proof{Type: verify.ProofInclusion, Entry: &l, Proof: incl})
 }
 
-// ConsistencyProof is the content of a file that proves that the newest checkpoint continues an older one of this log.
-func (e *Engine) ConsistencyProof(older string) ([]byte, error) {
-	h := e.checkpoint.Load()
+// ConsistencyProof is the content of a file that proves that a checkpoint of now, cosigned where witnesses answer, continues an older
+// one of this log.
+func (e *Engine) ConsistencyProof(ctx context.Context, older string) ([]byte, error) {
+	h := e.attested(ctx)
 	cp, err := ledger.OpenCheckpoint(older, h.cp.Origin(), e.NodeKey())
 	if err != nil {
 		return nil, err

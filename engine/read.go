@@ -127,6 +127,7 @@ func UnitRow(s *state.State, u *state.Unit) wire.UnitRow {
 
 // GateRows lists the 17 gates with their counters.
 func (e *Engine) GateRows() []wire.GateRow {
+	cosigners := e.PublishedHead().Cosigners
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	rows := make([]wire.GateRow, 0, gates.Count)
@@ -138,6 +139,9 @@ func (e *Engine) GateRows() []wire.GateRow {
 			Enforced: g.Enforcer != "", EnforcedBy: g.Enforcer, LastReason: c.LastReason}
 		if g.Enforcer == "" {
 			row.EnforcedBy = g.Later
+		}
+		if g.Number == gates.Count { // 17, platform-non-repudiation: whose word stands beside the platform's
+			row.Cosigners = &cosigners
 		}
 		if c.LastDeniedMs > 0 {
 			t := ms(c.LastDeniedMs)
@@ -160,15 +164,15 @@ func (e *Engine) DecisionAt(index uint64) (wire.Decision, error) {
 	}
 	out := e.wireDecision(&body)
 	out.Entry, out.Leaf = rec.FirstSeq, rec.Leaves()[0].String()
-	cp, text, _ := e.Head()
-	proof, err := ledger.InclusionProof(e.store, rec.FirstSeq, cp.Size)
+	h := e.NewestHead()
+	proof, err := ledger.InclusionProof(e.store, rec.FirstSeq, h.Checkpoint.Size)
 	if err != nil {
 		return wire.Decision{}, err
 	}
 	for _, h := range proof {
 		out.Proof = append(out.Proof, h.String())
 	}
-	out.Checkpoint, out.Size = text, cp.Size
+	out.Checkpoint, out.Size, out.Cosigners = h.Note, h.Checkpoint.Size, h.Cosigners
 	return out, nil
 }
 
@@ -286,7 +290,8 @@ func (e *Engine) ProofOf(unit nexus.ID, currency string) (wire.Proof, error) {
 	if err != nil {
 		return p, err
 	}
-	cp, text, _ := e.Head()
+	h := e.NewestHead()
+	cp := h.Checkpoint
 	leaf := rec.Leaves()[seq-rec.FirstSeq]
 	proof, err := ledger.InclusionProof(e.store, seq, cp.Size)
 	if err != nil {
@@ -295,7 +300,8 @@ func (e *Engine) ProofOf(unit nexus.ID, currency string) (wire.Proof, error) {
 	for _, h := range proof {
 		p.Inclusion = append(p.Inclusion, h.String())
 	}
-	p.Entry, p.Leaf, p.Size, p.Root, p.Checkpoint = seq, leaf.String(), cp.Size, base64Root(cp.Root), text
+	p.Entry, p.Leaf, p.Size, p.Root, p.Checkpoint = seq, leaf.String(), cp.Size, base64Root(cp.Root), h.Note
+	p.Cosigners = h.Cosigners
 	p.Included = ledger.CheckInclusion(proof, seq, cp.Size, cp.Root, leaf) == nil
 	return p, nil
 }

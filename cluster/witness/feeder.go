@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -75,6 +76,7 @@ type Feeder struct {
 	c      FeederConfig
 	client *http.Client
 	wake   chan struct{} // somebody waits for a cosigned checkpoint
+	turns  atomic.Uint64
 	offers sync.WaitGroup
 
 	mu        sync.Mutex // guards what follows
@@ -93,6 +95,7 @@ const roundsMax = 8
 type fed struct {
 	Target
 	busy     bool
+	asked    *round // whose checkpoint it was shown last
 	size     uint64 // that it holds, as far as known
 	seconds  uint64 // of its newest cosignature
 	failures int    // in a row
@@ -196,7 +199,7 @@ func (f *Feeder) step(ctx context.Context, now time.Time) {
 			continue
 		}
 		asked++
-		w.busy = true
+		w.busy, w.asked = true, newest
 		newest.asked++
 		f.offers.Go(func() { f.offer(ctx, w, newest, w.size) })
 	}
@@ -238,6 +241,7 @@ func (f *Feeder) publish(c Cosigned) {
 		return
 	}
 	f.published, f.behind = c, time.Time{}
+	f.turns.Add(1)
 	if c.Cosigners > 0 && f.c.File != "" {
 		if err := keep(f.c.File, c.Note); err != nil {
 			f.c.Logger.Warn("cosigned checkpoint not kept", "component", "witness", "file", f.c.File, "error", err)
@@ -270,6 +274,7 @@ func (f *Feeder) offer(ctx context.Context, w *fed, r *round, old uint64) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.turns.Add(1)
 	now := time.Now()
 	w.busy = false
 	r.asked--
@@ -307,6 +312,9 @@ func (f *Feeder) failed(w *fed, err error, now time.Time) {
 	rest := min(f.c.Pace.Between<<min(w.failures-1, 16), f.c.Pace.RetryMax)
 	w.notUntil = now.Add(rest + time.Duration(rand.Int64N(int64(rest)/5+1)))
 }
+
+// Version grows whenever what Status or Published say has changed.
+func (f *Feeder) Version() uint64 { return f.turns.Load() }
 
 // Published is the checkpoint for the public: the newest that a witness cosigned, or the log's newest when that has waited too long. It
 // never goes back to a smaller one. An empty note: none yet.
@@ -372,7 +380,8 @@ func (f *Feeder) best(size uint64, now time.Time) (best Cosigned, hope bool) {
 		}
 	}
 	for _, w := range f.witnesses {
-		hope = hope || w.busy || !now.Before(w.notUntil)
+		// One that has let its round go without it is waited for no more.
+		hope = hope || w.busy && !w.asked.settled || !w.busy && !now.Before(w.notUntil)
 	}
 	if best.Cosigners == 0 {
 		best = Cosigned{Head: f.c.Log.Head()}

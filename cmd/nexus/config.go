@@ -58,6 +58,10 @@ func (a *app) addFlags(flags *pflag.FlagSet, launch bool) {
 			flags.BoolP(s.flag(), s.short, false, s.help)
 			continue
 		}
+		if s.kind == kindList {
+			flags.VarP(&listFlag{}, s.flag(), s.short, s.help)
+			continue
+		}
 		flags.StringP(s.flag(), s.short, s.def, s.help)
 	}
 }

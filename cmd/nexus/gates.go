@@ -23,6 +23,9 @@ func (a *app) gatesCommand() *cobra.Command {
 		}
 		t := &table{head: []string{">GATE", "NAME", ">ALLOWED", ">DENIED", "DECIDES", "ENFORCED", "ENFORCED BY"}}
 		for _, r := range g.Gates {
+			if r.Cosigners != nil {
+				r.EnforcedBy += fmt.Sprintf("; %d cosigners", *r.Cosigners)
+			}
 			t.add(fmt.Sprint(r.Gate), r.Name, fmt.Sprint(r.Allowed), fmt.Sprint(r.Denied), fmt.Sprint(r.Decides), fmt.Sprint(r.Enforced), r.EnforcedBy)
 		}
 		return a.print(g, t.print)
@@ -219,7 +222,8 @@ verdicts, effects and tree root must come out as they are stored. A long log is 
 func printExplanation(w io.Writer, e wire.Explanation) error {
 	err := pairs(w, "decision", strconv.FormatUint(e.Index, 10), "time", when(e.Time), "verdict", e.Verdict, "action", e.Action+" "+e.ActionID,
 		"actor", e.ActorName+" "+e.Actor, "unit", e.UnitLabel, "reason", e.Reason, "observed", e.Observed, "required", e.Required, "fix", e.Fix,
-		"gate set", e.GateSet, "replayed", fmt.Sprintf("from the recorded facts: %s", sameWord(e.Same)), "from the log", logReplayText(e.FromLog))
+		"gate set", e.GateSet, "replayed", fmt.Sprintf("from the recorded facts: %s", sameWord(e.Same)), "from the log", logReplayText(e.FromLog),
+		"logged", fmt.Sprintf("entry %d, under a checkpoint of %d entries that %d other parties cosigned", e.Entry, e.Size, e.Cosigners))
 	if err != nil {
 		return err
 	}

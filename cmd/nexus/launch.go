@@ -117,6 +117,12 @@ func (a *app) nodeConfig() (nodes.Config, error) {
 		return cfg, usage("--ssh-record", "give --ssh ADDRESS too", "records the sessions of an SSH console that is not opened")
 	}
 	var err error
+	if cfg.Witnesses, err = witnessTargets(c.list("witness")); err != nil {
+		return cfg, err
+	}
+	if len(cfg.Witnesses) > 0 && c.text("join_token") != "" {
+		return cfg, usage("--witness", "give it to the node that holds the ledger", "a node that joins has no log to be cosigned")
+	}
 	if cfg.Only, err = phaseNumbers(c.list("only")); err != nil {
 		return cfg, usage("--only", "", "%w", err)
 	}

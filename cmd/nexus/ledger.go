@@ -30,18 +30,33 @@ func rootText(root nexus.Hash) string { return base64.StdEncoding.EncodeToString
 
 func (a *app) headCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "head", Short: "The newest signed checkpoint, checked against the one you saw last", Args: noArgs,
+		Long: `Print a checkpoint of now and who cosigned it. With witnesses (nexus launch --witness) the node asks them first and waits for up to five
+seconds. The cosignatures are checked here with the keys that the node names; whose they are is yours to know.`,
 		Example: "  nexus ledger head\n  nexus ledger head -o json"}
 	cmd.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, _ []string) error {
-		head, err := n.pinned(ctx)
+		head, err := n.pinnedHead(ctx, "1")
 		if err != nil {
 			return err
 		}
 		return a.print(head, func(w io.Writer) error {
 			_, err := fmt.Fprintf(w, "size       %d\nroot       %s\ncosigners  %d\nkey        %s\n\n%s", head.Size, head.Root, head.Cosigners, head.Key, head.Checkpoint)
-			return err
+			if err != nil || len(head.Witnesses) == 0 {
+				return err
+			}
+			fmt.Fprintln(w)
+			return printWitnesses(w, head.Witnesses)
 		})
 	})
 	return cmd
+}
+
+// printWitnesses lists where each witness stands.
+func printWitnesses(w io.Writer, rows []wire.WitnessRow) error {
+	t := &table{head: []string{"WITNESS", "STATUS", ">COSIGNED", ">BEHIND", "TIME", "ERROR"}}
+	for _, r := range rows {
+		t.add(r.Name, r.Status, fmt.Sprint(r.Size), fmt.Sprint(r.Lag), when(r.Cosigned), r.Error)
+	}
+	return t.print(w)
 }
 
 func (a *app) ledgerShowCommand() *cobra.Command {

@@ -9,6 +9,7 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/engine/identity"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
+	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
 )
 
 // pins is the store of the checkpoints this user saw last, outside the data directory (SPEC section 6).
@@ -18,8 +19,11 @@ func (a *app) pins() *identity.Pins {
 
 // pinned fetches the head, verifies its signature, demands that it continues what this user saw before, and remembers it.
 // A mismatch is CodeCorrupt: the log was rewritten or cut.
-func (n *node) pinned(ctx context.Context) (wire.Head, error) {
-	head, err := get[wire.Head](ctx, n, "/v1/head")
+func (n *node) pinned(ctx context.Context) (wire.Head, error) { return n.pinnedHead(ctx, "") }
+
+// pinnedHead is pinned; with cosigned "1" the node waits for its witnesses first, within bounds. Cosigners is counted here.
+func (n *node) pinnedHead(ctx context.Context, cosigned string) (wire.Head, error) {
+	head, err := get[wire.Head](ctx, n, "/v1/head", "cosigned", cosigned)
 	if err != nil {
 		return head, err
 	}
@@ -34,7 +38,30 @@ func (n *node) pinned(ctx context.Context) (wire.Head, error) {
 		return head, nexus.Errf("check head", nexus.CodeCorrupt, fmt.Sprintf("size %d", head.Size), "do not trust this node",
 			"the answer differs from the checkpoint that it signed")
 	}
-	return head, nil
+	return head, n.checkCosigners(ctx, &head)
+}
+
+// checkCosigners counts the cosignatures itself, with the keys that the node names. Whether those are keys of others is for the caller to
+// know: nexus-verify --witness takes them from elsewhere.
+func (n *node) checkCosigners(ctx context.Context, head *wire.Head) error {
+	key, err := n.logKey(ctx)
+	if err != nil {
+		return err
+	}
+	keys := make([]verify.WitnessKey, len(head.Witnesses))
+	for i, w := range head.Witnesses {
+		if keys[i], err = verify.ParseWitnessKey(w.Key); err != nil {
+			return err
+		}
+	}
+	if err := verify.CheckWitnesses(keys, key, 0); err != nil {
+		return err
+	}
+	if found := len(verify.Cosignatures(head.Checkpoint, keys)); found != head.Cosigners {
+		return nexus.Errf("check head", nexus.CodeCorrupt, fmt.Sprintf("%d cosigners", head.Cosigners), "do not trust this node",
+			"the checkpoint has %d valid cosignatures", found)
+	}
+	return nil
 }
 
 // pin checks one checkpoint text.

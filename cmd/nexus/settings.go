@@ -9,7 +9,9 @@ import (
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/cluster/witness"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
 )
 
 // settingKind says how a value is written.
@@ -68,6 +70,8 @@ func settings(getenv func(string) string) []setting {
 		{key: "gossip", kind: kindAddress, launch: true, help: "address of cluster gossip (dev: 127.0.0.1:0)"},
 		{key: "metrics", kind: kindAddress, launch: true, help: "address of the metrics for Prometheus; whoever reaches it sees every unit's figures"},
 		{key: "log_http", kind: kindAddress, launch: true, help: "address where checkpoint and tiles of the log can be read (C2SP tlog-tiles); no plaintext"},
+		{key: "witness", kind: kindList, launch: true,
+			help: "outside witness that is asked to cosign the log, URL=VKEY as nexus witness serve prints it; may be repeated"},
 		{key: "ssh", kind: kindAddress, launch: true, help: "address of the SSH console"},
 		{key: "ssh_record", kind: kindPath, launch: true, help: "folder to record SSH sessions in: what they showed, not what was typed (default: none is recorded)"},
 		{key: "bootstrap_expect", kind: kindInt, def: "1", launch: true, help: "ledger nodes to wait for before the first launch"},
@@ -121,6 +125,11 @@ func (s setting) check(value, where string) error {
 	}
 	if len(s.choice) > 0 && !contains(s.choice, value) {
 		return bad("write one of " + strings.Join(s.choice, ", "))
+	}
+	if s.key == "witness" {
+		if _, err := witnessTargets(splitList(value)); err != nil {
+			return bad(message(err))
+		}
 	}
 	if s.key == "only" || s.key == "skip" {
 		if _, err := phaseNumbers(splitList(value)); err != nil {
@@ -177,4 +186,36 @@ func phaseNumbers(words []string) ([]int, error) {
 		out = append(out, n)
 	}
 	return out, nil
+}
+
+// witnessTargets reads witnesses, none of which may stand twice.
+func witnessTargets(words []string) ([]witness.Target, error) {
+	var out []witness.Target
+	var keys []verify.WitnessKey
+	for _, w := range words {
+		t, err := witness.ParseTarget(w)
+		if err != nil {
+			return nil, err
+		}
+		out, keys = append(out, t), append(keys, t.Key)
+	}
+	return out, verify.CheckWitnesses(keys, nexus.PublicKey{}, 0)
+}
+
+// listFlag is a list that a flag adds to each time it is given.
+type listFlag struct{ text string }
+
+// String implements pflag.Value.
+func (l *listFlag) String() string { return l.text }
+
+// Type implements pflag.Value.
+func (l *listFlag) Type() string { return "string" }
+
+// Set implements pflag.Value.
+func (l *listFlag) Set(v string) error {
+	if l.text != "" {
+		v = l.text + "," + v
+	}
+	l.text = v
+	return nil
 }

@@ -145,6 +145,9 @@ func (n *node) checkStatement(ctx context.Context, s *control.Statement) error {
 	if err := n.checkDigest(s); err != nil {
 		return err
 	}
+	if err := n.pin(ctx, s.Checkpoint); err != nil {
+		return err
+	}
 	head, err := n.pinned(ctx)
 	if err != nil {
 		return err
@@ -231,7 +234,8 @@ func printStatement(w io.Writer, s *control.Statement) error {
 	for _, line := range d.Basis() {
 		fmt.Fprintf(w, "made from      %s\n", line)
 	}
-	return nil
+	_, err := fmt.Fprintf(w, "\nunder a checkpoint that %d other parties cosigned:\n%s", s.Cosigners, clean(s.Checkpoint))
+	return err
 }
 
 func printStatementLists(w io.Writer, d *statement.Document, note func(string) string) error {

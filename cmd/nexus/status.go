@@ -105,8 +105,12 @@ func printStatus(w io.Writer, s nodeStatus) error {
 		_, err := fmt.Fprintf(w, "\nledger is on %s\n", clean(s.LedgerOn))
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\nledger %d entries, verified %d of %d\n", s.Ledger.Size, s.Ledger.Verified, s.Ledger.Entries)
-	return err
+	_, err := fmt.Fprintf(w, "\nledger %d entries, verified %d of %d, %d cosigners\n", s.Ledger.Size, s.Ledger.Verified, s.Ledger.Entries, s.Ledger.Cosigners)
+	if err != nil || len(s.Ledger.Witnesses) == 0 {
+		return err
+	}
+	fmt.Fprintln(w)
+	return printWitnesses(w, s.Ledger.Witnesses)
 }
 
 // stopTimeout is how long stop waits when --timeout does not say.

@@ -130,7 +130,7 @@ func (h *history) proofs() error {
 	start := time.Now()
 	for range 2000 {
 		at := time.Now()
-		if _, err := h.sc.eng.EntryProof(rand.Uint64N(size)); err != nil {
+		if _, err := h.sc.eng.EntryProof(context.Background(), rand.Uint64N(size)); err != nil {
 			return err
 		}
 		s.latencies = append(s.latencies, time.Since(at))

@@ -57,14 +57,14 @@ func (s *Server) proofFile(w http.ResponseWriter, r *http.Request, who caller) (
 	var b []byte
 	var err error
 	if older := q.Get("older"); older != "" {
-		b, err = s.engine().ConsistencyProof(older)
+		b, err = s.engine().ConsistencyProof(r.Context(), older)
 	} else {
 		var seq uint64
 		if seq, err = uintParam(r, "entry", 0); err == nil {
 			_, _, err = s.entryFor(who, seq)
 		}
 		if err == nil {
-			b, err = s.engine().EntryProof(seq)
+			b, err = s.engine().EntryProof(r.Context(), seq)
 		}
 	}
 	if err != nil {

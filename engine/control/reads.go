@@ -150,10 +150,31 @@ func (s *Server) routeList(http.ResponseWriter, *http.Request, caller) (any, err
 	return out, nil
 }
 
-func (s *Server) head(http.ResponseWriter, *http.Request, caller) (any, error) {
-	cp, text, _ := s.engine().Head()
-	key, err := ledger.VerifierKey(cp.Origin(), s.engine().NodeKey())
-	return wire.Head{Size: cp.Size, Root: base64.StdEncoding.EncodeToString(cp.Root[:]), Checkpoint: text, Key: key}, err
+// head answers with the newest checkpoint; ?cosigned=1 waits for the witnesses, within bounds.
+func (s *Server) head(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
+	h := s.engine().NewestHead()
+	if r.URL.Query().Get("cosigned") == "1" {
+		h = s.engine().AttestedHead(r.Context())
+	}
+	key, err := ledger.VerifierKey(h.Checkpoint.Origin(), s.engine().NodeKey())
+	out := wire.Head{Size: h.Checkpoint.Size, Root: base64.StdEncoding.EncodeToString(h.Checkpoint.Root[:]), Checkpoint: h.Note,
+		Cosigners: h.Cosigners, Key: key, Witnesses: s.engine().Witnesses()}
+	s.engine().View(func(st *state.State) {
+		if !s.seesAll(who, st) {
+			out.Witnesses = publicWitnesses(out.Witnesses)
+		}
+	})
+	return out, err
+}
+
+// publicWitnesses leaves out how the node reaches its witnesses.
+func publicWitnesses(rows []wire.WitnessRow) []wire.WitnessRow {
+	out := []wire.WitnessRow{}
+	for _, w := range rows {
+		w.URL, w.Error = "", ""
+		out = append(out, w)
+	}
+	return out
 }
 
 func (s *Server) consistency(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {
@@ -299,7 +320,8 @@ func entryProof(eng *engine.Engine, rec ledger.Record, seq uint64) (wire.EntryPr
 	if err != nil {
 		return wire.EntryProof{}, err
 	}
-	cp, text, _ := eng.Head()
+	h := eng.NewestHead()
+	cp := h.Checkpoint
 	incl, err := ledger.InclusionProof(eng.Store(), seq, cp.Size)
 	if err != nil {
 		return wire.EntryProof{}, err
@@ -309,7 +331,7 @@ func entryProof(eng *engine.Engine, rec ledger.Record, seq uint64) (wire.EntryPr
 		return wire.EntryProof{}, err
 	}
 	return wire.EntryProof{Entry: e, Leaf: rec.Leaves()[seq-rec.FirstSeq].String(), Inclusion: hexes(incl), Size: cp.Size,
-		Root: base64.StdEncoding.EncodeToString(cp.Root[:]), Checkpoint: text, Key: key}, nil
+		Root: base64.StdEncoding.EncodeToString(cp.Root[:]), Checkpoint: h.Note, Cosigners: h.Cosigners, Key: key}, nil
 }
 
 func (s *Server) decision(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {

@@ -23,6 +23,9 @@ type Statement struct {
 	Document statement.Document `json:"document"`
 	// Words are what the reader may see of the sealed texts in the document's notes, by sealed text. The digest is over the sealed ones.
 	Words map[string]string `json:"words,omitempty"`
+
+	Checkpoint string `json:"checkpoint"` // signed note over a log that holds all of it, cosigned where witnesses answer
+	Cosigners  int    `json:"cosigners"`  // other parties that signed that
 }
 
 // The words of Statement.Status.
@@ -46,7 +49,8 @@ func (s *Server) statement(_ http.ResponseWriter, r *http.Request, who caller) (
 	if err != nil {
 		return nil, err
 	}
-	out := Statement{Status: StatementDraft, Digest: d.Digest(), Document: d}
+	head := s.engine().AttestedHead(r.Context())
+	out := Statement{Status: StatementDraft, Digest: d.Digest(), Document: d, Checkpoint: head.Note, Cosigners: head.Cosigners}
 	end, _ := state.MonthEndMs(month)
 	s.engine().View(func(st *state.State) {
 		out.Owner = nameIn(st, d.Owner)

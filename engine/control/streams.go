@@ -115,6 +115,7 @@ func (s *Server) personalise(o *wire.Overview, who caller) {
 		labels[u.Label] = true
 	}
 	o.Alerts = keep(o.Alerts, func(a wire.Alert) bool { return labels[a.Unit] })
+	o.Ledger.Witnesses = publicWitnesses(o.Ledger.Witnesses)
 	o.Gates = append([]wire.GateRow(nil), o.Gates...)
 	for i := range o.Gates { // the last refusal may be another's
 		o.Gates[i].LastReason = ""

@@ -290,7 +290,7 @@ func (c *check) history(context.Context) error {
 		c.breach(13, "the checkpoint of %d entries has root %s, the record %s", cp.Size, cp.Root, was)
 	}
 	for _, older := range c.checkpoints {
-		proof, err := c.eng.ConsistencyProof(older)
+		proof, err := c.eng.ConsistencyProof(context.Background(), older)
 		if err == nil {
 			_, err = verify.CheckProof(proof, verify.Options{Key: c.eng.NodeKey()})
 		}

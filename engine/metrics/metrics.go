@@ -6,6 +6,7 @@ package metrics
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -43,8 +44,17 @@ var families = []family{
 				emit(float64(o.Ledger.CheckpointAgeMs) / 1000)
 			}
 		}},
-	{"nexus_ledger_cosigners", "Other parties that signed the newest checkpoint.", prometheus.GaugeValue, nil,
+	{"nexus_ledger_cosigners", "Other parties that signed the published checkpoint.", prometheus.GaugeValue, nil,
 		func(o *wire.Overview, emit func(float64, ...string)) { emit(float64(o.Ledger.Cosigners)) }},
+	{"nexus_witness_lag_entries", "Entries of the log that a witness has not cosigned yet.", prometheus.GaugeValue, []string{"witness", "key"},
+		perWitness(func(w *wire.WitnessRow) float64 { return float64(w.Lag) })},
+	{"nexus_witness_cosigning", "1 while a witness cosigns what it is shown, 0 before, when it fails, and when it holds another history.",
+		prometheus.GaugeValue, []string{"witness", "key"}, perWitness(func(w *wire.WitnessRow) float64 {
+			if w.Status == wire.WitnessCosigning {
+				return 1
+			}
+			return 0
+		})},
 	{"nexus_decisions_total", "Whole decisions of the 17 gates since genesis.", prometheus.CounterValue, []string{"verdict"},
 		func(o *wire.Overview, emit func(float64, ...string)) {
 			emit(float64(o.DecisionsAllowed), "allow")
@@ -114,6 +124,18 @@ var families = []family{
 			emit(float64(s.Planned), "planned")
 			emit(float64(s.Recovered), "recovered")
 		})},
+}
+
+// perWitness emits a figure of each witness, named with the id of its key: two may have one name.
+func perWitness(figure func(*wire.WitnessRow) float64) func(*wire.Overview, func(float64, ...string)) {
+	return func(o *wire.Overview, emit func(float64, ...string)) {
+		for i := range o.Ledger.Witnesses {
+			w := &o.Ledger.Witnesses[i]
+			_, rest, _ := strings.Cut(w.Key, "+")
+			id, _, _ := strings.Cut(rest, "+")
+			emit(figure(w), w.Name, id)
+		}
+	}
 }
 
 // perSlice reads every slice of a picture, its three labels first.

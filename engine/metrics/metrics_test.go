@@ -31,8 +31,10 @@ func TestEveryFigureOfThePicture(t *testing.T) {
 	t.Parallel()
 	p50, p99 := 0.5, 2.25
 	o := &wire.Overview{
-		Node:             wire.NodeInfo{Name: "n1", Cluster: "c1", Profile: "dev", Version: "v1", State: wire.NodeServing, Started: time.UnixMilli(1500)},
-		Ledger:           wire.LedgerInfo{Size: 42, CheckpointAgeMs: 250, Cosigners: 2},
+		Node: wire.NodeInfo{Name: "n1", Cluster: "c1", Profile: "dev", Version: "v1", State: wire.NodeServing, Started: time.UnixMilli(1500)},
+		Ledger: wire.LedgerInfo{Size: 42, CheckpointAgeMs: 250, Cosigners: 2, Witnesses: []wire.WitnessRow{
+			{Name: "w.example", Key: "w.example+00000001+BA", Status: wire.WitnessCosigning},
+			{Name: "w.example", Key: "w.example+00000002+BB", Status: wire.WitnessFailing, Lag: 9}}},
 		DecisionsAllowed: 7, DecisionsDenied: 3,
 		Gates:   []wire.GateRow{{Gate: 11, Name: "revenue-metering", Allowed: 5, Denied: 1}},
 		Cluster: []wire.MemberRow{{State: "alive"}, {State: "alive"}, {State: "failed"}},
@@ -48,6 +50,8 @@ func TestEveryFigureOfThePicture(t *testing.T) {
 	for _, want := range []string{
 		`nexus_node_info{cluster="c1",node="n1",profile="dev",state="serving",version="v1"} 1`,
 		`nexus_node_start_time_seconds 1.5`, `nexus_ledger_entries 42`, `nexus_ledger_checkpoint_age_seconds 0.25`, `nexus_ledger_cosigners 2`,
+		`nexus_witness_cosigning{key="00000001",witness="w.example"} 1`, `nexus_witness_cosigning{key="00000002",witness="w.example"} 0`,
+		`nexus_witness_lag_entries{key="00000002",witness="w.example"} 9`,
 		`nexus_decisions_total{verdict="allow"} 7`, `nexus_decisions_total{verdict="deny"} 3`,
 		`nexus_gate_verdicts_total{gate="11",name="revenue-metering",verdict="deny"} 1`,
 		`nexus_cluster_members{state="alive"} 2`, `nexus_cluster_members{state="failed"} 1`, `nexus_cluster_members{state="left"} 0`,

@@ -51,8 +51,8 @@ type publishedLog struct {
 
 // Head implements tilelog.Log.
 func (l publishedLog) Head() (string, uint64) {
-	cp, text, _ := l.eng.Head()
-	return text, cp.Size
+	h := l.eng.PublishedHead()
+	return h.Note, h.Checkpoint.Size
 }
 
 // openEndpoint opens an endpoint, once, and says so as a check of phase 1.

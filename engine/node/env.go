@@ -86,7 +86,7 @@ func (n *Node) OpenLedger(ctx context.Context) error {
 		return err
 	}
 	e, err := engine.Open(engine.Config{DataDir: n.cfg.DataDir, NodeName: n.cfg.NodeName, Cluster: g.Cluster, Node: keys.Node, Genesis: act,
-		Bus: n.bus, Logger: n.log,
+		Bus: n.bus, Logger: n.log, Witnesses: n.cfg.Witnesses,
 		Capacity: engine.Capacity{CPUMilli: int64(runtime.NumCPU()) * 1000, MemoryBytes: memoryBytes(), NetworkBps: int64(n.cfg.CapacityBps)}})
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/cluster"
 	"github.com/BobbyBlanco400/nexus-cos/cluster/gossip"
+	"github.com/BobbyBlanco400/nexus-cos/cluster/witness"
 	"github.com/BobbyBlanco400/nexus-cos/engine"
 	"github.com/BobbyBlanco400/nexus-cos/engine/audit"
 	"github.com/BobbyBlanco400/nexus-cos/engine/bus"
@@ -42,13 +43,14 @@ type Config struct {
 	OperatorKey  nexus.PublicKey // required in prod, zero makes one in dev
 	Jurisdiction string
 
-	GatewayAddr    string // "" is 127.0.0.1:0
-	GatewayTLSAddr string // "" is 127.0.0.1:0
-	GossipAddr     string // "" is 127.0.0.1:0
-	SSHAddr        string // "" is no SSH console
-	MetricsAddr    string // "" is no endpoint for Prometheus
-	LogHTTPAddr    string // "" does not publish the log
-	CapacityBps    uint64 // of the gateway, bits per second; 0 is 1 Gbit/s
+	GatewayAddr    string           // "" is 127.0.0.1:0
+	GatewayTLSAddr string           // "" is 127.0.0.1:0
+	GossipAddr     string           // "" is 127.0.0.1:0
+	SSHAddr        string           // "" is no SSH console
+	MetricsAddr    string           // "" is no endpoint for Prometheus
+	LogHTTPAddr    string           // "" does not publish the log
+	Witnesses      []witness.Target // outside parties that are asked to cosign the log
+	CapacityBps    uint64           // of the gateway, bits per second; 0 is 1 Gbit/s
 
 	JoinToken string   // text of a join token; the node then holds no ledger
 	JoinSeeds []string // more gossip addresses to try

@@ -62,8 +62,8 @@ func (k *overviewKeeper) run(ctx context.Context, n *Node) {
 					k.touch()
 				}
 			}
-			if e := n.Engine(); e != nil && e.Version() != seen {
-				seen = e.Version()
+			if e := n.Engine(); e != nil && e.Version()+e.CosignVersion() != seen { // both only grow
+				seen = e.Version() + e.CosignVersion()
 				k.touch()
 			}
 			if k.dirty.Swap(false) {
@@ -212,6 +212,7 @@ func (n *Node) build() *wire.Overview {
 	o.Ledger.Verified, o.Ledger.Entries = n.verified.Verified, n.verified.Entries
 	n.mu.Unlock()
 	o.Ledger.CheckpointAgeMs = -1
+	o.Ledger.Witnesses = []wire.WitnessRow{}
 	o.Dropped = n.bus.Stats().Dropped
 	e := n.Engine()
 	if e == nil {
@@ -222,6 +223,11 @@ func (n *Node) build() *wire.Overview {
 	o.Ledger.Size, o.Ledger.Index, o.Ledger.Checkpoint = cp.Size, cp.Index, text
 	o.Ledger.Root = base64.StdEncoding.EncodeToString(cp.Root[:])
 	o.Ledger.CheckpointAgeMs = time.Since(at).Milliseconds()
+	published := e.PublishedHead()
+	o.Ledger.Cosigners, o.Ledger.CosignedSize, o.Ledger.Witnesses = published.Cosigners, published.Checkpoint.Size, e.Witnesses()
+	if published.Cosigners > 0 {
+		o.Ledger.Cosigned = published.Note
+	}
 	o.EventsPerSecond = e.EventsPerSecond()
 	o.Gates, o.Decisions = e.GateRows(), e.RecentDecisions()
 	t := e.Tally(false)
@@ -245,7 +251,7 @@ func (n *Node) build() *wire.Overview {
 
 // alerts lists what an operator should look at now, newest first.
 func (n *Node) alerts(o *wire.Overview) []wire.Alert {
-	out := []wire.Alert{}
+	out := witnessAlerts(o.Ledger.Witnesses)
 	for _, d := range o.Decisions {
 		// What the node's own suites try in order to be refused is no alarm.
 		if d.Verdict == wire.VerdictDeny && time.Since(d.Time) < time.Minute && d.Actor != n.key.Public().String() {
@@ -261,4 +267,22 @@ func (n *Node) alerts(o *wire.Overview) []wire.Alert {
 		out = append(out, wire.Alert{Time: at, Level: "error", Code: "audit.finding", Text: f.Where + ": " + f.What, Unit: f.Unit})
 	}
 	return out
+}
+
+// witnessSilence is how long a witness may fail before an operator is told.
+const witnessSilence = 5 * time.Minute
+
+func witnessAlerts(rows []wire.WitnessRow) []wire.Alert {
+	out := []wire.Alert{}
+	for _, w := range rows {
+		switch {
+		case w.Status == wire.WitnessConflict:
+			out = append(out, wire.Alert{Time: w.Since, Level: wire.LevelCritical, Code: "witness.conflict", Text: "witness " + w.Name + ": " + w.Error,
+				Fix: "compare checkpoints with the witness; was this node put back from an older copy?"})
+		case w.Status == wire.WitnessFailing && time.Since(w.Since) > witnessSilence:
+			out = append(out, wire.Alert{Time: w.Since, Level: wire.LevelWarning, Code: "witness.failing", Text: "witness " + w.Name + ": " + w.Error,
+				Fix: "see docs/operate/witness.md"})
+		}
+	}
+	return out[:min(len(out), wire.AlertRowsMax/4)]
 }

@@ -47,7 +47,7 @@ type Report struct {
 // immutability says what is detected and by whom, in the terms of SPEC section 6.
 const immutability = "Without the node's key any change to stored records is detected from the files alone. With it, a rewritten or restored " +
 	"history is detected by whoever holds an earlier checkpoint: every client pins the last one it saw outside the data directory, and this " +
-	"report carries one. Cosigners: 0 on a single node."
+	"report carries one. Outside witnesses that cosign hold one too: how many did is said with the ledger."
 
 // WriteReport implements launch.Env.
 func (n *Node) WriteReport(_ context.Context, phases [wire.PhaseCount]wire.Phase) (launch.ReportFile, error) {
@@ -202,6 +202,7 @@ func (r Report) Text() string {
 	for _, s := range r.Next {
 		fmt.Fprintf(&b, "  %s\n", s)
 	}
-	fmt.Fprintf(&b, "\ncheckpoint\n%s\nexit proof: the exit suite is not built in this version\n", r.Ledger.Checkpoint)
+	fmt.Fprintf(&b, "\ncosigners: %d of %d witnesses\n\ncheckpoint\n%s\nexit proof: the exit suite is not built in this version\n",
+		r.Ledger.Cosigners, len(r.Ledger.Witnesses), r.Ledger.Checkpoint)
 	return b.String()
 }

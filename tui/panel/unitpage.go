@@ -265,4 +265,7 @@ func (p *Page) GateHead(g *wire.GateRow) {
 	}
 	p.Field("enforced", enforced, style)
 	p.Field("verdicts", fmt.Sprintf("allowed %s, denied %s", count(g.Allowed), count(g.Denied)), theme.Plain)
+	if g.Cosigners != nil {
+		p.Field("cosigners", cosigners(*g.Cosigners), theme.Plain)
+	}
 }

@@ -142,7 +142,8 @@ type EntryProof struct {
 	Size       uint64   `json:"size"`
 	Root       string   `json:"root"`
 	Checkpoint string   `json:"checkpoint"`
-	Key        string   `json:"key"` // verifier key of the signer, note format
+	Cosigners  int      `json:"cosigners"` // other parties that signed the checkpoint
+	Key        string   `json:"key"`       // verifier key of the signer, note format
 }
 
 // Consistency proves that the log of New entries begins with the log of Old.

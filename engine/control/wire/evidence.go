@@ -35,6 +35,7 @@ type Decision struct {
 	Leaf       string   `json:"leaf"`
 	Proof      []string `json:"proof"`
 	Checkpoint string   `json:"checkpoint"`
+	Cosigners  int      `json:"cosigners"` // other parties that signed the checkpoint
 	Size       uint64   `json:"size"`
 }
 
@@ -87,8 +88,10 @@ type Head struct {
 	Size       uint64 `json:"size"`
 	Root       string `json:"root"`       // base64
 	Checkpoint string `json:"checkpoint"` // signed note text
-	Cosigners  int    `json:"cosigners"`
-	Key        string `json:"key"` // verifier key of the signer, note format: what recipients give to nexus-verify
+	Cosigners  int    `json:"cosigners"`  // other parties that signed this checkpoint: distinct keys, verified
+	Key        string `json:"key"`        // verifier key of the signer, note format: what recipients give to nexus-verify
+
+	Witnesses []WitnessRow `json:"witnesses"` // that are asked to cosign
 }
 
 // Gates is the answer of `nexus gates list -o json`.

@@ -78,11 +78,36 @@ type LedgerInfo struct {
 	Index           uint64 `json:"index"`
 	Checkpoint      string `json:"checkpoint"`        // signed note (C2SP)
 	CheckpointAgeMs int64  `json:"checkpoint_age_ms"` // -1 before the first
-	Cosigners       int    `json:"cosigners"`         // other parties that signed it; 0 on a single node
+	Cosigners       int    `json:"cosigners"`         // other parties that signed the checkpoint which is published; 0 on a single node
+	CosignedSize    uint64 `json:"cosigned_size"`     // entries under that one; it follows Size
+	Cosigned        string `json:"cosigned"`          // that one, with its cosignatures; empty without any
 	Verified        uint64 `json:"verified"`
 	Entries         uint64 `json:"entries"`
 	On              string `json:"on"` // the node that holds the ledger when it is not this one
+
+	Witnesses []WitnessRow `json:"witnesses"` // that are asked to cosign
 }
+
+// WitnessRow is where an outside witness of the log stands.
+type WitnessRow struct {
+	Name     string    `json:"name"`
+	Key      string    `json:"key"`           // verifier key
+	URL      string    `json:"url,omitempty"` // for operators
+	Status   string    `json:"status"`
+	Size     uint64    `json:"size"`                   // entries under the newest checkpoint that it cosigned
+	Lag      uint64    `json:"lag"`                    // entries of the log that it has not cosigned yet
+	Cosigned time.Time `json:"cosigned_time,omitzero"` // of that cosignature, as the witness dates it
+	Since    time.Time `json:"since,omitzero"`         // of its newest answer, or of the first failure after it
+	Error    string    `json:"error,omitempty"`        // of the newest attempt; for operators
+}
+
+// The words of WitnessRow.Status.
+const (
+	WitnessWaiting   = "waiting"   // has not cosigned anything yet
+	WitnessCosigning = "cosigning" // cosigned what it was shown last
+	WitnessFailing   = "failing"   // did not answer, or without a cosignature
+	WitnessConflict  = "conflict"  // holds another history than the log
+)
 
 // SliceRow is one slice of the edge. Latencies are what a client observes through the real listener less the direct
 // baseline (SPEC section 4); nil where nothing was measured.
@@ -128,6 +153,8 @@ type GateRow struct {
 	EnforcedBy     string     `json:"enforced_by"` // what makes it so, or will once it is built
 	LastDeniedTime *time.Time `json:"last_denied_time"`
 	LastReason     string     `json:"last_reason"`
+
+	Cosigners *int `json:"cosigners,omitempty"` // of gate 17: other parties that signed the published checkpoint
 }
 
 // Verdict words of a decision and of a gate.
