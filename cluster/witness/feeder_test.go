@@ -122,9 +122,10 @@ func TestWitnessesThatFail(t *testing.T) {
 	nonsense, _ := stand(t, l, "nonsense.example", answers(200, "— nonsense.example AAAA\n"))
 	endless, _ := stand(t, l, "endless.example", answers(200, strings.Repeat("x", 1<<20)))
 	stuck, _ := stand(t, l, "stuck.example", answers(409, "0\n"))
-	away, _ := stand(t, l, "away.example", func(http.Handler) http.Handler {
-		return http.RedirectHandler(good.URL+"/add-checkpoint", http.StatusTemporaryRedirect)
-	})
+	away, _ := stand(t, l, "away.example", nil) // somebody redirects what is meant for it
+	redirect := httptest.NewServer(http.RedirectHandler(away.URL+"/add-checkpoint", http.StatusTemporaryRedirect))
+	t.Cleanup(redirect.Close)
+	away.URL = redirect.URL
 	all := []Target{good, hung, gone, impostor, nonsense, endless, stuck, away}
 	f := feed(t, l, quick, "", all...)
 	for size := 11; size < 15; size++ {
@@ -147,6 +148,9 @@ func TestWitnessesThatFail(t *testing.T) {
 		return true
 	})
 	if s := f.Status()[0]; s.Err != nil || s.Size != 14 {
+		t.Errorf("%+v", s)
+	}
+	if s := f.Status()[5]; !strings.Contains(s.Err.Error(), "more than") {
 		t.Errorf("%+v", s)
 	}
 }
@@ -230,6 +234,106 @@ func TestPublishedNeverGoesBack(t *testing.T) {
 	})
 	off.Store(false)
 	eventually(t, "both cosign again", func() bool { p := f.Published(); return p.Cosigners == 2 && p.Size == l.Head().Size })
+}
+
+// TestLateCosignatures: a checkpoint is published when the patience for the slower is over; what comes late is added to it, and takes
+// nothing back.
+func TestLateCosignatures(t *testing.T) {
+	t.Parallel()
+	l := newLog(t, origin, 10)
+	pace := quick
+	pace.Timeout, pace.Fresh = 30*time.Second, 60*time.Millisecond
+	release := make(chan struct{})
+	late := func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			<-release
+			h.ServeHTTP(w, r)
+		})
+	}
+	prompt, _ := stand(t, l, "prompt.example", nil)
+	slow, _ := stand(t, l, "slow.example", late)
+	hung := make(chan struct{})
+	silent, _ := stand(t, l, "silent.example", func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hung })
+	})
+	t.Cleanup(func() { close(hung) })
+	f := feed(t, l, pace, "", prompt, slow, silent)
+	eventually(t, "published with the prompt one's", func() bool { return f.Published().Cosigners == 1 })
+	close(release)
+	eventually(t, "the late one's is added", func() bool { p := f.Published(); return p.Cosigners == 2 && p.Size == 10 })
+
+	l = newLog(t, origin, 10)
+	once := make(chan struct{}, 2)
+	slow, _ = stand(t, l, "slow.example", func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			<-once
+			h.ServeHTTP(w, r)
+		})
+	})
+	f = feed(t, l, pace, "", slow)
+	eventually(t, "asked", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return f.witnesses[0].busy })
+	l.grow(20, "entry")
+	eventually(t, "published bare", func() bool { return f.Published().Size == 20 })
+	once <- struct{}{}
+	eventually(t, "cosigned late", func() bool { return f.Status()[0].Size == 10 })
+	if p := f.Published(); p.Size != 20 {
+		t.Errorf("back to %d", p.Size)
+	}
+	once <- struct{}{}
+	eventually(t, "the newest is cosigned", func() bool { p := f.Published(); return p.Size == 20 && p.Cosigners == 1 })
+}
+
+// TestRoundsWait: while a slower witness is within the patience, it takes part in every round.
+func TestRoundsWait(t *testing.T) {
+	t.Parallel()
+	l := newLog(t, origin, 10)
+	pace := quick
+	pace.Patience, pace.Timeout = 10*time.Second, 10*time.Second
+	prompt, _ := stand(t, l, "prompt.example", nil)
+	slow, _ := stand(t, l, "slow.example", func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(40 * time.Millisecond) // longer than the time between two rounds
+			h.ServeHTTP(w, r)
+		})
+	})
+	f := feed(t, l, pace, "", prompt, slow)
+	seen := map[uint64]int{}
+	for size := 10; len(seen) < 4; size++ {
+		l.grow(size, "entry")
+		f.mu.Lock()
+		for _, r := range f.rounds {
+			if r.settled {
+				seen[r.head.Size] = len(r.sigs)
+			}
+		}
+		f.mu.Unlock()
+		time.Sleep(5 * time.Millisecond)
+	}
+	for size, n := range seen {
+		if n != 2 {
+			t.Errorf("at %d: %d cosigners", size, n)
+		}
+	}
+}
+
+// TestFailingWitnessRests: one that refuses is not asked without pause.
+func TestFailingWitnessRests(t *testing.T) {
+	t.Parallel()
+	l := newLog(t, origin, 10)
+	var asked atomic.Int32
+	target, _ := stand(t, l, "w.example", func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			asked.Add(1)
+			w.WriteHeader(http.StatusForbidden)
+		})
+	})
+	pace := quick
+	pace.RetryMax = time.Hour
+	feed(t, l, pace, "", target)
+	time.Sleep(400 * time.Millisecond) // it rests 10, 20, 40, 80, 160 and then 320 ms
+	if n := asked.Load(); n < 2 || n > 8 {
+		t.Errorf("asked %d times", n)
+	}
 }
 
 // TestNobodyCosigns: the head is published bare at once, and follows after the time that a cosigned one would be held.
@@ -360,6 +464,16 @@ func TestOfferGivesUp(t *testing.T) {
 	var conflict *Conflict
 	if _, err := target.offer(context.Background(), http.DefaultClient, l, l.Head(), 0); err == nil || errors.As(err, &conflict) || asked != turnsMax {
 		t.Errorf("asked %d times: %v", asked, err)
+	}
+	again := 0
+	stuck := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		again++
+		w.WriteHeader(http.StatusConflict)
+		_, _ = fmt.Fprintln(w, 7)
+	}))
+	defer stuck.Close()
+	if _, err := (Target{URL: stuck.URL, Key: target.Key}).offer(context.Background(), http.DefaultClient, l, l.Head(), 7); err == nil || again != 1 {
+		t.Errorf("asked %d times: %v", again, err)
 	}
 	if _, err := target.offer(context.Background(), http.DefaultClient, newLog(t, origin, 3), l.Head(), 5); err == nil || errors.As(err, &conflict) {
 		t.Errorf("a log that cannot be read: %v", err)

@@ -150,15 +150,15 @@ func TestEvidence(t *testing.T) {
 	if list := files(); len(list) != 0 {
 		t.Fatalf("evidence of nothing: %v", list)
 	}
-	for _, old := range []int{0, 200, 300} { // whatever it claims to continue
+	for _, old := range []int{200, 0, 300} { // whatever it claims to continue
 		if _, err := w.Add(fork.request(t, old, 300)); err == nil {
 			t.Fatal("a fork is cosigned")
 		}
+		if list := files(); len(list) != 1 {
+			t.Fatalf("from %d: %v", old, list)
+		}
 	}
 	list := files()
-	if len(list) != 1 {
-		t.Fatalf("%v", list)
-	}
 	b, err := os.ReadFile(list[0])
 	if err != nil {
 		t.Fatal(err)
@@ -169,6 +169,7 @@ func TestEvidence(t *testing.T) {
 	}
 	for name, change := range map[string]string{
 		"one note twice":  string(b[:strings.Index(string(b), `"second"`)]) + `"second": ` + jsonText(l.at(300)) + "\n}\n",
+		"another's key":   string(b[:strings.Index(string(b), `"second"`)]) + `"second": ` + jsonText(newLog(t, "log.example/two", 0).grow(301, "other").at(300)) + "\n}\n",
 		"another's note":  replaceIn(string(b), `"second": "log.example/one`, `"second": "log.example/two`),
 		"a changed size":  replaceIn(string(b), `"size": 300`, `"size": 301`),
 		"no JSON":         "x",
@@ -412,7 +413,9 @@ func TestHTTP(t *testing.T) {
 	if resp.StatusCode != 409 || body != "80\n" || resp.Header.Get("Content-Type") != "text/x.tlog.size" {
 		t.Errorf("%d %q %q", resp.StatusCode, body, resp.Header.Get("Content-Type"))
 	}
-	for body, want := range map[string]int{"": 400, "old 80\n": 400, "old 080\n\nx": 400, "x" + first: 400,
+	long := l.request(t, 80, 80)
+	long.Proof = make([]nexus.Hash, proofMax+1)
+	for body, want := range map[string]int{"": 400, string(long.Encode()): 400, "old 80\n": 400, "old 080\n\nx": 400, "x" + first: 400,
 		strings.Repeat("a", requestMax+1): 413, string(l.request(t, 80, 80).Encode()): 200} {
 		if resp, text := do("POST", "/add-checkpoint", body); resp.StatusCode != want {
 			t.Errorf("%.20q: %d %q, want %d", body, resp.StatusCode, text, want)

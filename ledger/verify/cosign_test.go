@@ -101,6 +101,10 @@ func TestQuorum(t *testing.T) {
 	alias := k1
 	alias.Name = "alias.example"
 	other := newBook(6)
+	own, err := verify.NewWitnessKey("log", b.m.Signer.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
 	keys := []verify.WitnessKey{k1, k2, k3}
 	for _, c := range []struct {
 		name   string
@@ -118,7 +122,7 @@ func TestQuorum(t *testing.T) {
 		{"one of two demanded", one, keys, 2, -1},
 		{"one key twice", one + again, keys, 2, -1},
 		{"one key under two names", one + cosign(t, alias, s1, bare, 10), []verify.WitnessKey{k1, alias}, 1, -1},
-		{"the log's own key", one, []verify.WitnessKey{{Name: "log", Public: b.m.Signer.Public()}}, 1, -1},
+		{"the log's own key", cosign(t, own, b.m.Signer, bare, 10), []verify.WitnessKey{own}, 1, -1},
 		{"more than there are", one + two + three, keys, 4, -1},
 		{"of another checkpoint", cosign(t, k1, s1, other.checkpoint, 10), keys, 1, -1},
 		{"by another key under the name", cosign(t, k1, s2, bare, 10), keys, 1, -1},
@@ -168,6 +172,50 @@ func redate(t *testing.T, line string) string {
 	}
 	raw[11]++
 	return words[0] + " " + words[1] + " " + base64.StdEncoding.EncodeToString(raw) + "\n"
+}
+
+// TestQuorumOfAStoredLedger: the check of a store demands it too, and never passes because no key was given.
+func TestQuorumOfAStoredLedger(t *testing.T) {
+	t.Parallel()
+	m, src := history(t)
+	k, s := witnessKey(t, 1, "one.example")
+	bare := string(src.values["m/checkpoint"])
+	for _, c := range []struct {
+		text string
+		key  nexus.PublicKey
+		want bool
+	}{
+		{bare + cosign(t, k, s, bare, 10), m.Signer.Public(), true}, {bare, m.Signer.Public(), false},
+		{bare + cosign(t, k, s, bare, 10), nexus.PublicKey{}, false},
+	} {
+		rep, err := verify.Run(context.Background(), src, verify.Options{Cluster: m.Cluster, Key: c.key, Checkpoint: c.text,
+			Witnesses: []verify.WitnessKey{k}, Quorum: 1})
+		if err != nil || rep.Clean() != c.want || c.want && rep.Cosigners != 1 {
+			t.Errorf("%d cosigners, want %v: %v, %v", rep.Cosigners, c.want, rep.Findings, err)
+		}
+	}
+}
+
+// TestCheckWitnesses: who may be named, and how many may be demanded.
+func TestCheckWitnesses(t *testing.T) {
+	t.Parallel()
+	k, _ := witnessKey(t, 1, "one.example")
+	other, _ := witnessKey(t, 2, "one.example")
+	log := nexus.PublicKey{9}
+	for _, c := range []struct {
+		keys   []verify.WitnessKey
+		log    nexus.PublicKey
+		quorum int
+		want   nexus.Code
+	}{
+		{nil, log, 0, ""}, {[]verify.WitnessKey{k, other}, log, 2, ""}, {[]verify.WitnessKey{k}, log, 2, nexus.CodeUsage},
+		{[]verify.WitnessKey{k}, log, -1, nexus.CodeUsage}, {[]verify.WitnessKey{k}, k.Public, 0, nexus.CodeUsage},
+		{[]verify.WitnessKey{k, k}, log, 1, nexus.CodeUsage},
+	} {
+		if err := verify.CheckWitnesses(c.keys, c.log, c.quorum); nexus.CodeOf(err) != c.want {
+			t.Errorf("%v, %d: %v", c.keys, c.quorum, err)
+		}
+	}
 }
 
 // TestEveryByteOfACosignature: none can be changed.
