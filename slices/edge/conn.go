@@ -3,6 +3,7 @@ package edge
 import (
 	"crypto/tls"
 	"errors"
+	"math"
 	"net"
 	"os"
 	"sync"
@@ -39,6 +40,9 @@ type conn struct {
 	signingSince time.Time    // when that began; written before signing is set
 	firstByteNs  atomic.Int64 // when the present request's first byte was read, Unix nanoseconds
 	lastWriteNs  atomic.Int64
+	asked        atomic.Int64             // requests of HTTP/2 and HTTP/3
+	abandoned    atomic.Int64             // of those, ended by a reset within abandonedWithin
+	throttledNs  atomic.Int64             // when a write last waited for the scheduler, in the future while it does, Unix nanoseconds
 	pending      atomic.Pointer[exchange] // answered, last byte perhaps not yet written (HTTP/1.1)
 
 	readDeadline, writeDeadline deadline
@@ -104,6 +108,7 @@ func (c *conn) enter() {
 func (c *conn) Read(p []byte) (int, error) {
 	s := c.bound.Load()
 	if s == nil {
+		c.readable.Store(false) // this read uses it up; the next, perhaps in a slice, must look again before it takes a place
 		n, err := c.Conn.Read(p)
 		c.noteFirstByte(n)
 		return n, err
@@ -211,6 +216,9 @@ func (c *conn) noteFirstByte(n int) {
 	}
 }
 
+// throttled reports whether a write of the connection waited for the scheduler since a moment.
+func (c *conn) throttled(since time.Time) bool { return c.throttledNs.Load() > since.UnixNano() }
+
 // Write implements net.Conn: it moves p in quanta, each when the slice may, and cuts a client that takes nothing for
 // the stall timeout.
 func (c *conn) Write(p []byte) (int, error) {
@@ -224,8 +232,10 @@ func (c *conn) Write(p []byte) (int, error) {
 	for done < len(p) {
 		chunk := p[done:min(done+quantum, len(p))]
 		if s != nil && !c.gateway.scheduler.TryTake(s.flow, len(chunk)) {
+			c.throttledNs.Store(math.MaxInt64)
 			ok := c.gateway.scheduler.Take(s.flow, len(chunk), c.writeDeadline.begin())
 			c.writeDeadline.end()
+			c.throttledNs.Store(time.Now().UnixNano())
 			if !ok {
 				return done, c.waitError()
 			}

@@ -285,6 +285,9 @@ func (t *transit) responseHead(out []byte, bodiless, chunks bool) []byte {
 	if r.Field("date") == nil {
 		out = append(time.Now().UTC().AppendFormat(append(out, "Date: "...), http.TimeFormat), "\r\n"...)
 	}
+	if t.k.alt != "" {
+		out = append(append(append(out, altSvcHeader+": "...), t.k.alt...), "\r\n"...)
+	}
 	switch {
 	case chunks:
 		out = append(out, "Transfer-Encoding: chunked\r\n"...)
@@ -299,7 +302,7 @@ func (t *transit) responseFields(out []byte, chunks bool) []byte {
 	r := &t.k.resp
 	for i := range r.Fields {
 		f := &r.Fields[i]
-		if f.Is("server") || f.Is("content-length") || h1.HasPrefix(f.Name, "nexus-") || h1.HopByHop(r.Fields, f) && !(chunks && f.Is("trailer")) {
+		if f.Is("server") || f.Is("alt-svc") || f.Is("content-length") || h1.HasPrefix(f.Name, "nexus-") || h1.HopByHop(r.Fields, f) && !(chunks && f.Is("trailer")) {
 			continue
 		}
 		out = append(append(out, f.Name...), ": "...)

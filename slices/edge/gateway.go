@@ -46,10 +46,13 @@ type Gateway struct {
 	secure    net.Listener
 	responder *responder
 	quic      *quicFront // nil: no HTTP/3; set by Start
-	started   bool
-	closing   bool
-	serveErr  error
-	failed    chan struct{} // closed when a listener died
+
+	alternative alternative // set by Start
+
+	started  bool
+	closing  bool
+	serveErr error
+	failed   chan struct{} // closed when a listener died
 }
 
 // New builds a gateway that serves an empty table: every host is refused until Swap.
@@ -246,6 +249,7 @@ func (g *Gateway) Start() error {
 		return err
 	}
 	g.started = true
+	g.noteAlternative()
 	g.serve(func() error { return g.server.Serve(g.handed) })
 	if ln := g.plain; ln != nil {
 		g.listenLoops.Add(1)

@@ -35,7 +35,7 @@ type forwarder interface {
 }
 
 // exchange is one request on its way. It is used by the request's goroutine only, except
-// place and bodyLate.
+// place, bodyLate and bodyBad.
 type exchange struct {
 	conn     *conn
 	target   *target
@@ -44,9 +44,10 @@ type exchange struct {
 	backend  time.Duration // waited for the backend
 	probe    bool
 	place    place
-	grpc     bool // a gRPC call
-	streamed bool // became a stream
-	bodyLate atomic.Bool
+	grpc     bool        // a gRPC call
+	streamed bool        // became a stream
+	bodyLate atomic.Bool // the client paused too long within its body
+	bodyBad  atomic.Bool // the body did not end as it should, by the client's doing
 }
 
 func formatIndex(index uint64) string { return strconv.FormatUint(index, 10) }
@@ -58,12 +59,19 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	c := connFrom(r.Context())
 	if r.ProtoMajor >= 2 {
 		c.http2.Store(true)
+		defer func(begin time.Time) { c.noteEnd(begin, r.Context().Err() != nil) }(time.Now())
 	}
 	if r.TLS == nil {
 		r.TLS = c.tlsState
 	}
 	if g.retiring.Load() && r.ProtoMajor >= 2 {
 		w.Header().Set("Connection", "close") // net/http turns it into an orderly GOAWAY
+	}
+	if r.ProtoMajor >= 2 {
+		if why := malformed(r); why != "" {
+			(&refusal{status: http.StatusBadRequest, text: why}).answer(w, r)
+			return
+		}
 	}
 	t, no := g.serving.Load().find(r.Host)
 	if no == nil {
@@ -72,6 +80,14 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if no != nil {
 		no.answer(w, r)
 		return
+	}
+	if r.TLS != nil && r.ProtoMajor < 3 {
+		g.sayAltSvc(w.Header(), r.Host)
+	}
+	if r.ProtoMajor == 2 {
+		steady := newSteadyWriter(w, c)
+		defer steady.last()
+		w = steady
 	}
 	x := &exchange{
 		conn: c, target: t, address: t.route.Backend.Address, beginNs: time.Now().UnixNano(),

@@ -3,9 +3,11 @@ package edge
 import (
 	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -114,21 +116,41 @@ func (g *Gateway) carrySession(w http.ResponseWriter, r *http.Request, x *exchan
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer cancel()
 	var writer sync.WaitGroup
+	var over atomic.Bool // the client, or what it did, has ended the WebSocket
 	defer writer.Wait()
 	defer port.close()
 	writer.Go(func() {
 		defer cancel()
 		port.run(func(frame []byte) error { return ws.Write(ctx, websocket.MessageBinary, frame) })
-		// What is left to say is in the last frame; this only says it in WebSocket's own words too.
-		_ = ws.Close(websocket.StatusNormalClosure, "")
+		if !over.Load() {
+			// What is left to say is in the last frame; this only says it in WebSocket's own words too.
+			_ = ws.Close(websocket.StatusNormalClosure, "")
+		}
 	})
 	for {
 		kind, b, err := ws.Read(ctx)
-		if err != nil || kind != websocket.MessageBinary {
+		if err != nil {
+			over.Store(true)
+			x.conn.linger() // the library has said why; RFC 6455 section 7.1.1: the server ends the connection
+			return
+		}
+		if kind != websocket.MessageBinary {
+			over.Store(true)
+			_ = ws.Close(websocket.StatusUnsupportedData, "frames of a session are binary") // the client may be gone
 			return
 		}
 		line.Frame(b)
 	}
+}
+
+// linger ends our side of an upgraded connection and takes what the client has sent meanwhile: closing at once would reset the
+// connection, and the client might never see the last words.
+func (c *conn) linger() {
+	if c.CloseWrite() != nil {
+		return // it is gone
+	}
+	_ = c.SetReadDeadline(time.Now().Add(lingerFor))
+	_, _ = io.CopyN(io.Discard, c, lingerBytes) // whatever ends it, the connection ends
 }
 
 // framePortBytesMax bounds what waits for one client: twice the default window, which the home never has under way at once.

@@ -107,6 +107,7 @@ func rewrite(p *httputil.ProxyRequest) {
 // modifyResponse keeps the gateway's own fields the gateway's and finds out what is a stream.
 func modifyResponse(resp *http.Response) error {
 	x := exchangeFrom(resp.Request.Context())
+	resp.Header.Del(altSvcHeader)
 	ownFields(resp.Header, x.target.index)
 	x.target.slice.backends.answered(x.address)
 	if resp.StatusCode == http.StatusSwitchingProtocols {
@@ -132,8 +133,11 @@ func (g *Gateway) backendError(w http.ResponseWriter, r *http.Request, err error
 		x.target.slice.counters.Cut.Add(1)
 		refuse(w, r, http.StatusRequestTimeout, "the request's body did not come in time")
 		return
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), r.Context().Err() != nil:
 		return // the client has gone
+	case x.bodyBad.Load(): // no fault of the backend's: five of those would take it out
+		refuse(w, r, http.StatusBadRequest, "the request's body did not end as it should")
+		return
 	}
 	x.target.slice.counters.Failed.Add(1)
 	x.target.slice.backends.failed(x.address, x.target.route.Host)
@@ -256,6 +260,8 @@ func (b *steadyBody) Close() error {
 func (x *exchange) bodyBroke(err error) {
 	if isTimeout(err) {
 		x.bodyLate.Store(true)
+	} else {
+		x.bodyBad.Store(true)
 	}
 	if !x.conn.http2.Load() {
 		x.conn.broken.Store(true)

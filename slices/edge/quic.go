@@ -145,7 +145,9 @@ func (f *quicFront) handle(w http.ResponseWriter, r *http.Request) {
 	if r.Body != nil && r.Body != http.NoBody && r.Method != http.MethodConnect {
 		r.Body = &quicBody{ReadCloser: r.Body, ctx: r.Context(), conn: c}
 	}
-	f.gateway.serveHTTP(&quicWriter{ResponseWriter: w, ctx: r.Context(), conn: c}, r)
+	steady := newSteadyWriter(w, c)
+	defer steady.last()
+	f.gateway.serveHTTP(&quicWriter{steadyWriter: steady, ctx: r.Context(), conn: c}, r)
 }
 
 // sameHost lets pages of the host itself open a WebTransport, from any port: another edge's page is the unit's own.

@@ -3,27 +3,20 @@ package edge
 import (
 	"context"
 	"io"
-	"net/http"
 	"time"
 )
 
 // quicWriter schedules what an HTTP/3 response sends in the slice of its connection.
 type quicWriter struct {
-	http.ResponseWriter
+	*steadyWriter
 	ctx  context.Context
 	conn *conn
 }
 
 // Write implements io.Writer.
 func (w *quicWriter) Write(p []byte) (int, error) {
-	return w.conn.writeScheduled(w.ctx, p, w.ResponseWriter.Write)
+	return w.conn.writeScheduled(w.ctx, p, w.steadyWriter.Write)
 }
-
-// Flush implements http.Flusher: event streams need it.
-func (w *quicWriter) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() } // the client may be gone
-
-// Unwrap lets http.ResponseController reach the deadlines.
-func (w *quicWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // quicBody holds back what a request's body brought until the slice's rate allows it; QUIC's windows then stall the sender.
 type quicBody struct {

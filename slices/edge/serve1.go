@@ -55,6 +55,7 @@ type client1 struct {
 
 	// The host of the request before, for the usual case that the next has the same.
 	host    []byte
+	alt     string // Alt-Svc for its answers; "" for none
 	serving *serving
 	target  *target
 
@@ -284,6 +285,9 @@ func (k *client1) find() (*target, *refusal) {
 	t, no := s.find(string(k.req.Host))
 	if no == nil {
 		k.serving, k.target, k.host = s, t, append(k.host[:0], k.req.Host...)
+		if k.secure != nil {
+			k.alt = k.g.altSvc(string(k.host))
+		}
 	}
 	return t, no
 }

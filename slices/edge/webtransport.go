@@ -68,7 +68,10 @@ func (c *conn) carryFrames(ctx context.Context, stream *webtransport.Stream, lin
 	defer stream.CancelRead(0)
 	writer.Go(func() {
 		port.run(func(frame []byte) error {
-			_, err := c.writeScheduled(ctx, session.AppendSized(nil, frame), stream.Write)
+			_, err := c.writeScheduled(ctx, session.AppendSized(nil, frame), func(p []byte) (int, error) {
+				_ = stream.SetWriteDeadline(time.Now().Add(c.gateway.config.StallTimeout)) // a closed stream says so at the write
+				return stream.Write(p)
+			})
 			return err
 		})
 		// The last frame has been said. The client ends its side when it has read it; ending the session before would overtake it.

@@ -28,6 +28,9 @@ func (k *client1) throughHandler(head []byte, size int, x *exchange) (again bool
 	w := k.response(!k.req.Close)
 	w.minor, w.headOnly = k.req.Minor, string(k.req.Method) == http.MethodHead
 	w.Header().Set(RouteHeader, x.target.index)
+	if k.alt != "" {
+		w.Header().Set(altSvcHeader, k.alt)
+	}
 	k.g.answer(w, r, x)
 	if w.finish() != nil {
 		return false

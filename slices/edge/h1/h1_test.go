@@ -164,7 +164,7 @@ func FuzzResponse(f *testing.F) {
 			t.Fatalf("%+v of %q", r, raw)
 		}
 		for _, x := range r.Fields {
-			if bytes.ContainsAny(x.Value, "\r\n\x00") || !token(x.Name) ||
+			if bytes.ContainsAny(x.Value, "\r\n\x00") || !Token(x.Name) ||
 				HopByHop(r.Fields, &x) && x.Is("x") && !bytes.Contains(bytes.ToLower(raw), []byte("connection")) {
 				t.Fatalf("field %q: %q", x.Name, x.Value)
 			}

@@ -126,7 +126,7 @@ func appendFields(fields []Field, b []byte, lone bool) ([]Field, *Bad) {
 			return fields, bad(431, "more than %d header lines", FieldsMax)
 		}
 		colon := bytes.IndexByte(line, ':')
-		if colon <= 0 || !token(line[:colon]) {
+		if colon <= 0 || !Token(line[:colon]) {
 			return fields, bad(400, "a header line without a proper name")
 		}
 		value := trim(line[colon+1:])
@@ -159,7 +159,8 @@ var tokenChars = func() (t [256]bool) {
 	return t
 }()
 
-func token(b []byte) bool {
+// Token reports whether b is a token (RFC 9110 section 5.6.2), which is never empty.
+func Token(b []byte) bool {
 	for _, c := range b {
 		if !tokenChars[c] {
 			return false

@@ -46,7 +46,7 @@ func (r *Request) line(line []byte) *Bad {
 	}
 	r.Method, r.Target, version = line[:first], line[first+1:last], line[last+1:]
 	switch {
-	case !token(r.Method):
+	case !Token(r.Method):
 		return bad(400, "the method is no token")
 	case string(version) == "HTTP/1.1":
 		r.Minor = 1
