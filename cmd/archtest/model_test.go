@@ -50,6 +50,7 @@ var rooms = []roomRule{
 	{"slices/session/browser", []string{".", "slices/session"}}, // its tests only
 	{"slices/edge/h1", nil},
 	{"slices/edge", []string{".", "slices", "slices/edge/h1", "slices/meter", "slices/session", "slices/session/browser", "slices/shape"}},
+	{"slices/edge/conform", []string{".", "slices", "slices/edge", "slices/session", "slices/session/host", "slices/session/roam"}}, // its tests only
 	{"slices/edge/acme", []string{"."}},
 	{"slices/edge/supervise", []string{"."}},
 	{"slices/edge/satellite", []string{".", "slices", "slices/edge", "slices/edge/supervise", "slices/session", "slices/session/link"}},
@@ -163,6 +164,9 @@ var libraries = []library{
 	{"github.com/mholt/acmez/v3", []string{"slices/edge/acme"}},
 	{"go.uber.org/zap", []string{"slices/edge/acme"}},
 	{"github.com/letsencrypt/pebble/v2", []string{"tests"}},
+	{"github.com/summerwind/h2spec", []string{"tests"}},
+	{"github.com/lxzan/gws", []string{"tests"}},
+	{"golang.org/x/net/http2", []string{"tests"}},
 	{"aidanwoods.dev/go-paseto", []string{"slices/session"}},
 
 	{"github.com/prometheus/client_golang", []string{"engine/metrics"}},
