@@ -47,7 +47,11 @@ func (n *node) home(ctx context.Context) (wire.Home, error) {
 	if err != nil {
 		return wire.Home{}, err
 	}
-	return wire.HomeOf(&o, &m, &p, &notices), nil
+	record, err := get[wire.ServiceRecord](ctx, n, "/v1/slices/record", "month", o.Time.UTC().Format("2006-01"))
+	if err != nil {
+		return wire.Home{}, err
+	}
+	return wire.HomeOf(&o, &m, &p, &notices, &record), nil
 }
 
 func printHome(w io.Writer, h *wire.Home) error {
@@ -88,6 +92,9 @@ func printHome(w io.Writer, h *wire.Home) error {
 	if err := t.print(w); err != nil {
 		return err
 	}
+	if err := printUsage(w, h.Usage); err != nil {
+		return err
+	}
 	for i := range h.Proposals {
 		p := &h.Proposals[i]
 		if _, err := fmt.Fprintf(w, "decide %s: %s on %s, by %s; nexus approvals grant|refuse %s\n", oneLine(p.ID[:8]),
@@ -101,4 +108,24 @@ func printHome(w io.Writer, h *wire.Home) error {
 		}
 	}
 	return nil
+}
+
+// printUsage prints what was used, and says what it is not.
+func printUsage(w io.Writer, rows []wire.UsageRow) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	t := &table{head: []string{"UNIT", ">CARRIED IN", ">OUT", ">REQUESTS", ">SESSIONS", ">IN BUDGET %"}}
+	for _, u := range rows {
+		kept := "-"
+		if u.Attainment != nil {
+			kept = fmt.Sprintf("%.2f", *u.Attainment)
+		}
+		t.add(u.Unit, bytesText(u.BytesIn), bytesText(u.BytesOut), fmt.Sprint(u.Requests), fmt.Sprint(u.Sessions), kept)
+	}
+	if _, err := fmt.Fprintf(w, "\nused since the node started, %s, as its gateway metered it; not priced, there are no list prices in this version\n",
+		when(rows[0].Since)); err != nil {
+		return err
+	}
+	return t.print(w)
 }

@@ -15,7 +15,7 @@ type HomeRow struct {
 	Unit     *wire.UnitRow // nil in a row of money of a unit that was given away
 	Money    *wire.MoneyRow
 	Tally    *wire.TallyRow
-	Slice    *wire.SliceRow
+	Usage    *wire.UsageRow
 }
 
 // HomeRows lays a home out in rows; nil has none.
@@ -35,9 +35,9 @@ func HomeRows(h *wire.Home) []HomeRow {
 	placed := map[*wire.MoneyRow]bool{}
 	for i := range h.Units {
 		row := HomeRow{Unit: &h.Units[i]}
-		for k := range h.Slices {
-			if h.Slices[k].Unit == row.Unit.ID {
-				row.Slice = &h.Slices[k]
+		for k := range h.Usage {
+			if h.Usage[k].UnitID == row.Unit.ID {
+				row.Usage = &h.Usage[k]
 			}
 		}
 		found := false
@@ -187,6 +187,9 @@ func (r HomeRow) item() any {
 	return r.Unit
 }
 
+// usageCells is the width of what a slice carried, in cells.
+const usageCells = 9
+
 // homeColumns are the widths of a home's columns on a screen, in cells; zero: left out.
 type homeColumns struct{ name, sum, rule, usage int }
 
@@ -194,9 +197,9 @@ func columnsOf(width int) homeColumns {
 	c := homeColumns{name: 10, sum: 12}
 	switch {
 	case width >= 110:
-		c = homeColumns{name: width - 94, sum: 15, rule: 6, usage: 21}
+		c = homeColumns{name: width - 103, sum: 15, rule: 6, usage: 30}
 	case width >= 78:
-		c = homeColumns{name: width - 68, sum: 12, usage: 9}
+		c = homeColumns{name: width - 68, sum: 12, usage: usageCells}
 	case width < 60:
 		c = homeColumns{sum: max((width-17)/2, 6)}
 	}
@@ -249,7 +252,10 @@ func homeHead(s *sheet, h *wire.Home, c homeColumns) {
 		l.Right(theme.Faint, "this month", c.sum).Right(theme.Faint, "in all", c.sum).Space(1)
 		l.Cell(theme.Faint, "proof", 7)
 		if c.usage > 0 {
-			l.Add(theme.Faint, "used now")
+			l.Right(theme.Faint, "carried", usageCells)
+		}
+		if c.usage > usageCells {
+			l.Right(theme.Faint, "requests", 10).Right(theme.Faint, "in budget", 11)
 		}
 	})
 	for i := range h.Totals {
@@ -266,6 +272,12 @@ func homeHead(s *sheet, h *wire.Home, c homeColumns) {
 			if owed := "  owed to you " + amount(t.Payable, t.Currency, c.sum-1); l.Left() >= len(owed) {
 				l.Add(theme.Info, owed)
 			}
+		})
+	}
+	if c.usage > usageCells && len(h.Usage) > 0 && s.left() > homeRowsLeast+len(HomeRows(h)) {
+		s.head(func(l *theme.Line) {
+			l.Space(3).Add(theme.Faint, "carried: by this node's gateway since "+h.Usage[0].Since.UTC().Format("2006-01-02 15:04Z")+
+				"; in budget: minutes of this month; no list prices yet")
 		})
 	}
 	if !h.Complete {
@@ -306,12 +318,17 @@ func drawHomeRow(l *theme.Line, th *theme.Theme, r HomeRow, c homeColumns, text 
 	} else {
 		drawHomeMoney(l, th, r, c)
 	}
-	if c.usage == 0 || r.Slice == nil {
+	if c.usage == 0 || r.Usage == nil {
 		return
 	}
-	l.Add(theme.Plain, bits(r.Slice.RateBps))
-	if c.usage > 12 {
-		l.Add(theme.Faint, " p99 "+ms(th, r.Slice.P99Ms)+" ms")
+	u := r.Usage
+	l.Right(theme.Plain, bytesSize(u.BytesIn+u.BytesOut), usageCells)
+	if c.usage > usageCells {
+		kept := th.Symbols.Dash
+		if u.Attainment != nil {
+			kept = fmt.Sprintf("%.2f %%", *u.Attainment)
+		}
+		l.Right(theme.Plain, count(u.Requests), 10).Right(theme.Plain, kept, 11)
 	}
 }
 

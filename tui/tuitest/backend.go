@@ -171,7 +171,14 @@ func (b *Backend) Home(context.Context) (wire.Home, error) {
 		{ID: nexus.ID{0x77}.String(), Status: "pending", Change: "of somebody else", Unit: second.Label}}}
 	n := wire.Notices{Notices: []wire.NoticeRow{{ID: 4, Index: 120401, Time: o.Time, Unit: first.Label,
 		Text: "your slice missed its budget, 12.6 ms of 10 ms"}}, Unread: 1}
-	return wire.HomeOf(o, &m, &p, &n), nil
+	kept := 99.97
+	record := wire.ServiceRecord{Units: []wire.ServiceUnit{{Unit: first.Label, Months: []wire.ServiceMonth{{Month: "2026-03", Kept: 2999, Broken: 1,
+		Attainment: &kept}}}}}
+	for i := range o.Slices {
+		s := &o.Slices[i]
+		s.BytesIn, s.BytesOut, s.Requests = uint64(i)*48_000_000, uint64(i)*1_900_000_000, uint64(i)*48_211
+	}
+	return wire.HomeOf(o, &m, &p, &n, &record), nil
 }
 
 func ownerOf(o *wire.Overview, unit string) string {

@@ -13,14 +13,45 @@ type Home struct {
 	Tallies   []TallyRow    `json:"tallies"` // of those: what the proof is of
 	Money     []MoneyRow    `json:"money"`   // periods of ownership of this identity, also of units that it gave away
 	Totals    []MoneySum    `json:"totals"`  // of those units, by currency
+	Usage     []UsageRow    `json:"usage"`   // of those units that have a slice
 	Proposals []ProposalRow `json:"proposals"`
 	Notices   []NoticeRow   `json:"notices"`  // unread, oldest first
 	Overflow  uint64        `json:"overflow"` // notices that the inbox had no room for; they stand in the ledger
 	Complete  bool          `json:"complete"` // day and month figures hold all entries
 }
 
+// UsageRow is what one unit's slice carried, as this node's gateway metered it, and how it kept its latency budget. It has no price: there
+// are no list prices in this version.
+type UsageRow struct {
+	Unit       string    `json:"unit"` // label
+	UnitID     string    `json:"unit_id"`
+	Since      time.Time `json:"since"` // the node's start: bytes and requests count from then
+	BytesIn    uint64    `json:"bytes_in"`
+	BytesOut   uint64    `json:"bytes_out"`
+	Requests   uint64    `json:"requests"`
+	Sessions   int       `json:"sessions"`           // held now
+	Month      string    `json:"month"`              // YYYY-MM, UTC, that the next is of; "" when no minute was judged
+	Attainment *float64  `json:"attainment_percent"` // minutes within the latency budget, of those judged; nil: none
+}
+
+// usageOf joins what slices carried with their service record.
+func usageOf(since time.Time, rows []SliceRow, record *ServiceRecord) []UsageRow {
+	out := []UsageRow{}
+	for i := range rows {
+		s := &rows[i]
+		u := UsageRow{Unit: s.Label, UnitID: s.Unit, Since: since, BytesIn: s.BytesIn, BytesOut: s.BytesOut, Requests: s.Requests, Sessions: s.Sessions}
+		for _, r := range record.Units {
+			if n := len(r.Months); r.Unit == s.Label && n > 0 {
+				u.Month, u.Attainment = r.Months[n-1].Month, r.Months[n-1].Attainment
+			}
+		}
+		out = append(out, u)
+	}
+	return out
+}
+
 // HomeOf leaves of what an identity may see what is its own.
-func HomeOf(o *Overview, m *Money, p *Proposals, n *Notices) Home {
+func HomeOf(o *Overview, m *Money, p *Proposals, n *Notices, record *ServiceRecord) Home {
 	key := o.Identity.Key
 	h := Home{Time: o.Time, Owner: o.Identity.Name, OwnerKey: key, Units: []UnitRow{}, Slices: []SliceRow{}, Tallies: []TallyRow{}, Money: []MoneyRow{},
 		Totals: []MoneySum{}, Proposals: []ProposalRow{}, Notices: n.Notices, Overflow: n.Overflow, Complete: m.Read >= m.Entries}
@@ -50,7 +81,7 @@ func HomeOf(o *Overview, m *Money, p *Proposals, n *Notices) Home {
 			h.Proposals = append(h.Proposals, x)
 		}
 	}
-	h.Totals = homeTotals(h.Money)
+	h.Totals, h.Usage = homeTotals(h.Money), usageOf(o.Node.Started, h.Slices, record)
 	return h
 }
 

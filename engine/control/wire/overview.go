@@ -131,6 +131,9 @@ type SliceRow struct {
 	GuaranteedBps uint64     `json:"guaranteed_bps"` // bits per second, 0 is a fair share
 	CeilingBps    uint64     `json:"ceiling_bps"`    // bits per second, 0 is the gateway's capacity
 	BudgetMs      float64    `json:"budget_ms"`
+	BytesIn       uint64     `json:"bytes_in"`            // from clients, since the node started
+	BytesOut      uint64     `json:"bytes_out"`           // to clients, since the node started
+	Requests      uint64     `json:"requests"`            // answered by the unit's backend, since the node started
 	Sessions      int        `json:"sessions"`            // that move between edges, held now
 	Planned       uint64     `json:"handoffs_planned"`    // hand-offs since the start, old connection working until the new one was in use
 	Recovered     uint64     `json:"handoffs_recovered"`  // hand-offs since the start after an edge died or fell silent
