@@ -444,3 +444,99 @@ func TestWords(t *testing.T) {
 		}
 	}
 }
+
+// counting is an agent that counts what it is asked for, and may lie.
+type counting struct {
+	agent.Agent
+	mu     sync.Mutex
+	signed int
+	other  int // anything but signatures
+	lies   bool
+}
+
+func (c *counting) List() ([]*agent.Key, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.other++
+	return c.Agent.List()
+}
+
+func (c *counting) Add(agent.AddedKey) error         { return c.refuse() }
+func (c *counting) Remove(gossh.PublicKey) error     { return c.refuse() }
+func (c *counting) RemoveAll() error                 { return c.refuse() }
+func (c *counting) Lock([]byte) error                { return c.refuse() }
+func (c *counting) Unlock([]byte) error              { return c.refuse() }
+func (c *counting) Signers() ([]gossh.Signer, error) { return nil, c.refuse() }
+
+func (c *counting) refuse() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.other++
+	return errors.New("not for a node")
+}
+
+func (c *counting) Sign(key gossh.PublicKey, data []byte) (*gossh.Signature, error) {
+	c.mu.Lock()
+	c.signed++
+	lies := c.lies
+	c.mu.Unlock()
+	if lies {
+		data = append([]byte("another "), data...)
+	}
+	return c.Agent.Sign(key, data)
+}
+
+func (c *counting) counts() [2]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return [2]int{c.signed, c.other}
+}
+
+// A forwarded agent is asked for a signature when something is signed and for nothing else: not when the session begins, not for its list of
+// keys. What it answers is verified. An agent that was not offered for the session is not asked at all, though the connection has one.
+func TestTheAgentIsAskedForSignaturesOnly(t *testing.T) {
+	t.Parallel()
+	w := serve(t, Limits{})
+	c := w.client(t)
+	ring := &counting{Agent: agent.NewKeyring()}
+	if err := ring.Agent.Add(agent.AddedKey{PrivateKey: w.key}); err != nil {
+		t.Fatal(err)
+	}
+	if err := agent.ForwardToAgent(c, ring); err != nil {
+		t.Fatal(err)
+	}
+	run := func(forward bool, command string) string {
+		t.Helper()
+		s := session(t, c)
+		if forward {
+			if err := agent.RequestAgentForwarding(s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out, _ := s.Output(command) // echo exits 7
+		return string(out)
+	}
+	if out := run(false, "sign"); out != "false false "+string(nexus.CodeRefused) || ring.counts() != [2]int{} {
+		t.Errorf("without -A: %q, the agent was asked %v", out, ring.counts())
+	}
+	if out := run(true, "echo"); out != "hello eva\n" || ring.counts() != [2]int{} {
+		t.Errorf("a session that signs nothing: %q, the agent was asked %v", out, ring.counts())
+	}
+	for i := 1; i <= 2; i++ {
+		if out := run(true, "sign"); !strings.HasPrefix(out, "true true") || ring.counts() != [2]int{i, 0} {
+			t.Errorf("act %d: %q, the agent was asked %v", i, out, ring.counts())
+		}
+	}
+	ring.mu.Lock()
+	ring.lies = true
+	ring.mu.Unlock()
+	if out := run(true, "sign"); out != "false true "+string(nexus.CodeUnavailable) {
+		t.Errorf("a signature of something else: %q", out)
+	}
+	if err := ring.Agent.RemoveAll(); err != nil {
+		t.Fatal(err)
+	}
+	if out := run(true, "sign"); out != "false true "+string(nexus.CodeUnavailable) {
+		t.Errorf("an agent without the key: %q", out)
+	}
+}
