@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	stdslices "slices"
 
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/tui/keymap"
@@ -115,13 +116,41 @@ func (m *model) footer(class size) string {
 	if class == compact && (m.lost || m.flash != "" || m.alert() != nil) {
 		return m.alertLine()
 	}
-	for _, h := range m.hints() {
-		if l.Left() < len(h[0])+len(h[1])+3 {
-			return l.String()
+	hints, last := m.hints(), m.lastHints()
+	room := l.Left()
+	for _, h := range last {
+		room -= hintCells(h)
+	}
+	for _, h := range hints {
+		if stdslices.Contains(last, h) {
+			continue
 		}
-		l.Add(theme.Accent, h[0]).Add(theme.Faint, " "+h[1]+"  ")
+		if room -= hintCells(h); room < 0 {
+			break
+		}
+		drawHint(l, h)
+	}
+	for _, h := range last {
+		if l.Left() >= hintCells(h)-2 {
+			drawHint(l, h)
+		}
 	}
 	return l.String()
+}
+
+// lastHints close every line of keys, however narrow: where the others are, and the way out.
+func (m *model) lastHints() [][2]string {
+	if m.asking != noQuestion || m.dialog != nil {
+		return nil
+	}
+	return [][2]string{{m.keys.Key(keymap.Help), "help"}, {m.keys.Key(keymap.Quit), "quit"}}
+}
+
+// hintCells is the room that a key and its word take, with two blanks behind them.
+func hintCells(h [2]string) int { return theme.Width(h[0]) + len(h[1]) + 3 }
+
+func drawHint(l *theme.Line, h [2]string) {
+	l.Add(theme.Accent, h[0]).Add(theme.Faint, " "+h[1]+"  ")
 }
 
 // typingLine is the line being typed with what may be done with it.

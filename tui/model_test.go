@@ -2,6 +2,7 @@ package tui
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	stdslices "slices"
@@ -440,5 +441,34 @@ func TestKeysOfOneReadAndPastes(t *testing.T) {
 	d.press("enter")
 	if got := d.screen(); strings.Contains(got, "allow all") {
 		t.Errorf("a pasted filter:\n%s", got)
+	}
+}
+
+// However narrow and deep, the line of keys ends with help and the way out, and the rule above a page names that page.
+func TestTheWayOutIsAlwaysShown(t *testing.T) {
+	t.Parallel()
+	for _, width := range []int{40, 60, 80, 120} {
+		d := drive(t, theme.Options{}, width, 24, nil)
+		o := pictureOf("operator")
+		o.Alerts = nil // on a narrow screen one takes the line of keys
+		d.show1(o)
+		for view := range 10 {
+			d.press(fmt.Sprint(view))
+			if text := plain(d.screen()); !strings.Contains(text, "? help  q quit") {
+				t.Errorf("view %d at %d columns does not say how to leave:\n%s", view, width, text)
+			}
+		}
+		d.press("4")
+		for range 3 {
+			d.screen()
+			d.press("enter")
+		}
+		rule, _, _ := strings.Cut(plain(d.screen()), " esc back")
+		if len(d.model.pages) < 3 {
+			t.Fatalf("%d pages are open:\n%s", len(d.model.pages), plain(d.screen()))
+		}
+		if last := pageTitle(d.model.top()); !strings.Contains(rule, last) {
+			t.Errorf("at %d columns the page %q of %d is not named: %q", width, last, len(d.model.pages), rule)
+		}
 	}
 }

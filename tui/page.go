@@ -305,7 +305,7 @@ func (m *model) pageLines(height int) []string {
 	m.ready(p)
 	right := m.pageRight(p, height)
 	if p.list != nil && !p.loading {
-		head := append([]string{m.rule(m.crumbs(), right)}, p.lines...)
+		head := append([]string{m.rule(m.crumbs(m.width-theme.Width(right)-5), right)}, p.lines...)
 		head = head[:min(len(head), height/2)]
 		in := m.source(panel.None)
 		in.Width, in.Height, in.Index, in.Cursor, in.Focus, in.At = m.width, height-len(head), p.index, p.cursor.pos, true, &p.at
@@ -318,7 +318,7 @@ func (m *model) pageLines(height int) []string {
 		return m.fit(lines, 0, height)
 	}
 	p.offset = max(min(p.offset, len(p.lines)-height+1), 0)
-	lines := append([]string{m.rule(m.crumbs(), right)}, p.lines[p.offset:]...)
+	lines := append([]string{m.rule(m.crumbs(m.width-theme.Width(right)-5), right)}, p.lines[p.offset:]...)
 	if m.found != nil {
 		for i := 1; i < len(lines); i++ {
 			if text := plain(lines[i]); m.found.Keep(text) {
@@ -362,13 +362,23 @@ func (m *model) pageTabs(p *page) []string {
 	return nil
 }
 
-// crumbs say where a page is.
-func (m *model) crumbs() string {
+// crumbs say where a page is, in so many cells if that is possible. Where there is no room for all, the pages nearest to the view give way: the page
+// that one looks at is named always.
+func (m *model) crumbs(width int) string {
 	parts := []string{viewTitle(m.view)}
 	for _, p := range m.pages {
 		parts = append(parts, pageTitle(p))
 	}
-	return strings.Join(parts, " "+m.theme().Symbols.Crumb+" ")
+	th := m.theme()
+	mark := " " + th.Symbols.Crumb + " "
+	all := strings.Join(parts, mark)
+	for from := 2; theme.Width(all) > width && from < len(parts); from++ {
+		all = parts[0] + mark + th.Symbols.Ellipsis + mark + strings.Join(parts[from:], mark)
+	}
+	if theme.Width(all) > width {
+		all = th.Cut(parts[len(parts)-1], m.width-2) // what stands to the right gives way
+	}
+	return all
 }
 
 func pageTitle(p *page) string {
