@@ -26,7 +26,7 @@ import (
 
 // Words that must be nowhere on a disk as they are; each is looked for in every file.
 var canaries = []string{"acct_CANARY_one", "CANARY reason of ada", "CANARY answer to ada", "canary-purpose", "CANARY use of a consent", "tr_CANARY_two",
-	"CANARY account is closed"}
+	"CANARY account is closed", "CANARY set aside", "CANARY given back", "CANARY prize", "CANARY rent", "CANARY please agree"}
 
 // diary is a unit with every kind of personal text in its ledger.
 type diary struct {
@@ -75,6 +75,12 @@ func newDiary(t *testing.T, change func(*engine.Config)) *diary {
 	must(d.operator(), state.KindDisputeAnswer, state.DisputeEnd{Dispute: made.ID, Accept: true, Minor: 5, Reason: canaries[2]})
 	d.consent(d.owner, canaries[3])
 	must(d.owner, state.KindConsentUse, state.ConsentUse{Subject: d.owner.Public(), Purpose: canaries[3], What: canaries[4]})
+	var hold state.HoldPlaced
+	result(must(d.operator(), state.KindHoldPlace, state.HoldPlace{Currency: "USD", Minor: 1, LifeMs: state.HoldLifeMinMs, Reason: canaries[7]}), &hold)
+	must(d.operator(), state.KindHoldRelease, state.HoldEnd{Hold: hold.ID, Reason: canaries[8]})
+	must(d.operator(), state.KindTransferMake, state.TransferMake{Currency: "USD", Minor: 1, ToOwner: true, Reason: canaries[9]})
+	must(d.operator(), state.KindProposalOpen, state.ProposalOpen{Kind: state.KindTransferMake, Reason: canaries[11],
+		Body: nexus.Encode(state.TransferMake{Currency: "USD", Minor: 1, Reason: canaries[10]})})
 	return d
 }
 
@@ -209,7 +215,7 @@ func TestErasedWordsAreNowhereAndEverythingVerifies(t *testing.T) {
 // readsBefore wants the words to be shown to whoever may read them, and to nobody else.
 func (d *diary) readsBefore() {
 	d.t.Helper()
-	want := fmt.Sprint([]string{canaries[0], canaries[5], canaries[6], canaries[1], canaries[2], canaries[3], canaries[4]})
+	want := fmt.Sprint(append([]string{canaries[0], canaries[5], canaries[6], canaries[1], canaries[2], canaries[3], canaries[4]}, canaries[7:]...))
 	for who, key := range map[string]nexus.PublicKey{"the person": d.owner.Public(), "an operator": d.operator().Public()} {
 		if got := fmt.Sprint(d.read(key)); got != want {
 			d.t.Errorf("%s reads %s", who, got)
@@ -412,7 +418,9 @@ func TestOnlyOnesOwnSealedTextsAreTaken(t *testing.T) {
 		"a purpose with a salt":  {state.KindConsentUse, state.ConsentUse{Subject: d.owner.Public(), Purpose: own(personal.FieldPurpose, canaries[3])}},
 		"plain words of another": {state.KindConsentUse, state.ConsentUse{Subject: d.owner.Public(), Purpose: "other"}},
 		"a body of another form": {state.KindPayoutSet, state.UnitReason{Reason: "acct_plain"}},
-		"about nothing known":    {state.KindPayoutVoid, state.PayoutSettle{Reason: "acct_plain"}},
+		"in a proposal": {state.KindProposalOpen, state.ProposalOpen{Kind: state.KindTransferMake,
+			Body: nexus.Encode(state.TransferMake{Currency: "USD", Reason: "x"})}},
+		"about nothing known": {state.KindPayoutVoid, state.PayoutSettle{Reason: "acct_plain"}},
 	} {
 		a, err := engine.NewAction(d.owner, d.gen.Cluster, c.kind, d.unit, c.body, d.clock())
 		if err != nil {
@@ -483,5 +491,47 @@ func TestSealedOnce(t *testing.T) {
 	b, err = d.eng.SealBody(state.KindConsentUse, d.unit, nexus.Encode(first))
 	if err := errors.Join(err, nexus.Decode(b.Body, &again)); err != nil || again.Purpose != first.Purpose || len(b.Keys) != 0 {
 		t.Errorf("what is sealed was sealed again: %v", err)
+	}
+}
+
+// Whoever signs gets the key of each text in the order of the body, and sees with it that the words are theirs.
+func TestKeysOfTheMessages(t *testing.T) {
+	t.Parallel()
+	d := newDiary(t, nil)
+	var payout nexus.ID
+	d.eng.View(func(s *state.State) { payout = s.Payouts()[0].ID })
+	var settle state.PayoutSettle
+	change, open := state.TransferMake{Currency: "USD", Minor: 1, Reason: "first"}, state.ProposalOpen{}
+	for _, c := range []struct {
+		kind string
+		body any
+		read func([]byte) []string
+	}{
+		{state.KindPayoutPost, state.PayoutSettle{Payout: payout, Reference: "first", Reason: "second"}, func(b []byte) []string {
+			if err := nexus.Decode(b, &settle); err != nil {
+				t.Fatal(err)
+			}
+			return []string{settle.Reference, settle.Reason}
+		}},
+		{state.KindProposalOpen, state.ProposalOpen{Kind: state.KindTransferMake, Body: nexus.Encode(change), Reason: "second"}, func(b []byte) []string {
+			if err := errors.Join(nexus.Decode(b, &open), nexus.Decode(open.Body, &change)); err != nil {
+				t.Fatal(err)
+			}
+			return []string{change.Reason, open.Reason}
+		}},
+	} {
+		b, err := d.eng.SealBody(c.kind, d.unit, nexus.Encode(c.body))
+		if err != nil || len(b.Keys) != 2 {
+			t.Fatalf("%s: %d keys, %v", c.kind, len(b.Keys), err)
+		}
+		for i, text := range c.read(b.Body) {
+			token, err := personal.Parse(text)
+			if err != nil {
+				t.Fatalf("%s: %q: %v", c.kind, text, err)
+			}
+			if words, err := personal.OpenMessage(b.Keys[i], &token, d.gen.Cluster); err != nil || words != []string{"first", "second"}[i] {
+				t.Errorf("%s: text %d is %q, %v", c.kind, i, words, err)
+			}
+		}
 	}
 }

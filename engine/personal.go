@@ -107,11 +107,11 @@ func (e *Engine) checkPersonal(a *nexus.Action) error {
 	var numbers []uint32
 	var err error
 	e.View(func(s *state.State) {
-		if b, err = s.PersonalBodyOf(a.Kind, a.Unit, a.Body); err == nil {
+		if b, err = s.PersonalBodyOf(a.Kind, a.Unit, a.Body); err == nil && b != nil {
 			numbers = personNumbers(s, b)
 		}
 	})
-	for i := 0; err == nil && i < len(b.Texts); i++ {
+	for i := 0; err == nil && b != nil && i < len(b.Texts); i++ {
 		if *b.Texts[i].Text != "" && !b.Texts[i].Known {
 			err = e.checkText(&b.Texts[i], a.Unit, numbers[i])
 		}
@@ -182,6 +182,24 @@ func (e *Engine) Words(reader nexus.PublicKey, t *personal.Token) string {
 		return WordsNoKey
 	}
 	return words
+}
+
+// MessageKey gives a reader the key of one sealed text, to see on the own machine what it says; false: Words says why not.
+func (e *Engine) MessageKey(reader nexus.PublicKey, t *personal.Token) (key [personal.SecretLen]byte, ok bool) {
+	e.View(func(s *state.State) {
+		ok = s.MayReadPersonal(reader, t) && t.Header.Number >= s.KeyNumber(t.Header.Subject)
+	})
+	if !ok {
+		return key, false
+	}
+	k, err := e.personal.Find(keys.Ref{Subject: t.Header.Subject, Number: t.Header.Number})
+	if err != nil {
+		return key, false
+	}
+	if _, err := k.Open(t, e.cfg.Cluster); err != nil {
+		return key, false
+	}
+	return k.MessageKey(t, e.cfg.Cluster), true
 }
 
 // erase carries out an erasure that has just become durable, so that its caller hears of it when the key is gone. When that fails the

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net/url"
@@ -11,7 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/engine/personal"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 )
 
@@ -70,6 +73,7 @@ func (n *node) showProposal(ctx context.Context, word string) error {
 	if err != nil {
 		return err
 	}
+	p.Keys = nil // they are for the check in decide, not for a file
 	return n.app.print(p, func(w io.Writer) error { return printProposal(w, p) })
 }
 
@@ -110,6 +114,29 @@ another content under the same id is another digest.`,
 	return cmd
 }
 
+// saysChange reports whether a proposal is shown as what it holds. Sealed words are opened here; those that the node gives no key for have
+// to be shown as such.
+func saysChange(row *wire.ProposalRow, p *state.Proposal, cluster nexus.ID) bool {
+	for _, hidden := range []string{personal.Hidden, engine.WordsErased, engine.WordsNoKey} {
+		said := personal.Replace(state.DescribeChange(p), func(t *personal.Token) string {
+			var key [personal.SecretLen]byte
+			given := row.Keys[hex.EncodeToString(t.Salt[:])]
+			if copy(key[:], given) != personal.SecretLen || len(given) != personal.SecretLen {
+				return hidden
+			}
+			words, err := personal.OpenMessage(key, t, cluster)
+			if err != nil {
+				return hidden
+			}
+			return words
+		})
+		if said == row.Change {
+			return true
+		}
+	}
+	return false
+}
+
 func (n *node) decide(ctx context.Context, kind, word, reason string) error {
 	row, err := get[wire.ProposalRow](ctx, n, "/v1/proposals/"+url.PathEscape(word))
 	if err != nil {
@@ -119,7 +146,7 @@ func (n *node) decide(ctx context.Context, kind, word, reason string) error {
 	if err := nexus.Decode(row.Proposal, &p); err != nil {
 		return err
 	}
-	if digest := p.Digest(n.Cluster()); digest != p.Change || state.DescribeChange(&p) != row.Change {
+	if digest := p.Digest(n.Cluster()); digest != p.Change || !saysChange(&row, &p, n.Cluster()) {
 		return nexus.Errf(kind, nexus.CodeCorrupt, "proposal "+row.ID, "trust this node no further", "its digest is %s, the node says %s", digest, p.Change)
 	}
 	r, err := n.act(ctx, kind, p.Unit, state.ProposalDecide{Proposal: p.ID, Change: p.Change, Reason: reason})

@@ -21,37 +21,47 @@ func (n *node) sealed(ctx context.Context, kind string, unit nexus.ID, body any)
 	if err := n.Post(ctx, "/v1/personal/seal", wire.SealRequest{Kind: kind, UnitID: unit.String(), Body: plain}, &ans); err != nil {
 		return nil, err
 	}
-	got := reflect.New(reflect.TypeOf(body))
-	if err := nexus.Decode(ans.Body, got.Interface()); err != nil {
-		return nil, notMine(kind, "it is of another form")
-	}
-	keys := ans.Keys
-	for i := range got.Elem().NumField() {
-		field := got.Elem().Field(i)
-		if field.Kind() != reflect.String {
-			continue
-		}
-		want := reflect.ValueOf(body).Field(i).String()
-		if field.String() == want {
-			continue
-		}
-		t, err := personal.Parse(field.String())
-		var key [personal.SecretLen]byte
-		if err != nil || len(keys) == 0 || copy(key[:], keys[0]) != len(keys[0]) {
-			return nil, notMine(kind, "a text was changed and is not sealed")
-		}
-		keys = keys[1:]
-		if words, err := personal.OpenMessage(key, &t, n.Cluster()); err != nil || words != want {
-			return nil, notMine(kind, "a sealed text holds other words")
-		}
-		field.SetString(want)
-	}
-	if string(nexus.Encode(got.Elem().Interface())) != string(plain) {
-		return nil, notMine(kind, "something else was changed in it")
+	if why := sameWords(kind, plain, ans.Body, &ans.Keys, n.Cluster()); why != "" {
+		return nil, nexus.Errf(kind, nexus.CodeCorrupt, "body to sign", "do not trust this node", "the node gave back another than it was given: %s", why)
 	}
 	return ans.Body, nil
 }
 
-func notMine(kind, why string) error {
-	return nexus.Errf(kind, nexus.CodeCorrupt, "body to sign", "do not trust this node", "the node gave back another than it was given: %s", why)
+// sameWords says what of a sealed body is not what the plain one says, empty when it is the same. It takes the keys that it used.
+func sameWords(kind string, plain, sealed []byte, keys *[][]byte, cluster nexus.ID) string {
+	want, got := bodyOf(kind), bodyOf(kind)
+	if want == nil || nexus.Decode(plain, want) != nil || nexus.Decode(sealed, got) != nil {
+		return "it is of another form"
+	}
+	if w, ok := want.(*state.ProposalOpen); ok && string(w.Body) != string(got.(*state.ProposalOpen).Body) {
+		g := got.(*state.ProposalOpen)
+		if why := sameWords(w.Kind, w.Body, g.Body, keys, cluster); why != "" {
+			return why
+		}
+		g.Body = w.Body
+	}
+	g := reflect.ValueOf(got).Elem()
+	for i := range g.NumField() {
+		if g.Field(i).Kind() != reflect.String {
+			continue
+		}
+		words := reflect.ValueOf(want).Elem().Field(i).String()
+		if g.Field(i).String() == words {
+			continue
+		}
+		t, err := personal.Parse(g.Field(i).String())
+		var key [personal.SecretLen]byte
+		if err != nil || len(*keys) == 0 || copy(key[:], (*keys)[0]) != len((*keys)[0]) {
+			return "a text was changed and is not sealed"
+		}
+		*keys = (*keys)[1:]
+		if opened, err := personal.OpenMessage(key, &t, cluster); err != nil || opened != words {
+			return "a sealed text holds other words"
+		}
+		g.Field(i).SetString(words)
+	}
+	if string(nexus.Encode(g.Interface())) != string(plain) {
+		return "something else was changed in it"
+	}
+	return ""
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"encoding/hex"
 	"net/http"
 	"strconv"
 	"time"
@@ -8,6 +9,7 @@ import (
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/engine/personal"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
 )
@@ -72,6 +74,15 @@ func (s *Server) proposal(_ http.ResponseWriter, r *http.Request, who caller) (a
 			row = proposalRow(st, p, who.query.Actor)
 			row.Proposal = nexus.Encode(*p)
 		}
+	})
+	personal.Replace(row.Change, func(t *personal.Token) string {
+		if key, ok := s.engine().MessageKey(who.query.Actor, t); ok {
+			if row.Keys == nil {
+				row.Keys = map[string][]byte{}
+			}
+			row.Keys[hex.EncodeToString(t.Salt[:])] = key[:]
+		}
+		return ""
 	})
 	if !found {
 		return nil, nexus.Errf("find proposal", nexus.CodeNotFound, strconv.Quote(word), "list them with nexus approvals list",

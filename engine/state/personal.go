@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/personal"
@@ -33,6 +34,8 @@ func (p *PersonalText) Fits(words string) error {
 	switch {
 	case len(words) > p.Max:
 		return nexus.Errf("personal text", nexus.CodeMalformed, p.Name, fmt.Sprintf("at most %d bytes", p.Max), "%d bytes", len(words))
+	case !utf8.ValidString(words):
+		return nexus.Errf("personal text", nexus.CodeMalformed, p.Name, "text in UTF-8", "is none")
 	case p.OneLine && strings.ContainsFunc(words, control):
 		return nexus.Errf("personal text", nexus.CodeMalformed, p.Name, "one line of text", "holds control characters")
 	}
@@ -41,23 +44,30 @@ func (p *PersonalText) Fits(words string) error {
 
 func control(r rune) bool { return r < ' ' || r == 0x7f }
 
-// HasPersonal reports whether bodies of a kind hold personal texts.
-func HasPersonal(kind string) bool { return personalOf[kind] != nil }
+// HasPersonal reports whether bodies of a kind hold personal texts, or a change that may.
+func HasPersonal(kind string) bool { return personalOf[kind] != nil || kind == KindProposalOpen }
 
 // PersonalBody is a decoded body with its personal texts, which may be written to.
 type PersonalBody struct {
 	Texts []PersonalText
 	body  any
+	inner *PersonalBody // of the change that a proposal holds
 }
 
 // Encode gives the canonical bytes of the body as it is now.
 func (b *PersonalBody) Encode() []byte {
+	if p, ok := b.body.(*ProposalOpen); ok && b.inner != nil {
+		p.Body = b.inner.Encode()
+	}
 	return nexus.Encode(reflect.ValueOf(b.body).Elem().Interface())
 }
 
 // PersonalBodyOf decodes a body and finds its personal texts and whose they are; nil for a kind that has none. Errors:
 // nexus.CodeMalformed for a body of another form, nexus.CodeNotFound when what it is about is not known.
 func (s *State) PersonalBodyOf(kind string, unit nexus.ID, body []byte) (*PersonalBody, error) {
+	if kind == KindProposalOpen {
+		return s.personalProposal(unit, body)
+	}
 	read := personalOf[kind]
 	if read == nil {
 		return nil, nil
@@ -73,13 +83,34 @@ func (s *State) PersonalBodyOf(kind string, unit nexus.ID, body []byte) (*Person
 	}
 	out.Texts = read(s, unit, decode)
 	if err == nil && out.Texts == nil {
-		err = nexus.Errf(kind, nexus.CodeNotFound, "what it is about", "see nexus revenue balance, payout list or dispute show", "not known on unit %s", unit)
+		err = nexus.Errf(kind, nexus.CodeNotFound, "what it is about", "see nexus revenue balance, hold list, payout list or dispute show",
+			"not known on unit %s", unit)
 	}
 	return out, err
 }
 
-// personalOf lists the kinds with personal texts, each with a reader of its body. A reader gives nil when decode failed or when it
-// cannot tell whose the texts are.
+// personalProposal finds the personal texts of the change that a proposal holds; the reason for such a change is the same person's.
+func (s *State) personalProposal(unit nexus.ID, body []byte) (*PersonalBody, error) {
+	var b ProposalOpen
+	if err := nexus.Decode(body, &b); err != nil {
+		return nil, nexus.Errf(KindProposalOpen, nexus.CodeMalformed, "body", "build the action with the nexus command or the API", "%v", err)
+	}
+	if personalOf[b.Kind] == nil {
+		return nil, nil
+	}
+	inner, err := s.PersonalBodyOf(b.Kind, unit, b.Body)
+	if err != nil {
+		return nil, err
+	}
+	out := &PersonalBody{body: &b, inner: inner, Texts: inner.Texts}
+	reason := reasonText(&b.Reason)
+	reason.Subject = inner.Texts[0].Subject
+	out.Texts = append(out.Texts, reason)
+	return out, nil
+}
+
+// personalOf lists the kinds with personal texts, each with a reader of its body, which names the texts in the order of the body. A reader
+// gives nil when decode failed or when it cannot tell whose the texts are.
 var personalOf = map[string]func(s *State, unit nexus.ID, decode func(any) bool) []PersonalText{
 	KindPayoutSet: func(s *State, unit nexus.ID, decode func(any) bool) []PersonalText {
 		var b PayoutSet
@@ -98,6 +129,22 @@ var personalOf = map[string]func(s *State, unit nexus.ID, decode func(any) bool)
 		}
 		return s.ownersTexts(unit, b.Period, reasonText(&b.Reason))
 	},
+	KindTransferMake: func(s *State, unit nexus.ID, decode func(any) bool) []PersonalText {
+		var b TransferMake
+		if !decode(&b) {
+			return nil
+		}
+		return s.ownersTexts(unit, b.Period, reasonText(&b.Reason))
+	},
+	KindHoldPlace: func(s *State, unit nexus.ID, decode func(any) bool) []PersonalText {
+		var b HoldPlace
+		if !decode(&b) {
+			return nil
+		}
+		return s.ownersTexts(unit, b.Period, reasonText(&b.Reason))
+	},
+	KindHoldRelease:     holdEndTexts,
+	KindHoldCapture:     holdEndTexts,
 	KindDisputeAnswer:   disputeEndTexts,
 	KindDisputeWithdraw: disputeEndTexts,
 	KindConsentGive:     consentTexts,
@@ -125,8 +172,20 @@ func payoutSettleTexts(s *State, unit nexus.ID, decode func(any) bool) []Persona
 	if p == nil || p.Unit != unit {
 		return nil
 	}
-	return s.ownersTexts(unit, p.Period, reasonText(&b.Reason),
-		PersonalText{Name: "reference", Field: personal.FieldReference, Max: maxPersonalWords, Text: &b.Reference})
+	return s.ownersTexts(unit, p.Period,
+		PersonalText{Name: "reference", Field: personal.FieldReference, Max: maxPersonalWords, Text: &b.Reference}, reasonText(&b.Reason))
+}
+
+func holdEndTexts(s *State, unit nexus.ID, decode func(any) bool) []PersonalText {
+	var b HoldEnd
+	if !decode(&b) {
+		return nil
+	}
+	h := s.money.Holds[b.Hold]
+	if h == nil || h.Unit != unit {
+		return nil
+	}
+	return s.ownersTexts(unit, h.Period, reasonText(&b.Reason))
 }
 
 func disputeEndTexts(s *State, unit nexus.ID, decode func(any) bool) []PersonalText {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/personal"
 )
 
 // The book of proposals in the state: those that wait and the newest closed ones, their section of a snapshot, their words.
@@ -94,7 +95,11 @@ func describeChange(p *Proposal) string {
 		if nexus.Decode(p.Body, v) != nil {
 			return p.Kind
 		}
-		return clipTo(fmt.Sprintf(format, args()...), 300)
+		words, most := fmt.Sprintf(format, args()...), 300
+		if personal.Holds(words) {
+			most = maxInboxSealedBytes / 2
+		}
+		return clipTo(words, most)
 	}
 	switch p.Kind {
 	case KindRouteSet:

@@ -32,6 +32,8 @@ type ProposalRow struct {
 	Why      string     `json:"why,omitempty"`      // of the end
 	Yours    bool       `json:"yours"`              // your word is out
 	Proposal []byte     `json:"proposal,omitempty"` // canonical bytes of the whole, from which the digest is computed again
+	// Keys open the sealed texts in Change on the reader's machine, by the text's salt in hexadecimal; only of what the reader may read.
+	Keys map[string][]byte `json:"keys,omitempty"`
 }
 
 // Proposals is the answer of `nexus approvals list`.
