@@ -535,3 +535,35 @@ func TestKeysOfTheMessages(t *testing.T) {
 		}
 	}
 }
+
+// An erasure that comes while words are being sealed leaves no key behind, and whoever sealed is told so.
+func TestErasedWhileSealing(t *testing.T) {
+	t.Parallel()
+	var erase atomic.Pointer[func()]
+	d := newDiary(t, func(c *engine.Config) {
+		c.Log.Watch = func(op consensus.Op) error {
+			if f := erase.Load(); op.Step == engine.StepSeal && f != nil {
+				(*f)()
+			}
+			return nil
+		}
+	})
+	once := func() {
+		erase.Store(nil)
+		if _, err := d.erase(d.owner); err != nil {
+			t.Error(err)
+		}
+	}
+	erase.Store(&once)
+	set := nexus.Encode(state.PayoutSet{Destination: "acct"})
+	if _, err := d.eng.SealBody(state.KindPayoutSet, d.unit, set); nexus.CodeOf(err) != nexus.CodeConflict {
+		t.Errorf("sealed under a key that was erased meanwhile: %v", err)
+	}
+	left, err := os.ReadDir(filepath.Join(d.dir, engine.PersonalDir))
+	if err != nil || len(left) != 0 {
+		t.Errorf("%v outlived its erasure, %v", left, err)
+	}
+	if _, err := d.eng.SealBody(state.KindPayoutSet, d.unit, set); err != nil {
+		t.Error(err)
+	}
+}

@@ -43,6 +43,9 @@ func (e *Engine) SealBody(kind string, unit nexus.ID, body []byte) (out SealedBo
 	if err != nil || b == nil {
 		return SealedBody{Body: body}, err
 	}
+	if err := e.step(StepSeal); err != nil {
+		return out, err
+	}
 	for i := range b.Texts {
 		t := &b.Texts[i]
 		if *t.Text == "" || t.Known || personal.Sealed(*t.Text) {

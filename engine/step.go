@@ -11,6 +11,7 @@ const (
 	StepAnswer    = "answer"     // all is durable, nobody has been told
 	StepSaveState = "save state" // a part of the stored state is about to be written
 	StepStoreSync = "store sync" // the store is about to be synced, so that the log can be cut
+	StepSeal      = "seal"       // personal texts are about to be sealed under the key of now
 	StepErase     = "erase"      // an erasure stands in the ledger, its key in the store of keys
 	StepErased    = "erased"     // the key is destroyed, no entry says so yet
 )
