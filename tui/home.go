@@ -103,7 +103,11 @@ func (m *model) homeAct(a keymap.Action) tea.Cmd {
 		return nil
 	}
 	if a == keymap.Exit {
-		return m.openPalette("imvu exit --imvu-id " + us[0].Label)
+		line := "imvu exit --imvu-id " + us[0].Label
+		if m.options.Hosted { // over SSH no file can be written here: it is announced, and the bundle fetched by a command of its own
+			line += " --announce"
+		}
+		return m.openPalette(line)
 	}
 	return m.perform([]string{"revenue", "statement", "--unit", us[0].Label, "--month", m.options.now().UTC().Format("2006-01"), "--draft"})
 }

@@ -43,10 +43,12 @@ var (
 )
 
 const help = `Usage: nexus-verify --key KEY [flags] FILE...
+       nexus-verify bundle --key KEY [flags] FOLDER...
 
 Checks exports and proofs of a Nexus COS ledger with the node's public key alone. FILE "-" is standard input.
 KEY is what the operator publishes: the verifier key "nexus/<cluster>+<hash>+<key>", or the base64 public key alone.
 Get it from somewhere else than the file: whoever makes a false file also names a false key in it.
+A FOLDER is what a unit left with (nexus imvu exit): signature, every file, entries, statements, and the bundles within it.
 
 With --witness, once for each, the checkpoint must be cosigned by all of these outside witnesses, or by --quorum of them. A key
 counts once, however often and under whatever name it signed. The keys come from the witnesses, never from the node.
@@ -56,6 +58,7 @@ Examples:
   nexus-verify --key "$KEY" --seen checkpoint.txt export.jsonl
   nexus-verify --key "$KEY" -o json proof.json
   nexus-verify --key "$KEY" --witness "$W1" --witness "$W2" --witness "$W3" --quorum 2 export.jsonl checkpoint.txt
+  nexus-verify bundle --key "$KEY" ./IMVU-042-exit-20261126
 
 Flags:
 `
@@ -69,16 +72,19 @@ func main() {
 
 // result is what -o json prints for a file.
 type result struct {
-	File     string   `json:"file"`
-	Verified bool     `json:"verified"`
-	What     string   `json:"what"` // ledger, unit, absence, inclusion, consistency, checkpoint
-	Unit     string   `json:"unit,omitempty"`
-	Size     uint64   `json:"size"` // of the log under the checkpoint
-	Entries  uint64   `json:"entries"`
-	Older    uint64   `json:"older,omitempty"`
-	Cosigned int      `json:"cosigners"` // of the witnesses that were named
-	Totals   []total  `json:"totals,omitempty"`
-	Findings []string `json:"findings"`
+	File      string   `json:"file"`
+	Verified  bool     `json:"verified"`
+	What      string   `json:"what"` // ledger, unit, absence, inclusion, consistency, checkpoint, bundle
+	Unit      string   `json:"unit,omitempty"`
+	Size      uint64   `json:"size"` // of the log under the checkpoint
+	Entries   uint64   `json:"entries"`
+	Older     uint64   `json:"older,omitempty"`
+	Cosigned  int      `json:"cosigners"`       // of the witnesses that were named
+	Files     int      `json:"files,omitempty"` // of a bundle
+	Documents int      `json:"statements,omitempty"`
+	Came      []result `json:"imported,omitempty"`
+	Totals    []total  `json:"totals,omitempty"`
+	Findings  []string `json:"findings"`
 
 	entry *verify.EntryLine
 	asked int // witnesses that were named
@@ -95,6 +101,9 @@ type total struct {
 
 // run is the program: its exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
+	if len(args) > 0 && args[0] == "bundle" {
+		args = args[1:]
+	}
 	fs := flag.NewFlagSet("nexus-verify", flag.ContinueOnError)
 	fs.SetOutput(errs)
 	fs.Usage = func() { fmt.Fprint(errs, help); fs.PrintDefaults() }
@@ -209,6 +218,11 @@ func demand(o *verify.Options, witnesses []string, quorum int) error {
 // file checks one file. The error says that it could not be read; what is wrong with it is a finding.
 func file(ctx context.Context, name string, in io.Reader, o verify.Options) (result, error) {
 	res := result{File: name, Findings: []string{}, asked: len(o.Witnesses)}
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		rep, err := verify.CheckBundle(ctx, os.DirFS(name), o)
+		res.bundle(&rep)
+		return res, err
+	}
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
@@ -236,6 +250,18 @@ func file(ctx context.Context, name string, in io.Reader, o verify.Options) (res
 	}
 	res.export(rep)
 	return res, nil
+}
+
+func (r *result) bundle(rep *verify.BundleReport) {
+	r.export(rep.Export)
+	m := &rep.Manifest
+	r.What, r.Verified, r.Unit, r.Files, r.Documents = "bundle", rep.Clean(), m.Unit.ID.String(), len(m.Files), rep.Statements
+	r.Findings = append([]string{}, rep.Findings...)
+	for i := range rep.Came {
+		inner := result{File: verify.ImportedDir + "/" + rep.Came[i].Digest.String()}
+		inner.bundle(&rep.Came[i])
+		r.Came = append(r.Came, inner)
+	}
 }
 
 func (r *result) proof(in io.Reader, o verify.Options) error {
@@ -314,6 +340,12 @@ func (r *result) print(out io.Writer) error {
 		fmt.Fprintf(&b, "  the whole ledger: %d entries, every split recomputed, map of units recomputed\n", r.Entries)
 	case "unit":
 		fmt.Fprintf(&b, "  unit %s: all its %d entries in a log of %d, nothing left out\n", r.Unit, r.Entries, r.Size)
+	case "bundle":
+		fmt.Fprintf(&b, "  unit %s: %d files as signed, all its %d entries in a log of %d, nothing left out, %d statements\n", r.Unit, r.Files, r.Entries, r.Size,
+			r.Documents)
+		for _, c := range r.Came {
+			fmt.Fprintf(&b, "  it brought %s: %d entries of another log, verified under the key that its own entry names\n", c.File, c.Entries)
+		}
 	case "absence":
 		fmt.Fprintf(&b, "  unit %s has no entry in a log of %d\n", r.Unit, r.Size)
 	case "checkpoint":

@@ -17,6 +17,7 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/engine/identity"
 	"github.com/BobbyBlanco400/nexus-cos/tui/keymap"
+	"github.com/BobbyBlanco400/nexus-cos/tui/tuitest"
 )
 
 // twoCreators launches a node with a unit of eva's, which has money, a proposal and a notice, and one of max's.
@@ -183,5 +184,30 @@ func walkHome(t *testing.T, n *liveNode) map[keymap.Action]bool {
 		gone := map[keymap.Action]string{keymap.Grant: "1 to decide", keymap.Refuse: "0 to decide"}[step.action]
 		eventuallyTrue(t, "what came of "+string(step.action), func() bool { return screen.Shows(" done", gone) }, screen.Text)
 	}
+	walkExit(t, n, screen, keys.Key(keymap.Exit), label)
+	walked[keymap.Exit] = true
 	return walked
+}
+
+// walkExit leaves with a unit from the home: the command line is begun, the unit's name must be typed, and time passes before it is done.
+func walkExit(t *testing.T, n *liveNode, screen *tuitest.Screen, key, label string) {
+	dir := filepath.Join(t.TempDir(), "mine")
+	typeKeys(t, screen, "G"+key)
+	eventuallyTrue(t, "the command line", func() bool { return screen.Shows(":imvu exit --imvu-id " + label) }, screen.Text)
+	typeKeys(t, screen, " --export-path "+dir+"\r")
+	eventuallyTrue(t, "the question", func() bool { return screen.Shows("Type " + label + " to go on") }, screen.Text)
+	typeKeys(t, screen, label)
+	eventuallyTrue(t, "time to think", func() bool { return screen.Shows("armed: enter does it") }, screen.Text)
+	if n.newest("exit.begin", label) != nil { // those of the suite's probes are another thing
+		t.Fatal("the unit left before it was confirmed")
+	}
+	typeKeys(t, screen, "\r")
+	for _, kind := range []string{"exit.begin", "exit.complete"} {
+		var made *wire.DecisionRow
+		eventuallyTrue(t, "a decision on "+kind, func() bool { made = n.newest(kind, label); return made != nil }, screen.Text)
+		n.proved(made)
+	}
+	if out := n.run("imvu", "verify-export", dir); !strings.Contains(out, ": verified") {
+		t.Errorf("the bundle: %s", out)
+	}
 }

@@ -15,7 +15,6 @@ type notBuilt struct{ path, why string }
 // What is missing, in words that stand alone.
 const (
 	needsCompute = "the compute fabric is not built in this version"
-	needsExit    = "exit and import are not built in this version"
 	needsMedia   = "the media fabric is not built in this version"
 	needsNames   = "the DNS and mail fabrics are not built in this version"
 	needsCluster = "a ledger on several nodes is not built in this version"
@@ -26,8 +25,6 @@ func notBuiltCommands() []notBuilt {
 	return []notBuilt{
 		{"imvu start", needsCompute}, {"imvu stop", needsCompute}, {"imvu deploy", needsCompute}, {"imvu logs", needsCompute},
 		{"imvu exec", needsCompute}, {"imvu snapshot", needsCompute}, {"imvu rollback", needsCompute},
-		{"imvu exit", needsExit}, {"imvu exit-status", needsExit}, {"imvu verify-export", needsExit}, {"imvu import", needsExit},
-		{"platform exit", needsExit}, {"platform import", needsExit},
 		{"stream key", needsMedia}, {"ott upload", needsMedia}, {"ott publish", needsMedia}, {"ott grant", needsMedia},
 		{"cluster join", "a node joins when it is launched: nexus launch --join-token FILE"}, {"cluster leave", needsCluster}, {"cluster rtt", needsCluster},
 		{"cluster keys", needsCluster}, {"cluster peers", needsCluster}, {"cluster promote", needsCluster}, {"cluster drain", needsCluster},

@@ -100,6 +100,7 @@ func (g *guest) source() string {
 func guestVerbs() map[string]bool {
 	out := map[string]bool{}
 	for _, v := range []string{"console", "home", "status", "version", "help", "launch rerun", "imvu list", "imvu show",
+		"imvu exit", "imvu exit-status", "platform exit", "platform exit-status",
 		"imvu create", "imvu scale", "imvu suspend", "imvu resume", "platform list", "platform show", "platform create", "stream list",
 		"stream show", "stream channel create", "ott list", "ott show", "ott channel create", "revenue tally", "revenue balance",
 		"revenue statement", "revenue pending", "revenue hold list", "revenue payout list", "revenue payout set",

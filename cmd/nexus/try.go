@@ -30,6 +30,10 @@ func bodyOf(kind string) any {
 		return &state.UnitReason{}
 	case state.KindSliceSet:
 		return &state.SliceSet{}
+	case state.KindExitBegin, state.KindExitCancel:
+		return &state.ExitBegin{}
+	case state.KindExitComplete:
+		return &state.ExitComplete{}
 	case state.KindRouteSet, state.KindRouteDrop:
 		return &state.RouteSet{}
 	case state.KindDomainClaim:

@@ -19,6 +19,7 @@ func (a *app) imvuCommand() *cobra.Command {
 	cmd.AddCommand(a.createCommand(nexus.KindIMVU), a.listCommand(nexus.KindIMVU), a.showCommand("imvu"), a.scaleCommand(),
 		a.standingCommand("suspend", state.KindUnitSuspend, "Suspend a unit (gate 13 refuses it once an exit is announced)"),
 		a.standingCommand("resume", state.KindUnitResume, "End a suspension"), a.transferCommand("imvu"))
+	a.addLeaving(cmd, "imvu")
 	return cmd
 }
 
@@ -26,6 +27,7 @@ func (a *app) platformCommand() *cobra.Command {
 	cmd := noun("platform", "Mini-platforms, split 80/20")
 	cmd.AddCommand(a.createCommand(nexus.KindPlatform), a.listCommand(nexus.KindPlatform), a.showCommand("platform"),
 		a.transferCommand("platform"), a.ownershipCommand())
+	a.addLeaving(cmd, "platform")
 	return cmd
 }
 
@@ -292,6 +294,9 @@ func (n *node) showUnit(ctx context.Context, word string) error {
 		}
 		for _, r := range d.Routes {
 			fmt.Fprintf(w, "route         %s -> %s (entry of decision %d)\n", r.Host, r.Backend, r.Index)
+		}
+		if err := printImported(w, d.Imported); err != nil {
+			return err
 		}
 		for _, t := range d.Tallies {
 			fmt.Fprintf(w, "tally         %s gross %s, creator %s, platform %s, %d events\n", t.Currency, money(t.Gross, t.Currency),

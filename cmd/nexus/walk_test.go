@@ -56,15 +56,15 @@ func (n *liveNode) try(args ...string) (out, errs string, code int) {
 	return o.String(), e.String(), cmd.ProcessState.ExitCode()
 }
 
-// newest is the newest decision about a kind of action, nil without any.
-func (n *liveNode) newest(kind string) *wire.DecisionRow {
+// newest is the newest decision about a kind of action, and of a unit when one is named; nil without any.
+func (n *liveNode) newest(kind string, unit ...string) *wire.DecisionRow {
 	n.t.Helper()
 	var log wire.Decisions
 	if err := json.Unmarshal([]byte(n.run("gates", "log", "-o", "json")), &log); err != nil {
 		n.t.Fatal(err)
 	}
 	for i := range log.Decisions {
-		if log.Decisions[i].Action == kind {
+		if d := &log.Decisions[i]; d.Action == kind && (len(unit) == 0 || d.UnitLabel == unit[0]) {
 			return &log.Decisions[i]
 		}
 	}

@@ -1,4 +1,4 @@
-// Package bundle is exit and import: it writes the folder with which a unit leaves, checks one, and takes one in (decision 42, SPEC
+// Package bundle is exit and import: it writes the folder with which a unit leaves, checks one, and takes one in (docs/exit.md, SPEC
 // section 5). A bundle is plain files under one checkpoint, listed in a manifest that the node signs; ledger/verify has the format and the
 // checks that need a public key alone.
 //

@@ -51,7 +51,7 @@ func (r *Receiver) Receive(ctx context.Context, in *multipart.Reader) (got Recei
 	if err != nil {
 		return got, err
 	}
-	if err := free(target); err != nil {
+	if err := Free(target); err != nil {
 		return got, err
 	}
 	tmp := filepath.Join(filepath.Dir(target), "."+filepath.Base(target)+partial)
@@ -100,8 +100,8 @@ func (r *Receiver) step(s Step, path string) error {
 	return r.Watch(s, path)
 }
 
-// free refuses a target that holds anything.
-func free(target string) error {
+// Free refuses a target that holds anything. Error: nexus.CodeConflict.
+func Free(target string) error {
 	list, err := os.ReadDir(target)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -123,7 +123,7 @@ func (s *Server) unit(_ http.ResponseWriter, r *http.Request, who caller) (any, 
 			}
 		}
 		sort.Strings(d.Domains)
-		d.Routes = routeRows(st, id)
+		d.Routes, d.Imported = routeRows(st, id), importedRows(st, id)
 		for _, a := range st.SortedAccounts() {
 			if a.Unit == id {
 				d.Tallies = append(d.Tallies, engine.TallyRow(st, u, a))

@@ -56,6 +56,7 @@ func (s *Server) routes() {
 	s.approvalRoutes()
 	s.moneyRoutes()
 	s.exportRoutes()
+	s.exitRoutes()
 	s.gateRoutes()
 	s.personalRoutes()
 	s.handle("POST /v1/actions", publicRead, s.actions)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"os"
@@ -43,6 +44,9 @@ type Node interface {
 	Audit(ctx context.Context, unit string) (wire.AuditReport, error)
 	Suites(ctx context.Context, names []string) (wire.Suites, error)
 	RerunPhase(ctx context.Context, phase int) error
+	// Bundle writes a unit's bundle as parts; TakeIn verifies one in a folder of this machine and keeps it.
+	Bundle(ctx context.Context, unit nexus.ID, w *multipart.Writer) error
+	TakeIn(ctx context.Context, dir string, key nexus.PublicKey) (state.UnitImport, error)
 	StopRequested()
 }
 

@@ -96,11 +96,10 @@ func (s *State) Serving(u *Unit) bool {
 // leaving reports whether a unit leaves or has left and is within its retention.
 func leaving(u *Unit) bool { return u.Status == StatusExiting || u.Status == StatusExited }
 
-// owners says that an action is the owner's own step of an exit; anybody else's word is one that hinders it.
+// ownersExit says that an action is the owner's own step of an exit; anybody else's word is one that hinders it.
 func (st *step) ownersExit(u *Unit) {
 	own := st.facts.Unit.ActorOwns
 	st.facts.Exit.IsExit, st.facts.Exit.Hinders = own, !own
-	st.facts.Identity.MayIssue = own
 	st.reach(u, "ledger", own)
 }
 
@@ -111,7 +110,6 @@ func (st *step) exitBegin() error {
 		return nil
 	}
 	st.facts.Exit.IsExit = true
-	st.facts.Identity.MayIssue = st.facts.Unit.ActorOwns
 	st.reach(u, "ledger", st.facts.Unit.ActorOwns)
 	st.text("reason", b.Reason)
 	switch {

@@ -26,7 +26,7 @@ func order() []entry {
 	return []entry{
 		{name: CreatorSplits, run: creatorSplits, phase: true},
 		{name: NetworkSlices, run: networkSlices, phase: true, named: true},
-		{name: Exit, phase: true, later: "the exit bundle and a throw-away importing node"},
+		{name: Exit, run: exitSuite, phase: true},
 		{name: Audit, run: auditSuite, phase: true},
 		{name: Hostile, later: "the compute, DNS and mail fabrics that its scenarios attack"},
 	}

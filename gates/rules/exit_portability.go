@@ -9,10 +9,9 @@ import "github.com/BobbyBlanco400/nexus-cos/gates"
 func exitPortability() gates.Gate {
 	return gates.Gate{
 		Number: 13, Name: "exit-portability", Version: 1,
-		Rule: "a unit can leave with everything, and nobody can stop it",
-		Later: "the exit's export will enforce that everything leaves; that nobody may hinder an exit under way is decided " +
-			"by the state machine already",
-		Check: checkExitPortability,
+		Rule:     "a unit can leave with everything, and nobody can stop it",
+		Enforcer: "the ledger: an exit is its owner's alone, complete only with the manifest of a bundle that holds the unit's whole chain",
+		Check:    checkExitPortability,
 		Good: func() gates.Facts {
 			f := ownerSample("imvu.exit")
 			f.Exit.IsExit = true

@@ -11,7 +11,7 @@ import (
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 )
 
-// The bundle that a unit leaves with (decision 42): a folder of plain files, listed with size and SHA-256 in a manifest, and the node's
+// The bundle that a unit leaves with (docs/exit.md): a folder of plain files, listed with size and SHA-256 in a manifest, and the node's
 // signature over the manifest.
 
 const (

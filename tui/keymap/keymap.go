@@ -201,8 +201,8 @@ func homeTable() []Binding {
 		{Action: Seen, Keys: []string{"o"}, Hint: "mark read", Help: "mark the notice read; the mark is signed and stands in the ledger",
 			Views: []int{HomeNumber}, Changes: true, Danger: Reversible, Verb: "notices read"},
 		{Action: Month, Keys: []string{"t"}, Hint: "statement", Help: "the unit's statement of the running month, as far as it is", Views: []int{6, HomeNumber}},
-		{Action: Exit, Keys: []string{"X"}, Hint: "exit", Help: "leave with the unit and all that is its own: the command line, begun",
-			Views: []int{6, HomeNumber}},
+		{Action: Exit, Keys: []string{"X"}, Hint: "exit", Help: "leave with the unit and all that is its own: the command line, begun; asks for its name",
+			Views: []int{6, HomeNumber}, Changes: true, Danger: Irreversible, Verb: "imvu exit"},
 	}
 }
 

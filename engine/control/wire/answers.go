@@ -22,6 +22,8 @@ type UnitDetail struct {
 	Tallies       []TallyRow `json:"tallies"`
 	Sequence      uint64     `json:"sequence"` // entries in the unit's chain
 	Head          string     `json:"head"`
+
+	Imported []ImportedRow `json:"imported,omitempty"` // where the unit came from
 }
 
 // RouteRow is one route. Index is the ledger index of its public entry.
