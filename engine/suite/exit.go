@@ -211,7 +211,8 @@ func (w *leaver) elsewhere(ctx context.Context) (err error) {
 		b := came[0].Balances[0]
 		same = isInt(w.book.gross, b.Gross) && isInt(w.book.creator, b.Creator) && isInt(w.book.platform, b.Platform)
 	}
-	w.require(same, "history intact", fmt.Sprintf("imported %+v, posted gross %s, creator %s", came, w.book.gross, w.book.creator), exitRemedy)
+	w.require(same, "history intact", fmt.Sprintf("%d imports; posted were gross %s, creator %s, platform %s", len(came), w.book.gross,
+		w.book.creator, w.book.platform), exitRemedy)
 	w.require(owed == 0, "the past is no debt", fmt.Sprintf("%d accounts at the second node", owed), exitRemedy)
 	again, err := receive(ctx, second, u.ID, filepath.Join(w.dir, "again"))
 	if err != nil {

@@ -20,8 +20,8 @@ func TestRunChoosesSuites(t *testing.T) {
 		names []string
 		want  string
 	}{
-		{nil, "creator-splits passed, network-slices skipped, exit skipped, audit passed"},
-		{[]string{"audit", "exit", "audit"}, "exit skipped, audit passed"},
+		{nil, "creator-splits passed, network-slices skipped, exit passed, audit passed"},
+		{[]string{"audit", "exit", "audit"}, "exit passed, audit passed"},
 		{[]string{"hostile"}, "hostile skipped"},
 	} {
 		res, err := Run(context.Background(), r.env, c.names)
