@@ -3,7 +3,9 @@ package tui
 import (
 	"fmt"
 	stdslices "slices"
+	"strings"
 
+	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/tui/keymap"
 	"github.com/BobbyBlanco400/nexus-cos/tui/panel"
@@ -33,12 +35,22 @@ func (m *model) alertLine() string {
 		if a.Unit != "" {
 			l.Add(theme.Plain, theme.Clean(a.Unit)+": ")
 		}
-		l.Add(style, theme.Clean(a.Text))
+		l.Add(style, theme.Clean(labelled(a.Text, m.shown.Units)))
 		if a.Fix != "" {
 			l.Add(theme.Faint, "  fix: "+theme.Clean(a.Fix))
 		}
 	}
 	return l.String()
+}
+
+// labelled puts labels for the ids of units in a text: a decision's words name units by their ids, which nobody knows by heart.
+func labelled(text string, units []wire.UnitRow) string {
+	for i := range units {
+		if u := &units[i]; len(u.ID) == 2*len(nexus.ID{}) && u.Label != "" {
+			text = strings.ReplaceAll(text, u.ID, u.Label)
+		}
+	}
+	return text
 }
 
 // nextStep says what is worth doing now, from the picture: the way from a first launch to a unit that earns.

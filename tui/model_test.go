@@ -472,3 +472,17 @@ func TestTheWayOutIsAlwaysShown(t *testing.T) {
 		}
 	}
 }
+
+// An alert names the unit by its label where the decision has its id; what is no unit's id stays.
+func TestAlertsNameUnits(t *testing.T) {
+	t.Parallel()
+	id, other := nexus.ID{7}.String(), nexus.ID{8}.String()
+	o := pictureOf("operator")
+	o.Units[0].ID, o.Units[0].Label = id, "IMVU-042"
+	o.Alerts = []wire.Alert{{Time: tuitest.Time(), Level: wire.LevelWarning, Text: "reports for unit " + id + " and " + other}}
+	d := drive(t, theme.Options{}, 120, 36, nil)
+	d.show1(o)
+	if text := plain(d.screen()); !strings.Contains(text, "reports for unit IMVU-042 and "+other) {
+		t.Errorf("the alert says\n%s", text)
+	}
+}
