@@ -29,7 +29,7 @@ LDFLAGS     := -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.build
 FUZZ_TIME   ?= 10s
 COUNT       ?= 6
 
-.PHONY: help setup go-version build launch test check race fuzz bench bench-console peers e2e browser soak docs
+.PHONY: help setup go-version build launch test check race fuzz bench bench-console peers e2e browser pictures soak docs
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -112,6 +112,10 @@ browser: setup ## run the browser's client in headless Chromium (installed when 
 	go vet -tags browser ./slices/session/proof
 	NEXUS_BROWSER_SHOTS=$(CURDIR)/bin go test -tags browser -count=1 -timeout 10m -v -run '^TestChromium' ./slices/session/proof
 	@echo "what the page showed: bin/browser-*.png"
+
+pictures: setup build ## record the sessions that docs/console.md shows on a real node, and draw them
+	go test -tags pictures -count=1 -timeout 5m -run '^TestPictures$$' ./cmd/nexus
+	go test -count=1 -run '^TestPicturesAreOfTheirRecordings$$' ./cmd/nexus
 
 soak: setup build ## run the long variants of the tests (hours)
 	NEXUS_SOAK=1 go test -count=1 -timeout 6h -p 1 ./...

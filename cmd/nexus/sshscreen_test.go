@@ -26,18 +26,26 @@ type sshScreen struct {
 }
 
 // sshKey makes a key in a folder of its own and registers it.
-func (n *liveNode) sshKey(name string) (file string) {
+func (n *liveNode) sshKey(name, role string) (file string) {
 	n.t.Helper()
 	file = filepath.Join(n.t.TempDir(), name)
 	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file).CombinedOutput(); err != nil {
 		n.t.Fatalf("ssh-keygen: %v %s", err, out)
 	}
-	n.run("identity", "import", file+".pub", name, "--role", "operator")
+	n.run("identity", "import", file+".pub", name, "--role", role)
 	return file
 }
 
-// openSSH waits for the first picture. env is added to the client's environment, flags to its command line.
+// openSSH opens the console at 80x24 and waits for the overview. env is added to the client's environment, flags to its command line.
 func (n *liveNode) openSSH(key string, env []string, flags ...string) *sshScreen {
+	n.t.Helper()
+	s := n.startSSH(80, 24, key, env, flags...)
+	eventuallyTrue(n.t, "the first picture over SSH", func() bool { return s.Shows("Launch 12/12", "4 Splits") }, s.Text)
+	return s
+}
+
+// startSSH does not wait for what the console shows first.
+func (n *liveNode) startSSH(columns, rows int, key string, env []string, flags ...string) *sshScreen {
 	n.t.Helper()
 	node, err := control.ReadNodeFile(n.dir)
 	if err != nil {
@@ -47,13 +55,13 @@ func (n *liveNode) openSSH(key string, env []string, flags ...string) *sshScreen
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	s := &sshScreen{vt: vt10x.New(vt10x.WithSize(80, 24))}
+	s := &sshScreen{vt: vt10x.New(vt10x.WithSize(columns, rows))}
 	master, tty, err := pty.Open()
 	if err != nil {
 		n.t.Fatal(err)
 	}
 	s.tty = tty
-	if err := pty.Setsize(master, &pty.Winsize{Cols: 80, Rows: 24}); err != nil {
+	if err := pty.Setsize(master, &pty.Winsize{Cols: uint16(columns), Rows: uint16(rows)}); err != nil {
 		n.t.Fatal(err)
 	}
 	if s.before, err = term.GetState(int(tty.Fd())); err != nil {
@@ -72,7 +80,6 @@ func (n *liveNode) openSSH(key string, env []string, flags ...string) *sshScreen
 		_ = s.cmd.Wait()
 		_, _ = tty.Close(), master.Close()
 	})
-	eventuallyTrue(n.t, "the first picture over SSH", func() bool { return s.Shows("Launch 12/12", "4 Splits") }, s.Text)
 	return s
 }
 
@@ -81,7 +88,7 @@ func (n *liveNode) openSSH(key string, env []string, flags ...string) *sshScreen
 func TestStopGivesSSHTerminalsBack(t *testing.T) {
 	t.Parallel()
 	n := launchNode(t, "--ssh", "127.0.0.1:0")
-	key := n.sshKey("eva")
+	key := n.sshKey("eva", "operator")
 	agent := n.agent(key)
 	screens := map[string]*sshScreen{"overview": n.openSSH(key, nil), "guide": n.openSSH(key, agent, "-A")}
 	typeKeys(t, screens["guide"].Screen, "W")
