@@ -16,6 +16,7 @@ import (
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/cluster/witness"
 	"github.com/BobbyBlanco400/nexus-cos/engine"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
 	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
@@ -102,6 +103,17 @@ func TestCosigned(t *testing.T) {
 		if err != nil || !rep.Clean() || rep.Cosigners != 2 || rep.CheckpointSize < size {
 			t.Errorf("%d of %d entries, %d cosigners: %v, %v", rep.CheckpointSize, size, rep.Cosigners, rep.Findings, err)
 		}
+	}
+	frozen, err := r.eng.Freeze(unit, func(*state.State) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	part.Reset()
+	if err := frozen.Export(context.Background(), &part); err != nil {
+		t.Fatal(err)
+	}
+	if rep, err := verify.CheckExport(context.Background(), &part, o); err != nil || !rep.Clean() || rep.Cosigners != 2 {
+		t.Errorf("a unit that leaves: %d cosigners, %v, %v", rep.Cosigners, rep.Findings, err)
 	}
 	entry, err := r.eng.EntryProof(context.Background(), 0)
 	if err != nil {

@@ -20,7 +20,8 @@ type Frozen struct {
 	h    *signedHead
 }
 
-// Freeze fixes the newest checkpoint for a unit and calls look with the state that belongs to it. Error: nexus.CodeNotFound for a unit
+// Freeze fixes the newest checkpoint for a unit and calls look with the state that belongs to it. The checkpoint is cosigned when witnesses
+// answer in time and before the log has grown on. Error: nexus.CodeNotFound for a unit
 // without entries, nexus.CodeUnavailable before the first checkpoint.
 func (e *Engine) Freeze(unit nexus.ID, look func(*state.State)) (*Frozen, error) {
 	for range 200 {
@@ -37,6 +38,10 @@ func (e *Engine) Freeze(unit nexus.ID, look func(*state.State)) (*Frozen, error)
 		}
 		if _, ok := f.h.units.Get(unit); !ok {
 			return nil, nexus.Errf("freeze unit", nexus.CodeNotFound, "unit "+unit.String(), "list units with nexus imvu list", "the log has no entry of it")
+		}
+		// Of this very size or not at all: what is read later is as of the state that look saw.
+		if c := e.attestedFrom(context.Background(), f.h); c.cp.Size == f.h.cp.Size {
+			f.h = c
 		}
 		return f, nil
 	}
