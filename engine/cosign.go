@@ -84,7 +84,9 @@ func (e *Engine) newest() *signedHead {
 
 // attested is a checkpoint of at least the present size, cosigned when witnesses answer within cosignWait: what stands in files that
 // leave the node.
-func (e *Engine) attested(ctx context.Context) *signedHead { return e.attestedFrom(ctx, e.checkpoint.Load()) }
+func (e *Engine) attested(ctx context.Context) *signedHead {
+	return e.attestedFrom(ctx, e.checkpoint.Load())
+}
 
 // attestedFrom is the same from the size of h on.
 func (e *Engine) attestedFrom(ctx context.Context, h *signedHead) *signedHead {
