@@ -475,6 +475,17 @@ func TestOfferGivesUp(t *testing.T) {
 	if _, err := (Target{URL: stuck.URL, Key: target.Key}).offer(context.Background(), http.DefaultClient, l, l.Head(), 7); err == nil || again != 1 {
 		t.Errorf("asked %d times: %v", again, err)
 	}
+	for _, body := range []string{"90\n", ""} { // how older witnesses say that the roots differ
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusConflict)
+			_, _ = w.Write([]byte(body))
+		}))
+		defer srv.Close()
+		if _, err := (Target{URL: srv.URL, Key: target.Key}).offer(context.Background(), http.DefaultClient, l, l.Head(), 90); !errors.As(err, &conflict) {
+			t.Errorf("409 with %q at the same size: %v", body, err)
+		}
+	}
+	conflict = nil
 	if _, err := target.offer(context.Background(), http.DefaultClient, newLog(t, origin, 3), l.Head(), 5); err == nil || errors.As(err, &conflict) {
 		t.Errorf("a log that cannot be read: %v", err)
 	}

@@ -82,6 +82,9 @@ func (t Target) offer(ctx context.Context, client *http.Client, log merkle.Reade
 			return found[0], nil
 		case http.StatusConflict:
 			size, err := parseSize(strings.TrimSuffix(string(body), "\n"))
+			if old == h.Size && (err != nil || size == old) { // as the protocol had it before July 2026
+				return verify.Cosignature{}, &Conflict{Size: old, Why: fmt.Sprintf("it holds another root for %d entries", old)}
+			}
 			if err != nil {
 				return verify.Cosignature{}, fmt.Errorf("it answered 409 without its size: %w", err)
 			}

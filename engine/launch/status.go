@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 )
 
@@ -26,6 +27,7 @@ func status(ctx context.Context, env Env, rec *Recorder) error {
 		rec.Count("changed", changed, 0, "changes", fmt.Sprintf("existing: %d, changed: %d; state %s before, %s after", units, changed,
 			before.String()[:16], after.String()[:16]), "see nexus gates log for what was done meanwhile")
 	}
+	cosigners(ctx, env, rec) // before the report, which has their number too
 	rep, err := env.WriteReport(ctx, env.Results())
 	if err != nil {
 		return err
@@ -43,4 +45,23 @@ func status(ctx context.Context, env Env, rec *Recorder) error {
 	rec.Require(found, "report posted", fmt.Sprintf("SHA-256 %s stands in entry %d", rep.SHA256.String()[:16], receipt.FirstEntry), "see nexus report list")
 	rec.Pass("report written", rep.Path)
 	return nil
+}
+
+// cosigners says who stands beside the node's own signature (SPEC section 1, gate 17). Their number is no condition: there may be nobody. A
+// witness that holds another history is.
+func cosigners(ctx context.Context, env Env, rec *Recorder) {
+	h := env.Engine().AttestedHead(ctx)
+	n, rows := float64(h.Cosigners), env.Engine().Witnesses()
+	check := wire.Check{Name: "cosigners", Status: wire.StatusPassed, Value: &n, Unit: "witnesses",
+		Detail: fmt.Sprintf("of %d that are asked, over %d entries", len(rows), h.Checkpoint.Size)}
+	if len(rows) == 0 {
+		check.Detail = "none is asked: only who holds an earlier checkpoint would notice a rewritten log (docs/operate/witness.md)"
+	}
+	for _, w := range rows {
+		if w.Status == wire.WitnessConflict {
+			check.Status, check.Detail = wire.StatusDegraded, "witness "+w.Name+": "+w.Error
+			check.Remedy = "compare checkpoints with the witness before anything else: see docs/operate/witness.md"
+		}
+	}
+	rec.Check(check)
 }
