@@ -22,8 +22,8 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
 )
 
-// quickPace is a pace for tests.
-var quickPace = witness.Pace{Between: 20 * time.Millisecond, Patience: 300 * time.Millisecond, Timeout: time.Second, RetryMax: 50 * time.Millisecond}
+// quickPace is a pace for tests; on a busy machine no witness is given up that answers.
+var quickPace = witness.Pace{Between: 20 * time.Millisecond, Patience: 2 * time.Second, Timeout: 10 * time.Second, RetryMax: 50 * time.Millisecond}
 
 func seeded(name string) nexus.KeySigner {
 	seed := sha256.Sum256([]byte(name))
@@ -179,7 +179,7 @@ func TestWitnessesHoldUpNothing(t *testing.T) {
 		r.create(fmt.Sprint("Ada ", i), "ada", seeded("ada").Public())
 		slowest = max(slowest, time.Since(began))
 	}
-	if slowest > quickPace.Patience*3 { // a command that waited for a witness once took longer
+	if slowest >= quickPace.Patience { // what waits for a round of witnesses takes as long
 		t.Errorf("a command took %v", slowest)
 	}
 	began := time.Now()
@@ -187,7 +187,7 @@ func TestWitnessesHoldUpNothing(t *testing.T) {
 	if err := r.eng.Export(context.Background(), &out, nil); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took > 4*time.Second {
+	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("an export took %v", took)
 	}
 	o := verify.Options{Cluster: r.gen.Cluster, Key: r.keys.Node.Public()}

@@ -22,8 +22,8 @@ import (
 // never changes.
 type Log interface {
 	merkle.Reader
-	// Head is the newest signed checkpoint as a note, and its number of entries; "" before the first. The other methods cover
-	// at least that many entries.
+	// Head is the signed checkpoint to publish as a note, cosignatures in it, and its number of entries, never fewer than before; ""
+	// before the first. The other methods cover at least that many entries.
 	Head() (note string, size uint64)
 	// RecordBySeq reads the record that holds entry seq; see ledger.Store.
 	RecordBySeq(seq uint64) (ledger.Record, error)
