@@ -38,3 +38,18 @@ func (m Minute) Judge(budgetMicros int64) Level {
 		return LevelKept
 	}
 }
+
+// JudgeAll judges one minute of a slice that several edges serve: it was kept where it was kept at each of them. One edge over the budget
+// breaks it; an edge about which nothing can be said leaves the word to the others. The minute given is the one that decided, of several
+// the one with the worst AddedP99. Pure.
+func JudgeAll(edges []Minute, budgetMicros int64) (Level, Minute) {
+	rank := map[Level]int{LevelNone: 0, LevelVoid: 1, LevelKept: 2, LevelBroken: 3}
+	level, decided := LevelNone, Minute{}
+	for _, m := range edges {
+		l := m.Judge(budgetMicros)
+		if rank[l] > rank[level] || l == level && m.AddedP99 > decided.AddedP99 {
+			level, decided = l, m
+		}
+	}
+	return level, decided
+}

@@ -146,3 +146,23 @@ func FuzzParseClass(f *testing.F) {
 		}
 	})
 }
+
+// TestJudgeAllEdges: a minute is kept where it was kept at each edge.
+func TestJudgeAllEdges(t *testing.T) {
+	t.Parallel()
+	kept, broken := Minute{Samples: 100, AddedP99: 10}, Minute{Samples: 100, AddedP99: 2000}
+	worse, void := Minute{Samples: 100, AddedP99: 3000}, Minute{Samples: 100, AddedP99: 5000, BaselineP99: 5000}
+	for _, c := range []struct {
+		edges  []Minute
+		level  Level
+		decide int64 // AddedP99 of the minute that decided
+	}{
+		{nil, LevelNone, 0}, {[]Minute{{}, {Samples: 3, AddedP99: 9000}}, LevelNone, 9000},
+		{[]Minute{kept, {}}, LevelKept, 10}, {[]Minute{void, {}}, LevelVoid, 5000},
+		{[]Minute{void, kept}, LevelKept, 10}, {[]Minute{kept, broken, worse, void}, LevelBroken, 3000}, {[]Minute{worse, broken, kept}, LevelBroken, 3000},
+	} {
+		if level, m := JudgeAll(c.edges, 1000); level != c.level || m.AddedP99 != c.decide {
+			t.Errorf("%+v: level %d by %+v, want %d by %d", c.edges, level, m, c.level, c.decide)
+		}
+	}
+}

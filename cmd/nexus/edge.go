@@ -68,6 +68,9 @@ func (a *app) edgeConfig(cmd *cobra.Command) (satellite.Config, error) {
 	if c.Name == "" {
 		c.Name = fmt.Sprintf("edge-%d", os.Getpid())
 	}
+	if c.Name == "node" {
+		return c, usage("--name node", "choose another name", "the node's own gateway is called so")
+	}
 	var err error
 	for _, addr := range []string{c.Addr, c.TLSAddr} {
 		if _, _, err := net.SplitHostPort(addr); addr != "" && err != nil {
@@ -92,7 +95,7 @@ func (a *app) edgeConfig(cmd *cobra.Command) (satellite.Config, error) {
 		if err != nil {
 			return c, err
 		}
-		c.Certificate = ca.Certificate
+		c.Certificate, c.CertificateStatus = ca.Certificate, ca.Status
 	}
 	c.OnReady = a.printEdge
 	return c, nil
@@ -120,8 +123,22 @@ func (a *app) acmeIssuer(directory, email, rootsFile string, log *slog.Logger) (
 	}
 	folder := filepath.Join(a.conf.text("data_dir"), "acme")
 	return func(plain, secure net.Addr) (satellite.Issuer, error) {
-		return acme.Open(acme.Config{Directory: directory, Email: email, Folder: folder, Roots: roots, Plain: plain, Secure: secure, Logger: log})
+		i, err := acme.Open(acme.Config{Directory: directory, Email: email, Folder: folder, Roots: roots, Plain: plain, Secure: secure, Logger: log})
+		return acmeStatus{i}, err
 	}, nil
+}
+
+// acmeStatus tells what the library knows of a certificate in the words of the edge.
+type acmeStatus struct{ *acme.Issuer }
+
+// CertStatus implements satellite.Issuer.
+func (a acmeStatus) CertStatus(host string) edge.CertStatus {
+	s := a.StatusOf(host)
+	out := edge.CertStatus{Source: a.Directory(), NotAfter: s.NotAfter, Renews: s.Renews}
+	if s.Err != nil {
+		out.Error, out.ErrorAt = s.Err.Error(), s.At.UTC()
+	}
+	return out
 }
 
 // nodeCA opens the node's development authority; it makes none, for nobody would trust that.

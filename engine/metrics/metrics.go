@@ -118,6 +118,53 @@ var families = []family{
 				emit(*s.TripP99Ms/1000, "0.99")
 			}
 		})},
+	sliceFamily("nexus_slice_requests_total", "Requests answered by all edges since the node started.", prometheus.CounterValue,
+		func(s *wire.SliceRow) float64 { return float64(s.Requests) }),
+	{"nexus_slice_bytes_total", "Bytes that crossed clients' connections at all edges since the node started.", prometheus.CounterValue,
+		[]string{"slice", "unit", "class", "direction"},
+		perSlice(func(s *wire.SliceRow, emit func(float64, ...string)) {
+			emit(float64(s.BytesIn), "in")
+			emit(float64(s.BytesOut), "out")
+		})},
+	edgeFamily("nexus_slice_backends_out", "Backends that get no requests now, because they gave no answer.", prometheus.GaugeValue,
+		func(e *wire.SliceEdge) *float64 { return value(e.BackendsOut) }),
+	edgeFamily("nexus_slice_backend_ejections_total", "Times that a backend was taken out, since the edge started.", prometheus.CounterValue,
+		func(e *wire.SliceEdge) *float64 { return value(e.Ejections) }),
+	edgeFamily("nexus_slice_retries_left", "Requests that may be sent a second time now.", prometheus.GaugeValue,
+		func(e *wire.SliceEdge) *float64 { return value(e.RetriesLeft) }),
+	edgeFamily("nexus_slice_edge_added_p99_seconds", "Added latency at this edge by its own probes; absent where nothing was measured.", prometheus.GaugeValue,
+		func(e *wire.SliceEdge) *float64 { return seconds(e.P99Ms) }),
+	edgeFamily("nexus_slice_edge_link_rtt_seconds", "Round trip from an edge process to the node and back; absent where it was not measured.",
+		prometheus.GaugeValue, func(e *wire.SliceEdge) *float64 { return seconds(e.LinkRTTMs) }),
+	edgeFamily("nexus_slice_edge_session_rtt_p50_seconds", "Round trip client, this edge, home and back in the last minute, as clients of sessions told it; "+
+		"absent where none did.", prometheus.GaugeValue, func(e *wire.SliceEdge) *float64 { return seconds(e.TripP50Ms) }),
+	routeFamily("nexus_slice_backend_up", "1: the backend's last word was an answer; 0: it was none, or the backend is out; absent: not measured.",
+		func(r *wire.SliceRoute) *float64 {
+			switch r.State {
+			case "answers":
+				return value(1)
+			case "failing", "out":
+				return value(0)
+			}
+			return nil
+		}),
+	routeFamily("nexus_slice_certificate_expiry_seconds", "When the certificate of a host ends, in seconds since 1970; absent: there is none.",
+		func(r *wire.SliceRoute) *float64 {
+			if r.Certificate == nil || r.Certificate.NotAfter == nil {
+				return nil
+			}
+			return value(r.Certificate.NotAfter.Unix())
+		}),
+	routeFamily("nexus_slice_certificate_failing", "1: the last attempt to obtain the certificate of a host failed.",
+		func(r *wire.SliceRoute) *float64 {
+			switch c := r.Certificate; {
+			case c == nil:
+				return nil
+			case c.Error != "":
+				return value(1)
+			}
+			return value(0)
+		}),
 	{"nexus_slice_handoffs_total", "Sessions handed from edge to edge since the start.", prometheus.CounterValue,
 		[]string{"slice", "unit", "class", "kind"},
 		perSlice(func(s *wire.SliceRow, emit func(float64, ...string)) {
@@ -151,6 +198,39 @@ func perSlice(read func(s *wire.SliceRow, emit func(float64, ...string))) func(*
 func sliceFamily(name, help string, kind prometheus.ValueType, value func(*wire.SliceRow) float64) family {
 	return family{name, help, kind, []string{"slice", "unit", "class"},
 		perSlice(func(s *wire.SliceRow, emit func(float64, ...string)) { emit(value(s)) })}
+}
+
+// edgeFamily is a figure of each slice at each edge; nil is absent.
+func edgeFamily(name, help string, kind prometheus.ValueType, read func(*wire.SliceEdge) *float64) family {
+	return family{name, help, kind, []string{"slice", "unit", "class", "edge"}, perSlice(func(s *wire.SliceRow, emit func(float64, ...string)) {
+		for i := range s.Edges {
+			if v := read(&s.Edges[i]); v != nil {
+				emit(*v, s.Edges[i].Edge)
+			}
+		}
+	})}
+}
+
+// routeFamily is a figure of each host at each edge, of the hosts that the picture has (wire.SliceRoutesMax); nil is absent.
+func routeFamily(name, help string, read func(*wire.SliceRoute) *float64) family {
+	return family{name, help, prometheus.GaugeValue, []string{"slice", "unit", "class", "edge", "host"},
+		perSlice(func(s *wire.SliceRow, emit func(float64, ...string)) {
+			for i := range s.Routes {
+				if v := read(&s.Routes[i]); v != nil {
+					emit(*v, s.Routes[i].Edge, s.Routes[i].Host)
+				}
+			}
+		})}
+}
+
+func value[N int | int64 | uint64](n N) *float64 { v := float64(n); return &v }
+
+func seconds(ms *float64) *float64 {
+	if ms == nil {
+		return nil
+	}
+	v := *ms / 1000
+	return &v
 }
 
 // collector turns the newest picture into metrics, at each scrape.

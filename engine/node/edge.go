@@ -51,7 +51,7 @@ func (n *Node) openEdge() error {
 		return err
 	}
 	g, err := edge.New(edge.Config{Addr: n.cfg.GatewayAddr, TLSAddr: n.cfg.GatewayTLSAddr, CapacityBps: n.cfg.CapacityBps,
-		Logger: n.log, Certificate: ca.Certificate, QUIC: true, Name: ownEdge, Sessions: s.host})
+		Logger: n.log, Certificate: ca.Certificate, CertificateStatus: ca.Status, QUIC: true, Name: ownEdge, Sessions: s.host})
 	if err == nil {
 		s.gateway = g
 		err = g.Start()

@@ -97,9 +97,12 @@ func (k *overviewKeeper) measure(n *Node) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	rows, seen := make([]wire.SliceRow, 0, len(stats)), make(map[nexus.ID]bool, len(stats))
-	for _, s := range stats {
+	reports, now := n.edgeReports(), time.Now()
+	for _, own := range stats {
+		s := reports.whole(own, now)
 		row := sliceRow(n, s)
 		m := moving[row.Slice]
+		fillEdges(&row, sliceAtEdges(own, reports, now), m.Edges, now)
 		row.Sessions, row.Planned, row.Recovered, row.PerMinute = m.Sessions, m.Planned, m.Recovered, m.PerMinute
 		if t := m.Trips; t.Samples > 0 {
 			p50, p99 := float64(t.P50)/1000, float64(t.P99)/1000

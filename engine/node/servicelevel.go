@@ -22,15 +22,18 @@ const servicePostEvery = time.Hour
 type serviceLevel struct {
 	post   func(ctx context.Context, kind string, unit nexus.ID, body any) error
 	view   func(func(*state.State))
+	edges  *edgeReports
 	fromMs int64
 	counts map[nexus.ID]*state.MinutesRow
 }
 
-func newServiceLevel(post func(context.Context, string, nexus.ID, any) error, view func(func(*state.State)), now time.Time) *serviceLevel {
-	return &serviceLevel{post: post, view: view, fromMs: now.UnixMilli(), counts: map[nexus.ID]*state.MinutesRow{}}
+func newServiceLevel(post func(context.Context, string, nexus.ID, any) error, view func(func(*state.State)), now time.Time,
+	edges *edgeReports) *serviceLevel {
+	return &serviceLevel{post: post, view: view, edges: edges, fromMs: now.UnixMilli(), counts: map[nexus.ID]*state.MinutesRow{}}
 }
 
-// minute judges the minute that ends now. stats are the figures of the last minute of every slice.
+// minute judges the minute that ends now. stats are the figures of the last minute of every slice
+// at the node's own gateway; those of edge processes are in their reports.
 func (l *serviceLevel) minute(ctx context.Context, now time.Time, stats []edge.SliceStats) error {
 	var first error
 	keep := func(err error) {
@@ -57,8 +60,7 @@ func (l *serviceLevel) judge(ctx context.Context, now time.Time, s *edge.SliceSt
 		}
 		_, open = st.ServiceLevel(unit)
 	})
-	minute := slices.Minute{Samples: s.Added.Samples, Missed: s.Added.Missed, AddedP99: s.Added.AddedP99, BaselineP99: s.Added.BaselineP99}
-	level := minute.Judge(s.Slice.LatencyBudgetMicros)
+	level, minute := slices.JudgeAll(l.edges.minutes(s, now), s.Slice.LatencyBudgetMicros)
 	if !known || level == slices.LevelNone {
 		return nil
 	}
@@ -128,7 +130,7 @@ func (n *Node) serviceLoop(ctx context.Context) {
 		_, err := n.Engine().Act(ctx, kind, unit, body)
 		return err
 	}
-	l := newServiceLevel(post, n.Engine().View, time.Now())
+	l := newServiceLevel(post, n.Engine().View, time.Now(), n.edgeReports())
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
 	for {

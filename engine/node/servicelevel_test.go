@@ -39,7 +39,7 @@ func newLevelRig(t *testing.T, start time.Time) *levelRig {
 		}
 		r.posted = append(r.posted, body)
 		return nil
-	}, func(f func(*state.State)) { f(st) }, start)
+	}, func(f func(*state.State)) { f(st) }, start, newEdgeReports())
 	return r
 }
 

@@ -29,6 +29,7 @@ type sessions struct {
 	host    *host.Host
 	server  *link.Server
 	gateway *edge.Gateway
+	reports *edgeReports
 	socket  string
 	changed chan struct{} // the table is another one
 }
@@ -63,10 +64,29 @@ func (n *Node) newSessions() (*sessions, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sessions{socket: edgeSocket(n.socket), changed: make(chan struct{}, 1)}
+	s := &sessions{socket: edgeSocket(n.socket), reports: newEdgeReports(), changed: make(chan struct{}, 1)}
 	s.host = host.New(host.Config{Tickets: tickets, Logger: n.log, Route: s.route})
 	s.server = link.NewServer(s.host, n.log)
+	s.server.OnReport = func(name string, b []byte) {
+		r, err := satellite.DecodeReport(b)
+		if err != nil {
+			n.log.Error("report of an edge not taken", "component", "edge", "edge", name, "error", err)
+			return
+		}
+		s.reports.take(name, r, time.Now())
+		n.view.touch()
+	}
 	return s, nil
+}
+
+// edgeReports are the figures of edge processes; empty before the edge was started.
+func (n *Node) edgeReports() *edgeReports {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.sessions == nil {
+		return newEdgeReports()
+	}
+	return n.sessions.reports
 }
 
 // route answers the home's question from the table in force.
@@ -105,7 +125,7 @@ func (n *Node) serveSessions(ctx context.Context, s *sessions) error {
 
 func (n *Node) publish(ctx context.Context, s *sessions) {
 	for {
-		if b, err := satellite.EncodeTable(s.gateway.Table(), n.cfg.CapacityBps); err == nil {
+		if b, err := satellite.EncodeReportedTable(s.gateway.Table(), n.cfg.CapacityBps); err == nil {
 			s.server.SetTable(b)
 		} else {
 			n.log.Error("table not sent to edges", "component", "session", "error", err)

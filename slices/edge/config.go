@@ -29,6 +29,10 @@ type Config struct {
 	// once. Needed with TLSAddr. DevCA.Certificate is one.
 	Certificate func(host string) (*tls.Certificate, error)
 
+	// CertificateStatus tells of the certificate of a host of the current table, for the figures; nil: nothing is told. DevCA.Status is
+	// one. Called from any goroutine.
+	CertificateStatus func(host string) CertStatus
+
 	// Issuer takes the place of Certificate where certificates are obtained from an authority that asks questions.
 	Issuer Issuer
 

@@ -31,6 +31,7 @@ type conn struct {
 	broken       atomic.Bool                // a request's body did not end as it should; nothing more may be read
 	served       atomic.Bool                // has carried a request
 	upgraded     atomic.Bool                // a WebSocket or other stream that is nobody's request any more
+	unbound      atomic.Int64               // bytes read before it was bound
 	parkedBodies atomic.Int32               // HTTP/2 requests with a body that wait for a place
 	phase        atomic.Int32               // of a connection that serve1 speaks with: client1Idle and so on
 	signing      atomic.Pointer[sliceState] // computes a handshake in this slice's turn
@@ -92,6 +93,12 @@ func (c *conn) bind(s *sliceState) bindResult {
 	}
 	c.probe.Store(probe)
 	c.bound.Store(s)
+	if early := int(c.unbound.Swap(0)); early > 0 { // what told us whose it is was the slice's too
+		c.gateway.scheduler.Charge(s.flow, early)
+		if !probe {
+			s.counters.AddBytes(time.Now(), early, 0)
+		}
+	}
 	return bindOK
 }
 
@@ -111,6 +118,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		c.readable.Store(false) // this read uses it up; the next, perhaps in a slice, must look again before it takes a place
 		n, err := c.Conn.Read(p)
 		c.noteFirstByte(n)
+		c.unbound.Add(int64(n))
 		return n, err
 	}
 	if !c.active.Load() || c.http2.Load() {

@@ -38,6 +38,7 @@ type DevCA struct {
 
 	mu     sync.Mutex
 	leaves map[string]*tls.Certificate
+	failed map[string]CertStatus // the last attempt for a host, if it failed
 }
 
 // OpenDevCA reads the authority in dir, or makes one there: dev-ca.pem, and dev-ca.key with mode 0600. With dir "" it
@@ -76,7 +77,7 @@ func readDevCA(dir string) (*DevCA, error) {
 		return nil, devCAError(nexus.CodeCorrupt, "authority in "+dir, "remove both files to make a new one",
 			errors.New("not a valid certificate authority, or expired"))
 	}
-	return &DevCA{cert: pair.Leaf, key: key, leaves: map[string]*tls.Certificate{}}, nil
+	return &DevCA{cert: pair.Leaf, key: key, leaves: map[string]*tls.Certificate{}, failed: map[string]CertStatus{}}, nil
 }
 
 func makeDevCA(dir string) (*DevCA, error) {
@@ -98,7 +99,7 @@ func makeDevCA(dir string) (*DevCA, error) {
 	if err != nil {
 		return nil, devCAError(nexus.CodeInternal, "authority", "", err)
 	}
-	ca := &DevCA{cert: cert, key: key, leaves: map[string]*tls.Certificate{}}
+	ca := &DevCA{cert: cert, key: key, leaves: map[string]*tls.Certificate{}, failed: map[string]CertStatus{}}
 	if dir == "" {
 		return ca, nil
 	}
@@ -155,8 +156,10 @@ func (ca *DevCA) Certificate(host string) (*tls.Certificate, error) {
 	}
 	leaf, err := ca.makeLeaf(host)
 	if err != nil {
+		ca.failed[host] = CertStatus{Error: err.Error(), ErrorAt: time.Now().UTC()}
 		return nil, err
 	}
+	delete(ca.failed, host)
 	if len(ca.leaves) >= devLeavesMax {
 		for any := range ca.leaves {
 			delete(ca.leaves, any)
@@ -165,6 +168,18 @@ func (ca *DevCA) Certificate(host string) (*tls.Certificate, error) {
 	}
 	ca.leaves[host] = leaf
 	return leaf, nil
+}
+
+// Status tells of a host's leaf in this process; without one it is made at the first handshake.
+func (ca *DevCA) Status(host string) CertStatus {
+	ca.mu.Lock()
+	defer ca.mu.Unlock()
+	s := ca.failed[host]
+	s.Source = SourceDevCA
+	if leaf, ok := ca.leaves[host]; ok {
+		s.NotAfter, s.Renews = leaf.Leaf.NotAfter, leaf.Leaf.NotAfter.Add(-devLeafLife/3)
+	}
+	return s
 }
 
 func (ca *DevCA) makeLeaf(host string) (*tls.Certificate, error) {

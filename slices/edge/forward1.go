@@ -128,7 +128,7 @@ func (t *transit) send() *refusal {
 			err = t.readHead()
 		}
 		if err == nil {
-			backends.answered(t.x.address)
+			t.x.answered()
 			return nil
 		}
 		silent := up.got == 0
@@ -199,7 +199,7 @@ func (t *transit) failed(err error) *refusal {
 		return &refusal{} // the client has gone
 	}
 	s.counters.Failed.Add(1)
-	s.backends.failed(t.x.address, t.x.target.route.Host)
+	t.x.failed()
 	t.k.g.log.Debug("backend failed", "host", t.x.target.route.Host, "backend", t.x.address, "error", err)
 	if errors.Is(err, os.ErrDeadlineExceeded) || isTimeout(err) {
 		return &refusal{status: http.StatusGatewayTimeout, text: "the service behind this host did not answer in time", goOn: true}

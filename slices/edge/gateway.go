@@ -223,7 +223,7 @@ func (g *Gateway) SwapWithin(table *Table, capacityBps uint64) error {
 	}
 	next := &serving{table: table, hosts: make(map[string]*target, len(table.routes))}
 	for host, r := range table.routes {
-		next.hosts[host] = &target{route: r, index: formatIndex(r.RouteIndex), slice: g.states[r.SliceID]}
+		next.hosts[host] = &target{route: r, index: formatIndex(r.RouteIndex), slice: g.states[r.SliceID], health: g.serving.Load().healthOf(r)}
 	}
 	g.serving.Store(next)
 	for id, st := range g.states {
@@ -382,9 +382,9 @@ func (g *Gateway) addrOf(ln *net.Listener) string {
 func (g *Gateway) Snapshot() []SliceStats {
 	now := time.Now()
 	serving := g.serving.Load()
-	hosts := make(map[nexus.ID]int, len(g.states))
+	routes := make(map[nexus.ID][]RouteStats, len(serving.table.slices))
 	for _, t := range serving.hosts {
-		hosts[t.route.SliceID]++
+		routes[t.route.SliceID] = append(routes[t.route.SliceID], t.stats(g.config.CertificateStatus))
 	}
 	prober := g.prober.Load()
 	set := serving.table.Slices()
@@ -396,7 +396,9 @@ func (g *Gateway) Snapshot() []SliceStats {
 		if st == nil {
 			continue // taken out by a swap after the table was read
 		}
-		stats := SliceStats{Slice: s, Hosts: hosts[s.ID], Backends: st.backends.stats(), Gateway: meter.Snap(now, &st.latency, &st.counters)}
+		sortRoutes(routes[s.ID])
+		stats := SliceStats{Slice: s, Hosts: len(routes[s.ID]), Routes: routes[s.ID], Backends: st.backends.stats(),
+			Gateway: meter.Snap(now, &st.latency, &st.counters)}
 		gate := st.gate.Stats()
 		stats.Gateway.InFlight = gate.InFlight + int(st.lent.Load())
 		stats.Gateway.Queue = gate.Requests + gate.Readers

@@ -21,6 +21,7 @@ const (
 	checkFor       = 2 * time.Second // of one check, to the answer's first line
 	forgetAfter    = time.Minute     // without a request an ejected backend is checked no more
 	ejectedRetry   = 1               // Retry-After, seconds
+	mendedMax      = 256             // backends of which it is kept when they came back
 	retryCost      = 5               // one retry for five requests: 20 %
 	retryTokensMax = 10 * retryCost
 )
@@ -32,6 +33,7 @@ type BackendStats struct {
 	Turned        uint64 `json:"turned_away"`    // requests refused because their backend was out
 	Retries       uint64 `json:"retries"`        // requests sent a second time
 	RetriesDenied uint64 `json:"retries_denied"` // not sent again because the budget was used up
+	RetriesLeft   int    `json:"retries_left"`   // that may be sent now; five requests earn one
 }
 
 // backends watches what the backends of one slice answer. A backend fails when it takes no connection or gives no response; any
@@ -48,6 +50,7 @@ type backends struct {
 
 	mu      sync.Mutex
 	failing map[string]*failing // by address: those whose last word was a failure
+	mended  map[string]int64    // by address: when one that had failed answered a request or a check, Unix nanoseconds
 }
 
 type failing struct {
@@ -57,7 +60,7 @@ type failing struct {
 }
 
 func newBackends(log *slog.Logger) *backends {
-	b := &backends{log: log, failing: map[string]*failing{}}
+	b := &backends{log: log, failing: map[string]*failing{}, mended: map[string]int64{}}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.tokens.Store(retryTokensMax)
 	return b
@@ -102,7 +105,7 @@ func (b *backends) answered(address string) {
 	defer b.mu.Unlock()
 	// The answer to a request sent before the ejection says less than the next check.
 	if f := b.failing[address]; f != nil && !f.ejected {
-		b.forget(address)
+		b.forget(address, true)
 	}
 }
 
@@ -128,8 +131,14 @@ func (b *backends) failed(address, host string) {
 	b.checks.Go(func() { b.watch(address, host) })
 }
 
-// forget makes a backend one without a stain; the caller holds the mutex.
-func (b *backends) forget(address string) {
+// forget makes a backend one without a stain, because it answered or because nobody asks any more; the caller holds the mutex.
+func (b *backends) forget(address string, answered bool) {
+	if answered {
+		if len(b.mended) >= mendedMax {
+			clear(b.mended)
+		}
+		b.mended[address] = time.Now().UnixNano()
+	}
 	if _, ok := b.failing[address]; ok {
 		delete(b.failing, address)
 		b.troubled.Add(-1)
@@ -151,7 +160,7 @@ func (b *backends) watch(address, host string) {
 		f := b.failing[address]
 		over := back || time.Since(f.asked) > forgetAfter
 		if over {
-			b.forget(address)
+			b.forget(address, back)
 		}
 		b.mu.Unlock()
 		if over {
@@ -186,7 +195,7 @@ func answers(ctx context.Context, address, host string) bool {
 // stats reads the figures.
 func (b *backends) stats() BackendStats {
 	s := BackendStats{Ejections: b.counts.ejections.Load(), Turned: b.counts.turned.Load(), Retries: b.counts.retries.Load(),
-		RetriesDenied: b.counts.denied.Load()}
+		RetriesDenied: b.counts.denied.Load(), RetriesLeft: max(int(b.tokens.Load()), 0) / retryCost}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, f := range b.failing {

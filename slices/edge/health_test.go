@@ -95,7 +95,7 @@ func TestAnswersOfAnyStatusKeepABackend(t *testing.T) {
 	for range 3 * ejectAfter {
 		get(t, c, "http://a.test/").want(t, 500, "")
 	}
-	if s := g.Snapshot()[0].Backends; s != (BackendStats{}) {
+	if s := g.Snapshot()[0].Backends; s != (BackendStats{RetriesLeft: retryTokensMax / retryCost}) {
 		t.Errorf("%+v", s)
 	}
 }

@@ -109,7 +109,7 @@ func modifyResponse(resp *http.Response) error {
 	x := exchangeFrom(resp.Request.Context())
 	resp.Header.Del(altSvcHeader)
 	ownFields(resp.Header, x.target.index)
-	x.target.slice.backends.answered(x.address)
+	x.answered()
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		x.becomeStream()
 		return nil
@@ -140,7 +140,7 @@ func (g *Gateway) backendError(w http.ResponseWriter, r *http.Request, err error
 		return
 	}
 	x.target.slice.counters.Failed.Add(1)
-	x.target.slice.backends.failed(x.address, x.target.route.Host)
+	x.failed()
 	g.log.Debug("backend failed", "host", x.target.route.Host, "backend", x.address, "error", err)
 	if errors.Is(err, os.ErrDeadlineExceeded) || isTimeout(err) {
 		plainText(w, r, http.StatusGatewayTimeout, "the service behind this host did not answer in time")

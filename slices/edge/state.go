@@ -118,4 +118,6 @@ type target struct {
 	route Route
 	index string // Route.RouteIndex as the response header has it
 	slice *sliceState
+
+	health *routeHealth
 }

@@ -30,4 +30,5 @@ type SliceStats struct {
 	Added    AddedLatency   `json:"added"`
 	Gateway  meter.Snapshot `json:"gateway"`
 	Backends BackendStats   `json:"backends"`
+	Routes   []RouteStats   `json:"routes"`
 }

@@ -276,7 +276,7 @@ func homeHead(s *sheet, h *wire.Home, c homeColumns) {
 	}
 	if c.usage > usageCells && len(h.Usage) > 0 && s.left() > homeRowsLeast+len(HomeRows(h)) {
 		s.head(func(l *theme.Line) {
-			l.Space(3).Add(theme.Faint, "carried: by this node's gateway since "+h.Usage[0].Since.UTC().Format("2006-01-02 15:04Z")+
+			l.Space(3).Add(theme.Faint, "carried: by all edges since "+h.Usage[0].Since.UTC().Format("2006-01-02 15:04Z")+
 				"; in budget: minutes of this month; no list prices yet")
 		})
 	}

@@ -191,6 +191,7 @@ func (p *Page) Slice(r *wire.SliceRow, d *wire.SliceDetail) {
 	p.Heading("distribution of the last minute's probes: added ms up to, share, count")
 	p.histogram(d.Buckets, budget(r))
 	p.Blank()
+	p.sliceEdges(&d.SliceRow)
 	p.Command("nexus slices show " + r.Slice)
 }
 
@@ -253,6 +254,8 @@ func (p *Page) sliceFacts(r *wire.SliceRow) {
 		zeroMeans(r.CeilingBps, "the gateway's capacity")), theme.Plain)
 	p.Field("load", fmt.Sprintf("in flight %s, queue %s, refused %s, dropped %s", count(uint64(max(r.InFlight, 0))), count(uint64(max(r.Queue, 0))),
 		count(r.Refused), count(r.Dropped)), theme.Plain)
+	text, style := sliceServed(r)
+	p.Field("served", text, style)
 }
 
 // GateHead is what stands above a gate's decisions.

@@ -95,9 +95,9 @@ func sliceRows() []wire.SliceRow {
 		{"IMVU-004", "新星工作室", "interactive", 0.9, 1.7, 2.2, 4e6, 0.2}, {"IMVU-005", "evil\x1b[2Jname\r\n", "bulk", 0.6,
 			1.2, 1.8, 2e6, 0.1},
 		{"IMVU-006", "idle one", "interactive", 0, 0, 0, 0, 0}} {
-		s := wire.SliceRow{Slice: fmt.Sprintf("slice-%d", i+1), Unit: unitID(i), Label: r.label, Name: r.name,
+		s := sliceFixture{wire.SliceRow{Slice: fmt.Sprintf("slice-%d", i+1), Unit: unitID(i), Label: r.label, Name: r.name,
 			Class: r.class, RateBps: r.rate,
-			BudgetMs: 10, Samples: uint64(48905 / (i + 1)), InFlight: 4 - i/2, Queue: i % 3, Refused: uint64(i * 7)}
+			BudgetMs: 10, Samples: uint64(48905 / (i + 1)), InFlight: 4 - i/2, Queue: i % 3, Refused: uint64(i * 7)}}
 		if r.p99 > 0 {
 			s.P50Ms, s.P99Ms, s.P999Ms = ptr(r.p50), ptr(r.p99), ptr(r.p999)
 			s.BaselineP50Ms, s.GatewayP99Ms = ptr(0.12), ptr(r.p99/2)
@@ -109,9 +109,33 @@ func sliceRows() []wire.SliceRow {
 				s.History = append(s.History, ptr(max(r.p99+r.wave*math.Sin(float64(k)/3), 0.1)))
 			}
 		}
-		out = append(out, s)
+		if i == 2 {
+			s.fillEdges()
+		}
+		out = append(out, s.SliceRow)
 	}
 	return out
+}
+
+// sliceFixture is a slice to be filled in.
+type sliceFixture struct{ wire.SliceRow }
+
+// fillEdges gives a slice two edges, of which one measured nothing yet, and hosts in good and bad states.
+func (s *sliceFixture) fillEdges() {
+	at := func(minutes int) *time.Time {
+		t := time.Date(2026, 3, 5, 10, minutes, 0, 0, time.UTC)
+		return &t
+	}
+	s.RoutesTotal = 2
+	s.Edges = []wire.SliceEdge{{Edge: "node", P99Ms: ptr(12.6), Samples: 300, RateBps: 40e6, Requests: 1000, RetriesLeft: 10, TripP50Ms: ptr(1.4)},
+		{Edge: "front.2", ReportAgeMs: 1200, RateBps: 10e6, Requests: 12, BackendsOut: 1, Ejections: 2, RetriesLeft: 3, LinkRTTMs: ptr(0.21)}}
+	s.Routes = []wire.SliceRoute{
+		{Edge: "front.2", Host: "kilo.nexus.localhost", Backend: "127.0.0.1:8081", State: "out", InARow: 5, LastFailure: at(7),
+			Certificate: &wire.Certificate{Source: "https://acme.example/directory", ErrorAt: at(6),
+				Error: "acme: certificate of kilo: the authority did not reach port 80"}},
+		{Edge: "node", Host: "kilo.nexus.localhost", Backend: "127.0.0.1:8081", State: "answers", LastAnswer: at(8),
+			Certificate: &wire.Certificate{Source: wire.OwnAuthority, NotAfter: at(50), Renews: at(20)}},
+		{Edge: "node", Host: "new.nexus.localhost", Backend: "127.0.0.1:8082", State: "not measured", Certificate: &wire.Certificate{Source: wire.OwnAuthority}}}
 }
 
 // GateNames are the slugs of SPEC section 1.

@@ -20,7 +20,7 @@ type Home struct {
 	Complete  bool          `json:"complete"` // day and month figures hold all entries
 }
 
-// UsageRow is what one unit's slice carried, as this node's gateway metered it, and how it kept its latency budget. It has no price: there
+// UsageRow is what one unit's slice carried, as all edges metered it, and how it kept its latency budget. It has no price: there
 // are no list prices in this version.
 type UsageRow struct {
 	Unit       string    `json:"unit"` // label

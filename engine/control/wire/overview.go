@@ -131,17 +131,69 @@ type SliceRow struct {
 	GuaranteedBps uint64     `json:"guaranteed_bps"` // bits per second, 0 is a fair share
 	CeilingBps    uint64     `json:"ceiling_bps"`    // bits per second, 0 is the gateway's capacity
 	BudgetMs      float64    `json:"budget_ms"`
-	BytesIn       uint64     `json:"bytes_in"`            // from clients, since the node started
-	BytesOut      uint64     `json:"bytes_out"`           // to clients, since the node started
-	Requests      uint64     `json:"requests"`            // answered by the unit's backend, since the node started
 	Sessions      int        `json:"sessions"`            // that move between edges, held now
 	Planned       uint64     `json:"handoffs_planned"`    // hand-offs since the start, old connection working until the new one was in use
 	Recovered     uint64     `json:"handoffs_recovered"`  // hand-offs since the start after an edge died or fell silent
 	PerMinute     int        `json:"handoffs_per_minute"` // of both kinds, in the last 60 s
 	TripP50Ms     *float64   `json:"rtt_p50_ms"`          // round trip client, edge, home and back in the last minute, as clients of sessions told it
 	TripP99Ms     *float64   `json:"rtt_p99_ms"`
+	Requests      uint64     `json:"requests"` // answered, by all edges since the node started
+	BytesIn       uint64     `json:"bytes_in"` // from clients
+	BytesOut      uint64     `json:"bytes_out"`
 	History       []*float64 `json:"history"` // p99 of the last 60 s in ms, oldest first, nil where nothing was measured
+
+	Edges       []SliceEdge  `json:"edges,omitempty"`
+	Routes      []SliceRoute `json:"routes,omitempty"` // SliceRoutesMax at most
+	RoutesTotal int          `json:"routes_total"`     // hosts at each edge
 }
+
+// SliceEdge is one slice at one edge: the node's own gateway or an edge process, by its last report. nil: not measured.
+type SliceEdge struct {
+	Edge        string   `json:"edge"`
+	ReportAgeMs int64    `json:"report_age_ms"` // 0 for the node's own gateway
+	P99Ms       *float64 `json:"p99_ms"`        // added latency by this edge's own probes
+	Samples     uint64   `json:"samples"`
+	RateBps     float64  `json:"rate_bps"`
+	InFlight    int      `json:"in_flight"`
+	Queue       int      `json:"queue"`
+	Requests    uint64   `json:"requests"`
+	Refused     uint64   `json:"refused"`
+	BackendsOut int      `json:"backends_out"` // that get no requests now
+	Ejections   uint64   `json:"ejections"`    // times that one was taken out
+	TurnedAway  uint64   `json:"turned_away"`  // requests refused because their backend was out
+	Retries     uint64   `json:"retries"`
+	RetriesLeft int      `json:"retries_left"` // of the budget, now
+	LinkRTTMs   *float64 `json:"link_rtt_ms"`  // edge to home and back over their link; nil for the node's own gateway, which needs none
+	TripP50Ms   *float64 `json:"rtt_p50_ms"`   // client, this edge, home and back in the last minute, as clients of sessions told it
+	TripP99Ms   *float64 `json:"rtt_p99_ms"`
+}
+
+// SliceRoute is how one host is served at one edge.
+type SliceRoute struct {
+	Edge        string       `json:"edge"`
+	Host        string       `json:"host"`
+	Backend     string       `json:"backend"` // address or folder, empty: nothing is deployed
+	State       string       `json:"state"`   // not measured, answers, failing, out, files, nothing deployed
+	InARow      int          `json:"failures_in_a_row"`
+	LastAnswer  *time.Time   `json:"last_answer"` // nil: never, or not asked
+	LastFailure *time.Time   `json:"last_failure"`
+	Certificate *Certificate `json:"certificate"` // nil: this edge has no TLS listener, or does not tell
+}
+
+// Certificate is the state of a host's certificate at one edge. NotAfter nil: there is none yet.
+type Certificate struct {
+	Source   string     `json:"source"` // own authority, or the URL of an ACME directory
+	NotAfter *time.Time `json:"not_after"`
+	Renews   *time.Time `json:"renews"` // when a new one is due
+	Error    string     `json:"error,omitempty"`
+	ErrorAt  *time.Time `json:"error_at"`
+}
+
+// OwnAuthority is the Source of certificates that the node's own authority signs.
+const OwnAuthority = "own authority"
+
+// SliceRoutesMax bounds the routes shown of one slice, those with trouble first.
+const SliceRoutesMax = 32
 
 // GateRow is one of the 17 gates with its counters since genesis.
 type GateRow struct {

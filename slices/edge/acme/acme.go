@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -44,6 +45,7 @@ type Config struct {
 type Status struct {
 	Host     string
 	NotAfter time.Time // zero: there is none yet
+	Renews   time.Time // when a new one is due, unless the authority asks for it sooner
 	Err      error     // of the last attempt that failed, a *nexus.Error with what to do; nil after one that did not
 	At       time.Time // of that attempt
 }
@@ -176,16 +178,36 @@ func (a *Issuer) Status() []Status {
 	defer a.mu.Unlock()
 	out := make([]Status, 0, len(a.hosts))
 	for _, s := range a.hosts {
-		now := *s
-		for _, c := range a.cache.AllMatchingCertificates(s.Host) {
-			if c.Leaf != nil && c.Leaf.NotAfter.After(now.NotAfter) {
-				now.NotAfter = c.Leaf.NotAfter
-			}
-		}
-		out = append(out, now)
+		out = append(out, a.withCertificate(*s))
 	}
 	stdslices.SortFunc(out, func(x, y Status) int { return strings.Compare(x.Host, y.Host) })
 	return out
+}
+
+// StatusOf tells of one host; one that is not managed has neither certificate nor error.
+func (a *Issuer) StatusOf(host string) Status {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := Status{Host: host}
+	if kept := a.hosts[host]; kept != nil {
+		s = *kept
+	}
+	return a.withCertificate(s)
+}
+
+// Directory is the URL of the authority's directory.
+func (a *Issuer) Directory() string { return a.directory }
+
+// withCertificate adds what the certificate in use says.
+func (a *Issuer) withCertificate(s Status) Status {
+	for _, c := range a.cache.AllMatchingCertificates(s.Host) {
+		if c.Leaf != nil && c.Leaf.NotAfter.After(s.NotAfter) {
+			life := float64(c.Leaf.NotAfter.Sub(c.Leaf.NotBefore))
+			s.NotAfter = c.Leaf.NotAfter
+			s.Renews = s.NotAfter.Add(-time.Duration(life * cmp.Or(a.magic.RenewalWindowRatio, certmagic.DefaultRenewalWindowRatio)))
+		}
+	}
+	return s
 }
 
 // Close ends renewal and attempts under way. Certificates stay in the folder.

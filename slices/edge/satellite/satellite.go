@@ -8,6 +8,7 @@ package satellite
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -26,13 +28,19 @@ import (
 // tableFile is a table on the link.
 type tableFile struct {
 	Capacity uint64         `json:"capacity_bps"`
+	Reports  bool           `json:"reports,omitempty"` // the home takes reports
 	Routes   []edge.Route   `json:"routes"`
 	Slices   []slices.Slice `json:"slices"`
 }
 
 // EncodeTable gives a table's bytes for link.Server.SetTable. Capacity is the home's; a satellite is promised no more.
 func EncodeTable(t *edge.Table, capacityBps uint64) ([]byte, error) {
-	return json.Marshal(tableFile{capacityBps, t.Routes(), t.Slices()})
+	return json.Marshal(tableFile{Capacity: capacityBps, Routes: t.Routes(), Slices: t.Slices()})
+}
+
+// EncodeReportedTable is EncodeTable of a home that takes reports.
+func EncodeReportedTable(t *edge.Table, capacityBps uint64) ([]byte, error) {
+	return json.Marshal(tableFile{Capacity: capacityBps, Reports: true, Routes: t.Routes(), Slices: t.Slices()})
 }
 
 // DecodeTable reads what EncodeTable wrote, with the checks of edge.NewTable, and gives the capacity in bits per second.
@@ -57,6 +65,8 @@ type Config struct {
 	Listener    net.Listener // bound already, in the place of Addr; nil: binds Addr
 	TLSListener net.Listener // bound already, in the place of TLSAddr; nil: binds TLSAddr
 	Certificate func(host string) (*tls.Certificate, error)
+	// CertificateStatus tells how a host's certificate stands, for the figures; nil: nothing is told.
+	CertificateStatus func(host string) edge.CertStatus
 	// Issue, if set, makes the source of certificates once the listeners are bound; it is told the hosts of each table, and
 	// takes the place of Certificate.
 	Issue    func(plain, secure net.Addr) (Issuer, error)
@@ -71,10 +81,11 @@ type Config struct {
 	RetireFor time.Duration // what is open for longer after that is cut; 0: nothing is
 }
 
-// Issuer obtains certificates for the hosts that it is told; acme.Issuer is one.
+// Issuer obtains certificates for the hosts that it is told, and says how it went.
 type Issuer interface {
 	edge.Issuer
 	Manage(hosts []string) error
+	CertStatus(host string) edge.CertStatus
 	Close()
 }
 
@@ -98,6 +109,7 @@ func Run(ctx context.Context, c Config) error {
 		c.DrainFor = 5 * time.Second
 	}
 	s := &satellite{config: c, log: c.Logger.With("component", "edge"), tabled: make(chan struct{})}
+	_, _ = rand.Read(s.reporter.process[:]) // never fails (crypto/rand)
 	return s.run(ctx)
 }
 
@@ -107,7 +119,10 @@ type satellite struct {
 	gateway *edge.Gateway
 	client  *link.Client
 	once    sync.Once
+	reports atomic.Bool   // the home takes them
 	tabled  chan struct{} // closed when the gateway serves its first table
+
+	reporter reporter
 
 	plain, secure net.Listener
 	issuer        Issuer // nil: certificates come from Config.Certificate
@@ -119,7 +134,8 @@ func (s *satellite) run(ctx context.Context) error {
 		return err
 	}
 	late := &lateHome{}
-	config := edge.Config{Name: c.Name, Certificate: c.Certificate, Logger: c.Logger, Sessions: late, Listener: s.plain, TLSListener: s.secure,
+	config := edge.Config{Name: c.Name, Certificate: c.Certificate, CertificateStatus: c.CertificateStatus,
+		Logger: c.Logger, Sessions: late, Listener: s.plain, TLSListener: s.secure,
 		QUIC: s.quic()}
 	if err := s.issue(&config); err != nil {
 		return errors.Join(err, s.unbind())
@@ -149,7 +165,9 @@ func (s *satellite) run(ctx context.Context) error {
 	linked, unlink := context.WithCancel(context.WithoutCancel(ctx))
 	var links sync.WaitGroup
 	links.Go(func() { _ = s.client.Run(linked) }) // it returns nil
+	links.Go(func() { s.reportLoop(linked) })
 	err = s.serveUntil(ctx)
+	s.reportLast()
 	unlink()
 	links.Wait()
 	return err
@@ -169,13 +187,20 @@ func (s *satellite) serveUntil(ctx context.Context) error {
 	gatewayCtx, stopGateway := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopGateway()
 	go func() { served <- s.gateway.Run(gatewayCtx) }()
+	probing, stopProbing := context.WithCancel(gatewayCtx)
+	var probes sync.WaitGroup
+	probes.Go(func() { s.probe(probing) })
+	defer probes.Wait()
+	defer stopProbing()
 	var err error
 	select {
 	case err = <-served:
 		return err
 	case <-ctx.Done():
+		stopProbing()
 		s.drain(context.WithoutCancel(ctx))
 	case <-s.config.Retire:
+		stopProbing()
 		err = s.retire(ctx)
 	}
 	stopGateway()
@@ -220,7 +245,7 @@ func (s *satellite) issue(config *edge.Config) error {
 	}
 	var err error
 	if s.issuer, err = s.config.Issue(plain, s.secure.Addr()); err == nil {
-		config.Issuer = s.issuer
+		config.Issuer, config.CertificateStatus = s.issuer, s.issuer.CertStatus
 	}
 	return err
 }
@@ -247,6 +272,8 @@ func addrOf(ln net.Listener) string {
 func (s *satellite) serve(b []byte, ready Ready) {
 	t, capacityBps, err := DecodeTable(b)
 	if err == nil {
+		var f tableFile
+		s.reports.Store(json.Unmarshal(b, &f) == nil && f.Reports)
 		err = s.gateway.SwapWithin(t, capacityBps)
 	}
 	if err != nil {

@@ -85,6 +85,7 @@ func (noSessions) Drain(string) int         { return 0 }
 type rig struct {
 	*supervise.Supervisor
 	ca      *edge.DevCA
+	reports reports
 	broken  atomic.Bool
 	clients []*http.Transport
 }
@@ -115,11 +116,12 @@ func startRig(t *testing.T, chunks <-chan struct{}) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := EncodeTable(tab, 1_000_000_000)
+	b, err := EncodeReportedTable(tab, 1_000_000_000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	home := link.NewServer(noSessions{}, slog.New(slog.DiscardHandler))
+	home.OnReport = func(name string, b []byte) { r.reports.take(t, name, b) }
 	home.SetTable(b)
 	ln, err := net.Listen("unix", filepath.Join(dir, "home"))
 	if err != nil {

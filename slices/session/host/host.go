@@ -137,6 +137,9 @@ func (l *line) Frame(b []byte) {
 	for _, id := range r.Opened {
 		h.open(id, l)
 	}
+	for _, trip := range r.Trips {
+		h.count(trip.Slice).trip(now, l.visit.Edge, trip.Took)
+	}
 	h.act(r)
 	if s := h.streams[l.id]; s != nil {
 		if f.Type == session.FrameAck || f.Type == session.FrameHello {
@@ -180,9 +183,6 @@ func (h *Host) act(r session.Result) {
 	}
 	for _, m := range r.Moved {
 		h.count(m.Slice).moved(time.Now(), m.Kind)
-	}
-	for _, trip := range r.Trips {
-		h.count(trip.Slice).trips.Record(time.Now(), trip.Took)
 	}
 	for _, id := range r.Ended {
 		if s := h.streams[id]; s != nil {

@@ -18,6 +18,13 @@ type Stats struct {
 	Recovered uint64          // hand-offs since the start after a dead or silent edge
 	PerMinute int             // hand-offs in the last 60 s
 	Trips     meter.Quantiles // round trips client, edge, home and back in the last minute, as clients told them
+	Edges     []EdgeTrips     // the same by edge, by name; those without any are left out
+}
+
+// EdgeTrips are the round trips of clients at one edge.
+type EdgeTrips struct {
+	Edge  string
+	Trips meter.Quantiles
 }
 
 // counts of one slice; the host's mutex guards it.
@@ -26,6 +33,42 @@ type counts struct {
 	planned, recovered uint64
 	seconds            [60]struct{ at, n int64 }
 	trips              meter.Histogram
+	edges              map[string]*meter.Histogram // trips by edge
+}
+
+// tripEdgesMax bounds the edges of which a slice's round trips are kept apart.
+const tripEdgesMax = 64
+
+// trip counts a round trip that a client at an edge told.
+func (c *counts) trip(now time.Time, edge string, took time.Duration) {
+	c.trips.Record(now, took)
+	h := c.edges[edge]
+	if h == nil {
+		for name, old := range c.edges {
+			if len(c.edges) >= tripEdgesMax && old.Window(now).Samples == 0 {
+				delete(c.edges, name)
+			}
+		}
+		if len(c.edges) >= tripEdgesMax {
+			return
+		}
+		if c.edges == nil {
+			c.edges = map[string]*meter.Histogram{}
+		}
+		h = &meter.Histogram{}
+		c.edges[edge] = h
+	}
+	h.Record(now, took)
+}
+
+func (c *counts) byEdge(now time.Time) []EdgeTrips {
+	var out []EdgeTrips
+	for _, name := range sortedKeys(c.edges) {
+		if q := c.edges[name].Window(now); q.Samples > 0 {
+			out = append(out, EdgeTrips{name, q})
+		}
+	}
+	return out
 }
 
 func (h *Host) count(slice string) *counts {
@@ -69,7 +112,7 @@ func (h *Host) Stats() []Stats {
 	for _, slice := range sortedKeys(h.counts) {
 		c := h.counts[slice]
 		out = append(out, Stats{Slice: slice, Sessions: c.sessions, Planned: c.planned, Recovered: c.recovered, PerMinute: c.perMinute(now),
-			Trips: c.trips.Window(now)})
+			Trips: c.trips.Window(now), Edges: c.byEdge(now)})
 	}
 	return out
 }

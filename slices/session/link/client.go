@@ -27,13 +27,17 @@ type Client struct {
 	ports map[uint64]session.Port
 	next  uint64
 	count chan int // answers to drain
+
+	reporting sync.Mutex // one report at a time
+	reports   uint64
+	taken     chan uint64 // capacity 1: the number of a report that was taken
 }
 
 // NewClient makes an edge's end; Run links it. onTable gets what to serve each time the home sends it, from one goroutine; the
 // bytes are its own.
 func NewClient(dial func(context.Context) (net.Conn, error), g Greeting, onTable func([]byte), log *slog.Logger) *Client {
 	return &Client{dial: dial, greeting: g, onTable: onTable, log: log.With("component", "session-link"), ports: map[uint64]session.Port{},
-		count: make(chan int, 1)}
+		count: make(chan int, 1), taken: make(chan uint64, 1)}
 }
 
 // Run keeps a link to the home until ctx ends. When it breaks, every client on it is sent away to another edge, and the home is
@@ -108,6 +112,11 @@ func (c *Client) read(in *receiver) error {
 			case c.count <- int(m.at):
 			default:
 			}
+		case kindTaken:
+			select {
+			case c.taken <- m.at:
+			default: // nobody waits for it any more
+			}
 		}
 	}
 }
@@ -169,6 +178,32 @@ func (c *Client) Drain(ctx context.Context) int {
 		return n
 	case <-ctx.Done():
 		return 0
+	}
+}
+
+// Report sends what this edge measured, in the caller's own encoding, and returns how long the home took to say that it has it: the
+// round trip over the link. Reports lost with a link are not sent again. Error: nexus.CodeUnavailable without a link, ctx's when it
+// ended first. A home that takes no reports would end the link: it says in its table whether it does.
+func (c *Client) Report(ctx context.Context, b []byte) (time.Duration, error) {
+	c.reporting.Lock()
+	defer c.reporting.Unlock()
+	c.mu.Lock()
+	out := c.out
+	c.mu.Unlock()
+	c.reports++
+	begin := time.Now()
+	if out == nil || !out.put(kindReport, c.reports, b, true) {
+		return 0, nexus.Errf("edge report", nexus.CodeUnavailable, "edge "+c.greeting.Name, "it is sent again in some seconds", "no link to the home")
+	}
+	for {
+		select {
+		case n := <-c.taken:
+			if n == c.reports { // an earlier one's comes late when its Report was not waited for
+				return time.Since(begin), nil
+			}
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
 	}
 }
 

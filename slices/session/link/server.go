@@ -20,6 +20,10 @@ type Home interface {
 
 // Server is the home's end: it takes links of edges. Safe for concurrent use.
 type Server struct {
+	// OnReport gets what an edge measured, in the edge's own encoding, one call at a time per edge; the bytes are its own. Set it before
+	// Serve; nil: reports end the link.
+	OnReport func(edge string, b []byte)
+
 	home Home
 	log  *slog.Logger
 	wg   sync.WaitGroup
@@ -126,6 +130,12 @@ func (s *Server) read(out *sender, in *receiver, lines map[uint64]session.Line) 
 			}
 		case kindDrain:
 			out.put(kindCount, uint64(s.home.Drain(name)), nil, false)
+		case kindReport:
+			if name == "" || s.OnReport == nil {
+				return name, errors.New("link: a report that nobody takes")
+			}
+			s.OnReport(name, append([]byte(nil), m.body...))
+			out.put(kindTaken, m.at, nil, false)
 		case kindBeat:
 		default:
 			return name, errors.New("link: a message that edges do not send")

@@ -25,6 +25,8 @@ const (
 	kindBeat   byte = 8  // both: still here
 	kindDrain  byte = 9  // edge: send my clients elsewhere
 	kindCount  byte = 10 // home: answer to drain; attachment: clients that were asked
+	kindReport byte = 11 // edge: what it measured, for the home's own reader; attachment: a number
+	kindTaken  byte = 12 // home: the report of that number was taken
 )
 
 const (
@@ -172,7 +174,7 @@ func parseMessage(b []byte) (message, error) {
 		return message{}, errors.New("link: bad attachment number")
 	}
 	m := message{kind: b[0], at: at, body: b[1+used:]}
-	if m.kind < kindHello || m.kind > kindCount {
+	if m.kind < kindHello || m.kind > kindTaken {
 		return message{}, fmt.Errorf("link: unknown message %d", m.kind)
 	}
 	if (m.kind == kindFrame || m.kind == kindLast) && len(m.body) > session.MaxFrameBytes {

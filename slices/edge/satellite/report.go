@@ -1,0 +1,109 @@
+package satellite
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/slices/edge"
+)
+
+const (
+	// ReportEvery is how often an edge tells its home what it measured: the averaging window of guaranteed rates (SPEC section 4).
+	ReportEvery = 2 * time.Second
+	// probeAfter is how long a worker serves before it is probed: until then the one before it accepts from the same socket, and
+	// would take probes for a client's requests.
+	probeAfter = time.Second
+	// lastReportFor bounds the report at the end; what it says is lost when the home does not take it by then.
+	lastReportFor = time.Second
+)
+
+// Report is what an edge process tells its home. Counters are since the start of the process that Process names; so a home that
+// keeps each process's newest report counts nothing twice and forgets nothing, whatever becomes of links.
+type Report struct {
+	Process   nexus.ID          `json:"process"` // random, of one run of one process
+	Slices    []edge.SliceStats `json:"slices"`
+	LinkNanos int64             `json:"link_nanos"` // round trip of the report before this one, edge to home and back; 0: not measured
+}
+
+// DecodeReport reads a report.
+func DecodeReport(b []byte) (Report, error) {
+	var r Report
+	err := json.Unmarshal(b, &r)
+	if err == nil && r.Process.IsZero() {
+		err = errors.New("no process named")
+	}
+	if err != nil {
+		return Report{}, nexus.Errf("edge report", nexus.CodeMalformed, "report", "run edge and home from the same build", "%w", err)
+	}
+	return r, nil
+}
+
+// reporter is what a satellite needs for its reports.
+type reporter struct {
+	mu      sync.Mutex // one report at a time, so that a later one never overtakes
+	process nexus.ID
+	trip    time.Duration
+}
+
+// report tells the home what was measured until now.
+func (s *satellite) report(ctx context.Context) {
+	r := &s.reporter
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !s.reports.Load() {
+		return
+	}
+	b, err := json.Marshal(Report{Process: r.process, Slices: s.gateway.Snapshot(), LinkNanos: int64(r.trip)})
+	if err == nil {
+		r.trip, err = s.client.Report(ctx, b)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.log.Debug("not reported", "error", err)
+	}
+}
+
+// reportLoop reports until ctx ends.
+func (s *satellite) reportLoop(ctx context.Context) {
+	t := time.NewTicker(ReportEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		turn, cancel := context.WithTimeout(ctx, ReportEvery)
+		s.report(turn)
+		cancel()
+	}
+}
+
+// reportLast tells what came since the last turn, when nothing is served any more.
+func (s *satellite) reportLast() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastReportFor)
+	defer cancel()
+	s.report(ctx)
+}
+
+// probe measures the added latency of every slice through this edge's own plain listener until ctx ends. Without one nothing is
+// measured: whether a client trusts the certificates of the other is not for this process to know.
+func (s *satellite) probe(ctx context.Context) {
+	if s.plain == nil {
+		return
+	}
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(probeAfter):
+	}
+	if !s.reports.Load() {
+		return // nobody would be told
+	}
+	if err := edge.NewProber(s.gateway, edge.ProberConfig{}).Run(ctx); err != nil && ctx.Err() == nil {
+		s.log.Error("prober ended", "error", err)
+	}
+}
