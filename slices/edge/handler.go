@@ -108,8 +108,14 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	g.answer(w, r, x)
 }
 
-// hasBody2 reports whether an HTTP/2 request brings a body. net/http gives each of them a Body; only the length says that there is none.
-func hasBody2(r *http.Request) bool { return r.ProtoMajor >= 2 && r.ContentLength != 0 }
+// hasBody2 reports whether a request of HTTP/2 or HTTP/3 brings a body. Each of them has a Body; only the length says that there is none, and
+// in HTTP/3, where it is unknown until the stream ends, the method.
+func hasBody2(r *http.Request) bool {
+	if r.ProtoMajor == 3 && r.ContentLength < 0 && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		return false
+	}
+	return r.ProtoMajor >= 2 && r.ContentLength != 0
+}
 
 // isChallenge reports whether a path is one of http-01's (RFC 8555, section 8.3).
 func isChallenge(path string) bool { return strings.HasPrefix(path, "/.well-known/acme-challenge/") }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -26,6 +27,8 @@ import (
 const (
 	quicStreamsMax    = 128
 	quicUniStreamsMax = 16
+	quicHalfOpenMax   = 64          // clients in a handshake that have not shown where they are; the next are asked by a Retry
+	quicHalfOpenFor   = time.Second // how long one that was given up counts on: it has cost a handshake
 	h3NoError         = quic.ApplicationErrorCode(http3.ErrCodeNoError)
 	h3ExcessiveLoad   = quic.ApplicationErrorCode(http3.ErrCodeExcessiveLoad)
 )
@@ -41,6 +44,7 @@ type quicFront struct {
 	ctx       context.Context
 	conns     sync.Map // *quic.Conn to *conn
 	serving   sync.WaitGroup
+	halfOpen  atomic.Int64
 }
 
 // listenQUIC opens the UDP port of the same number as the TLS listener's.
@@ -56,8 +60,10 @@ func (g *Gateway) listenQUIC() (*quicFront, error) {
 	}
 	f := &quicFront{gateway: g, udp: udp}
 	f.ctx, f.stop = context.WithCancel(context.Background())
-	// When many connections are open a client must first show that it is where it says: a Retry costs no key.
-	f.transport = &quic.Transport{Conn: udp, VerifySourceAddress: func(net.Addr) bool { return len(g.open) > cap(g.open)/2 }}
+	// When many connections are open, or half open, a client must first show that it is where it says: a Retry costs neither key nor memory.
+	f.transport = &quic.Transport{Conn: udp, ConnContext: f.began, VerifySourceAddress: func(net.Addr) bool {
+		return f.halfOpen.Load() >= quicHalfOpenMax || len(g.open) > cap(g.open)/2
+	}}
 	f.listener, err = f.transport.ListenEarly(&tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{http3.NextProtoH3},
 		GetConfigForClient: g.admitQUIC, GetCertificate: g.certificate}, &quic.Config{
 		MaxIncomingStreams: quicStreamsMax, MaxIncomingUniStreams: quicUniStreamsMax, MaxIdleTimeout: g.config.IdleTimeout,
@@ -77,6 +83,49 @@ func (g *Gateway) listenQUIC() (*quicFront, error) {
 		},
 	}}
 	return f, nil
+}
+
+// halfOpen is a handshake with a client that may be anywhere.
+type halfOpen struct {
+	once  sync.Once
+	front *quicFront
+}
+
+func (h *halfOpen) end() { h.once.Do(func() { h.front.halfOpen.Add(-1) }) }
+
+type halfOpenKey struct{}
+
+// began counts a handshake until it is complete or given up.
+func (f *quicFront) began(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
+	if client.AddrVerified {
+		return ctx, nil
+	}
+	h := &halfOpen{front: f}
+	f.halfOpen.Add(1)
+	context.AfterFunc(ctx, func() { time.AfterFunc(quicHalfOpenFor, h.end) })
+	return context.WithValue(ctx, halfOpenKey{}, h), nil
+}
+
+// watchIdle ends a connection on which no request was under way or ended for the idle timeout: its client may keep QUIC alive by pings, and
+// streams open on which nothing comes. The result stops the watch.
+func (f *quicFront) watchIdle(qc *quic.Conn, c *conn) (stop func() bool) {
+	seen := c.asked.Load()
+	watch := make(chan *time.Timer, 1)
+	timer := time.AfterFunc(f.gateway.config.IdleTimeout, func() {
+		timer := <-watch
+		defer func() { watch <- timer }()
+		asked := c.asked.Load()
+		switch {
+		case qc.Context().Err() != nil:
+		case c.working.Load() == 0 && asked == seen:
+			_ = c.Close() // which says that it is no error
+		default:
+			seen = asked
+			timer.Reset(f.gateway.config.IdleTimeout)
+		}
+	})
+	watch <- timer
+	return timer.Stop
 }
 
 // admitQUIC refuses a handshake for a host that is not served, or whose slice is full, before any key is used.
@@ -131,8 +180,12 @@ func (f *quicFront) serveConn(qc *quic.Conn, c *conn) {
 		_ = qc.CloseWithError(h3ExcessiveLoad, "too many sessions") // nothing follows
 		return
 	}
+	if h, ok := qc.Context().Value(halfOpenKey{}).(*halfOpen); ok {
+		h.end()
+	}
 	f.conns.Store(qc, c)
 	defer f.conns.Delete(qc)
+	defer f.watchIdle(qc, c)()
 	if err := f.web.ServeQUICConn(qc); err != nil {
 		f.gateway.log.Debug("QUIC connection ended", "error", err)
 	}
@@ -147,6 +200,9 @@ func (f *quicFront) handle(w http.ResponseWriter, r *http.Request) {
 	}
 	steady := newSteadyWriter(w, c)
 	defer steady.last()
+	// ReverseProxy breaks an answer off that it cannot finish only where it sees a server that understands; without one, half an answer
+	// would end like a whole one.
+	r = r.WithContext(context.WithValue(r.Context(), http.ServerContextKey, f.gateway.server))
 	f.gateway.serveHTTP(&quicWriter{steadyWriter: steady, ctx: r.Context(), conn: c}, r)
 }
 

@@ -46,6 +46,8 @@ func (g *Gateway) serveWebTransport(w http.ResponseWriter, r *http.Request, x *e
 		return true
 	}
 	x.becomeStream()
+	var guards sync.WaitGroup
+	defer guards.Wait()
 	ctx, cancel := context.WithCancel(web.Context())
 	defer cancel()
 	defer func() { _ = web.CloseWithError(0, "") }() // what had to be said is in the frames
@@ -53,9 +55,20 @@ func (g *Gateway) serveWebTransport(w http.ResponseWriter, r *http.Request, x *e
 	if err != nil {
 		return true
 	}
+	// One stream carries a session. What comes on others would lie in the connection's windows for as long as it lasts.
+	more := func(err error) {
+		if err == nil {
+			_ = web.CloseWithError(oneStreamOnly, "one stream carries a session") // it may have ended
+		}
+	}
+	guards.Go(func() { _, err := web.AcceptStream(ctx); more(err) })
+	guards.Go(func() { _, err := web.AcceptUniStream(ctx); more(err) })
 	x.conn.carryFrames(ctx, stream, line, port)
 	return true
 }
+
+// oneStreamOnly is the error of a WebTransport whose client opens a second stream.
+const oneStreamOnly = 1
 
 // lastFrameFor is how long a client has to end its side after the last frame.
 const lastFrameFor = time.Second
