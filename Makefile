@@ -14,8 +14,9 @@ SHELL       := /bin/bash
 #   openssh-client   ssh, ssh-keygen, ssh-agent: the script test of the SSH console
 #   gcc, libc6-dev   `make race` only: the race detector is built through cgo
 #   hledger, beancount  checking a unit's journal with other people's programs in a script test
+#   nghttp2-client   h2load: another implementation's load on the edge's HTTP/2
 #   poppler-utils    pdftotext: reading the PDF of a statement in a script test
-COMMANDS_NEEDED := git:git tmux:tmux jq:jq dig:dnsutils ssh:openssh-client gcc:gcc pdftotext:poppler-utils hledger:hledger bean-check:beancount
+COMMANDS_NEEDED := git:git tmux:tmux jq:jq dig:dnsutils ssh:openssh-client gcc:gcc pdftotext:poppler-utils h2load:nghttp2-client hledger:hledger bean-check:beancount
 FILES_NEEDED    := /etc/ssl/certs/ca-certificates.crt:ca-certificates /usr/include/stdlib.h:libc6-dev
 GO_MIN_MINOR    := 26
 
@@ -29,7 +30,7 @@ LDFLAGS     := -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.build
 FUZZ_TIME   ?= 10s
 COUNT       ?= 6
 
-.PHONY: help setup go-version build launch test check race fuzz bench bench-console peers e2e browser pictures soak docs
+.PHONY: help setup go-version build launch test check race fuzz bench bench-console peers e2e browser autobahn pictures soak docs
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -116,6 +117,10 @@ browser: setup ## run the browser's client in headless Chromium (installed when 
 pictures: setup build ## record the sessions that docs/console.md shows on a real node, and draw them
 	go test -tags pictures -count=1 -timeout 5m -run '^TestPictures$$' ./cmd/nexus
 	go test -count=1 -run '^TestPicturesAreOfTheirRecordings$$' ./cmd/nexus
+
+autobahn: go-version ## run Autobahn's WebSocket cases (wstest, which needs Python 2, in the PATH) through a gateway
+	go vet -tags autobahn ./slices/edge/conform
+	go test -tags autobahn -count=1 -timeout 90m -v -run '^TestAutobahn' ./slices/edge/conform
 
 soak: setup build ## run the long variants of the tests (hours)
 	NEXUS_SOAK=1 go test -count=1 -timeout 6h -p 1 ./...

@@ -3,15 +3,20 @@
 package conform_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
 // autobahnKnown are Autobahn's cases that do not pass, with the reason.
 var autobahnKnown = map[string]string{}
+
+// autobahnCasesEnv names the cases to run, as Autobahn does: "1.*,2.*". All of them take an hour and more, most of it in 9, 12 and 13.
+const autobahnCasesEnv = "NEXUS_AUTOBAHN_CASES"
 
 // TestAutobahn runs Autobahn's fuzzing client, which must be installed as wstest, through the gateway against a strict echo.
 func TestAutobahn(t *testing.T) {
@@ -21,8 +26,9 @@ func TestAutobahn(t *testing.T) {
 	}
 	g := start(t, []site{{"localhost", unit("autobahn"), strictEcho()}})
 	dir := t.TempDir()
+	cases := strings.Split(cmp.Or(os.Getenv(autobahnCasesEnv), "*"), ",")
 	spec, err := json.Marshal(map[string]any{
-		"outdir": filepath.Join(dir, "reports"), "cases": []string{"*"}, "exclude-cases": []string{}, "exclude-agent-cases": map[string]any{},
+		"outdir": filepath.Join(dir, "reports"), "cases": cases, "exclude-cases": []string{}, "exclude-agent-cases": map[string]any{},
 		"servers": []map[string]string{{"agent": "gateway", "url": "ws://localhost:" + portOf(t, g.Addr())}},
 	})
 	if err != nil {
@@ -65,7 +71,7 @@ func judge(t *testing.T, path string) {
 		}
 	}
 	t.Logf("%d cases: %v", len(index["gateway"]), counts)
-	if len(index["gateway"]) < 500 {
-		t.Errorf("%d cases only: the suite did not run", len(index["gateway"]))
+	if len(index["gateway"]) == 0 {
+		t.Error("no case was run")
 	}
 }
