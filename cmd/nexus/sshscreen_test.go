@@ -5,8 +5,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/creack/pty"
 	"github.com/hinshun/vt10x"
@@ -133,4 +135,41 @@ func (n *liveNode) agent(key string) []string {
 		return add.Run() == nil
 	}, func() string { return "" })
 	return env
+}
+
+// Whatever command line the console offers is one: each verb in a text of tui exists.
+func TestTheConsoleNamesVerbsThatExist(t *testing.T) {
+	t.Parallel()
+	verbs := map[string]bool{}
+	for _, v := range (&commands{app: &app{getenv: os.Getenv, now: time.Now}}).Verbs() {
+		verbs[v.Path] = true
+		noun, _, _ := strings.Cut(v.Path, " ")
+		verbs[noun] = true
+	}
+	named := regexp.MustCompile("[\"`]nexus ([a-z]+)(?: ([a-z][a-z-]*))?[ \"`]")
+	seen := 0
+	for _, pattern := range []string{"../../tui/*.go", "../../tui/panel/*.go", "../../tui/wizard/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatal(files, err)
+		}
+		for _, f := range files {
+			if strings.HasSuffix(f, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range named.FindAllStringSubmatch(string(text), -1) {
+				seen++
+				if path := strings.TrimSpace(m[1] + " " + m[2]); !verbs[path] {
+					t.Errorf("%s offers nexus %s, which is no verb", f, path)
+				}
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("only %d command lines were found", seen)
+	}
 }

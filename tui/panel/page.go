@@ -58,6 +58,9 @@ func (p *Page) Field(label, value string, style theme.Style) {
 // Command adds the command line that shows or re-verifies the same without the console.
 func (p *Page) Command(cmd string) { p.Field("check it with", "$ "+cmd, theme.Strong) }
 
+// Change is the command line that changes what is shown.
+func (p *Page) Change(cmd string) { p.Field("change with", "$ "+cmd, theme.Strong) }
+
 // DecisionCommand is the command line that shows a decision again.
 func DecisionCommand(index uint64) string {
 	return "nexus gates explain " + strconv.FormatUint(index, 10)

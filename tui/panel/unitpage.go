@@ -26,7 +26,7 @@ func (p *Page) Unit(o *wire.Overview, u *wire.UnitRow, d *wire.UnitDetail, entri
 		p.Field("envelope", envelope(&u.Envelope)+", "+count(u.Envelope.Processes)+" processes", theme.Plain)
 		p.Field("", "ceilings, not reservations; gate 7 judges what is asked, gate 15 that less needs the owner's signature", theme.Faint)
 		p.Field("used", "not measured: the compute fabric is not built, so no bar is drawn", theme.Warn)
-		p.Command(fmt.Sprintf("nexus %s scale %s --cpu %s --memory %dMiB", noun(u.Kind), u.Label, number(u.Envelope.CPUCores), u.Envelope.MemoryBytes>>20))
+		p.Change(fmt.Sprintf("nexus imvu scale %s --cpu %s --memory %dMiB", u.Label, number(u.Envelope.CPUCores), u.Envelope.MemoryBytes>>20))
 	case 2:
 		p.unitNames(u, d)
 	case 3:
