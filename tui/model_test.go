@@ -486,3 +486,18 @@ func TestAlertsNameUnits(t *testing.T) {
 		t.Errorf("the alert says\n%s", text)
 	}
 }
+
+// A session that only reads says so at every size.
+func TestReadOnlyIsShownOnSmallScreens(t *testing.T) {
+	t.Parallel()
+	for _, width := range []int{40, 80, 120} {
+		for _, only := range []bool{true, false} {
+			d := drive(t, theme.Options{}, width, 8+width/5, func(o *Options) { o.ReadOnly = only })
+			d.show1(pictureOf("operator"))
+			first, _, _ := strings.Cut(plain(d.screen()), "\n")
+			if strings.Contains(first, " RO ") != only {
+				t.Errorf("at %d columns, read-only %v: %q", width, only, first)
+			}
+		}
+	}
+}

@@ -93,6 +93,8 @@ func (m *model) header() string {
 			who = m.options.Backend.Identity().Name
 		}
 		l.Add(theme.Faint, bar).Add(theme.Plain, th.Cut(theme.Clean(who), max(m.width/5, 8))+" "+mode)
+	} else if m.readOnly() { // what cannot be done is said on small screens too
+		l.Add(theme.Faint, bar).Add(theme.Warn, mode)
 	}
 	l.Add(theme.Faint, bar).Add(style, word)
 	if m.width >= wideWidth {
