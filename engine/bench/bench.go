@@ -51,7 +51,7 @@ type Options struct {
 	Progress io.Writer     // a line a case; nil: none
 	Binary   string        // of nexus, for benches that start processes of it
 	Env      []string      // of other programs that a bench starts
-	Case     string        // only cases whose name contains it; empty: all (ledger)
+	Case     string        // ledger: only cases whose name contains it, empty: all; edge: "groups"
 	Events   int           // of the history bench; 0: 1,000,000
 
 	notes *[]string

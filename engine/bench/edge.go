@@ -7,9 +7,16 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/engine/bench/edge"
 )
 
+// edgeGroups is the case of one edge process beside one per latency group (docs/decisions/0021); it runs when named.
+const edgeGroups = "groups"
+
 // edgeBench measures the edge beside other proxies; package edge below says how.
 func edgeBench(ctx context.Context, o Options) ([]Row, error) {
-	report, err := edge.Run(ctx, edge.Options{Dir: o.Dir, Binary: o.Binary, Env: o.Env, Runs: o.Runs, Duration: o.Duration, Progress: o.Progress})
+	run := edge.Run
+	if o.Case == edgeGroups {
+		run = edge.Groups
+	}
+	report, err := run(ctx, edge.Options{Dir: o.Dir, Binary: o.Binary, Env: o.Env, Runs: o.Runs, Duration: o.Duration, Progress: o.Progress})
 	var rows []Row
 	for _, c := range report.Cases {
 		row := Row{Case: c.Name, Unit: c.Unit, Runs: len(c.Values), Detail: c.Note}

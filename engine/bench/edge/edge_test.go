@@ -87,3 +87,21 @@ func TestSharesAndMedians(t *testing.T) {
 		t.Errorf("an absent case has figures: %+v", r.Cases[1])
 	}
 }
+
+// TestPairsCompareWithinARun: each run is compared with the base's of the same run, whatever the machine did in the others.
+func TestPairsCompareWithinARun(t *testing.T) {
+	t.Parallel()
+	var r Report
+	for run, p99 := range [][2]int64{{100, 50}, {10_000, 9000}, {200, 400}} {
+		for i, name := range []string{"f: one", "f: two"} {
+			c := r.add(name, "us p99", float64(p99[i]), "", 1, p99[i], 1)
+			c.Kind = KindFlood
+		}
+		r.add("idle", "us p99", float64(run), "", 1, 1, 1)
+	}
+	r.pairs("one")
+	last := r.Cases[len(r.Cases)-1]
+	if len(r.Cases) != 4 || last.Name != "f, p99 of two to one" || last.Values[0] != 0.9 || !strings.HasPrefix(last.Note, "lower in 2 of 3 runs") {
+		t.Errorf("%d cases, the last %+v", len(r.Cases), last)
+	}
+}

@@ -19,5 +19,8 @@ func Part(context.Context, string, io.Reader, io.Writer) error { return absent()
 // Run says that the bench needs Linux.
 func Run(context.Context, Options) (Report, error) { return Report{}, absent() }
 
+// Groups says that the bench needs Linux.
+func Groups(context.Context, Options) (Report, error) { return Report{}, absent() }
+
 // Alone says that the bench needs Linux.
 func Alone(context.Context, Options) (Report, error) { return Report{}, absent() }

@@ -104,6 +104,10 @@ func (r *rig) startHome() (*home, error) {
 
 // startOurs starts this program's edge as its users do: `nexus slices edge`, with its table from the home.
 func startOurs(ctx context.Context, r *rig, tuned bool) (*running, error) {
+	return startNamed(ctx, r, "bench", tuned)
+}
+
+func startNamed(ctx context.Context, r *rig, name string, tuned bool) (*running, error) {
 	t, err := r.table(tuned)
 	if err != nil {
 		return nil, err
@@ -113,7 +117,7 @@ func startOurs(ctx context.Context, r *rig, tuned bool) (*running, error) {
 		return nil, err
 	}
 	r.home.server.SetTable(b)
-	cmd := exec.Command(r.Binary, "slices", "edge", "--home", r.home.socket, "--name", "bench", "-o", "json", "--data-dir", r.Dir)
+	cmd := exec.Command(r.Binary, "slices", "edge", "--home", r.home.socket, "--name", name, "-o", "json", "--data-dir", r.Dir)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err

@@ -1,8 +1,10 @@
 package edge
 
 import (
+	"fmt"
 	"io"
 	stdslices "slices"
+	"strings"
 	"time"
 )
 
@@ -77,6 +79,27 @@ func median[T int64 | float64](values []T) T {
 // Medians gives the medians of a case's runs: the value, and latencies in microseconds.
 func (c *Case) Medians() (value float64, p50, p99, p999 int64) {
 	return median(c.Values), median(c.P50), median(c.P99), median(c.P999)
+}
+
+// pairs adds, for each case named "FLOOD: ARRANGEMENT", in how many runs its p99 was below that of the same flood with the base arrangement in
+// the same run, and the median of the ratios: what is left when the machine is not quiet.
+func (r *Report) pairs(base string) {
+	for _, c := range r.Cases {
+		flood, name, _ := strings.Cut(c.Name, ": ")
+		i := stdslices.IndexFunc(r.Cases, func(b *Case) bool { return b.Name == flood+": "+base })
+		if c.Kind != KindFlood || name == base || i < 0 {
+			continue
+		}
+		lower, ratios := 0, []float64(nil)
+		for run, p99 := range c.P99 {
+			if b := r.Cases[i].P99[run]; p99 < b {
+				lower++
+			}
+			ratios = append(ratios, float64(p99)/float64(max(r.Cases[i].P99[run], 1)))
+		}
+		r.add(flood+", p99 of "+name+" to "+base, "ratio", median(ratios),
+			fmt.Sprintf("lower in %d of %d runs; p99 in us, run by run: %d beside %d", lower, len(c.P99), c.P99, r.Cases[i].P99))
+	}
 }
 
 // kept gives the share of a promise in bytes a window that the windows kept, 1 at most each, and the largest overshoot of a ceiling,

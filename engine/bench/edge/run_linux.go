@@ -322,10 +322,15 @@ func (r *rig) contend(ctx context.Context, c contender, tuned bool) error {
 
 // flood measures the victim while a neighbour floods.
 func (r *rig) flood(ctx context.Context, f flood, p *running, name string, tuned bool) error {
+	return r.beside(ctx, f, p, p, name, tuned)
+}
+
+// beside is flood with the neighbour at a process that may be another one.
+func (r *rig) beside(ctx context.Context, f flood, p, flooded *running, name string, tuned bool) error {
 	job := f.job
-	job.Addr, job.Warm, job.Duration = p.addr, warm, r.Duration
+	job.Addr, job.Warm, job.Duration = flooded.addr, warm, r.Duration
 	if job.Shape == shapeTLSDials {
-		job.Addr = p.tlsAddr
+		job.Addr = flooded.tlsAddr
 	}
 	offender := make(chan struct{})
 	var reached Figures
