@@ -182,12 +182,13 @@ func (x *exitRun) printDone(ctx context.Context) error {
 	out := struct {
 		wire.ExitRow
 		Dir     string                `json:"dir"`
+		Bundle  nexus.Hash            `json:"bundle_sha256"` // of its manifest; another than the exit's when it was made anew
 		Key     string                `json:"key"`
 		Size    uint64                `json:"ledger_entries"`
 		NotHeld []verify.ManifestNote `json:"not_held"`
-	}{row, x.got.Dir, m.Key, m.Size, m.NotHeld}
+	}{row, x.got.Dir, x.got.Report.Digest, m.Key, m.Size, m.NotHeld}
 	if x.target == "-" { // stdout is the tar
-		x.app.say("%s has left; manifest %s", row.Unit, row.Manifest)
+		x.app.say("%s has left; manifest of this bundle %s", row.Unit, x.got.Report.Digest)
 		return nil
 	}
 	return x.app.print(out, func(w io.Writer) error {

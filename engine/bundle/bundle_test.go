@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -68,11 +69,30 @@ func TestAUnitMovesWithItsHistory(t *testing.T) {
 	if again := third.must(ada, state.KindUnitImport, nexus.ID{}, wish); nexus.Decode(again.Result, &made) != nil || !made.Known {
 		t.Errorf("taken in twice: %+v", made)
 	}
+	swapImported(t, to, second, from.bundle(unit), first.Report.Digest)
 	// And all three logs still verify.
 	for _, r := range []*rig{from, to, third} {
 		if rep, err := r.eng.Verify(context.Background()); err != nil || len(rep.Findings) > 0 || rep.Verified != rep.Entries {
 			t.Errorf("ledger: %+v, %v", rep, err)
 		}
+	}
+}
+
+// swapImported puts another bundle of the same unit and log in the place of the one that was taken in, signed by the node that took it.
+func swapImported(t *testing.T, by *rig, outer, other bundle.Received, taken nexus.Hash) {
+	t.Helper()
+	dir := copyTree(t, outer.Dir)
+	place := filepath.Join(dir, verify.ImportedDir, taken.String())
+	if err := os.RemoveAll(place); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(place, os.DirFS(other.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	by.resign(t, dir, outer.Report.Manifest.Unit.ID, nil)
+	rep, err := bundle.Check(context.Background(), dir, by.eng.NodeKey())
+	if err != nil || !strings.Contains(strings.Join(rep.Findings, "\n"), "is another bundle than the one that was taken in") {
+		t.Errorf("another imported bundle: %q, %v", rep.Findings, err)
 	}
 }
 

@@ -260,7 +260,7 @@ func state(th *theme.Theme, word string) (string, theme.Style) {
 		return y.Degraded, theme.Warn
 	case wire.StatusRunning, wire.NodeLaunching, "creating":
 		return y.Running, theme.Info
-	case wire.StatusSkipped, "suspended", "left", "exited":
+	case wire.StatusSkipped, "suspended", "left", "exited", "closed":
 		return y.Skipped, theme.Faint
 	default:
 		return y.Pending, theme.Faint
