@@ -289,7 +289,18 @@ func TestForgedHistoryIsRefused(t *testing.T) {
 			b.Balances[1].Minor++
 		}, nexus.CodeCorrupt},
 		"a split of its own": {func(b *ledger.ImportBody) { *b = foreign(t, mona.Public(), 500, 500) }, nexus.CodeCorrupt},
-		"this very log":      {func(b *ledger.ImportBody) { *b = foreign(t, mona.Public(), 55, 45); b.Origin = w.cluster }, nexus.CodeCorrupt},
+		"another log's checkpoint under this log's name": {func(b *ledger.ImportBody) {
+			name := ledger.Checkpoint{Cluster: b.Origin}.Origin()
+			cp, err := ledger.OpenCheckpoint(b.Checkpoint, name, b.Key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cp.Cluster = nexus.ID{0x98}
+			if b.Checkpoint, err = ledger.SignCheckpoint(signer(90), name, cp); err != nil {
+				t.Fatal(err)
+			}
+		}, nexus.CodeCorrupt},
+		"this very log": {func(b *ledger.ImportBody) { *b = foreign(t, mona.Public(), 55, 45); b.Origin = w.cluster }, nexus.CodeCorrupt},
 	} {
 		ev := foreign(t, mona.Public(), 55, 45)
 		c.change(&ev)
