@@ -367,7 +367,14 @@ func TestHTTP3Limits(t *testing.T) {
 
 // TestHTTP3StreamFlood: requests that are reset as soon as they were sent, one after the other, end their connection; the neighbour is served.
 func TestHTTP3StreamFlood(t *testing.T) { // alone: it reads its neighbour's latency
-	slow := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	ended := make(chan struct{})
+	defer close(ended)
+	slow := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-ended:
+		}
+	})
 	g := start(t, []site{{"a.test", unit("a"), slow}, neighbourSite()}, func(c *edge.Config) { c.QUIC = true })
 	n := g.neighbour(t)
 	alone := n.ask(t, floodFor()/2)
