@@ -104,17 +104,7 @@ func TestCosigned(t *testing.T) {
 			t.Errorf("%d of %d entries, %d cosigners: %v, %v", rep.CheckpointSize, size, rep.Cosigners, rep.Findings, err)
 		}
 	}
-	frozen, err := r.eng.Freeze(unit, func(*state.State) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	part.Reset()
-	if err := frozen.Export(context.Background(), &part); err != nil {
-		t.Fatal(err)
-	}
-	if rep, err := verify.CheckExport(context.Background(), &part, o); err != nil || !rep.Clean() || rep.Cosigners != 2 {
-		t.Errorf("a unit that leaves: %d cosigners, %v, %v", rep.Cosigners, rep.Findings, err)
-	}
+	frozenCosigned(t, r, unit, o)
 	entry, err := r.eng.EntryProof(context.Background(), 0)
 	if err != nil {
 		t.Fatal(err)
@@ -153,6 +143,22 @@ func TestCosigned(t *testing.T) {
 	r.open()
 	if h := r.eng.NewestHead(); h.Cosigners != 2 || h.Checkpoint != before.Checkpoint || len(verify.Cosignatures(h.Note, o.Witnesses)) != 2 {
 		t.Errorf("after a restart: %+v", h)
+	}
+}
+
+// frozenCosigned: what a unit leaves with is cosigned too.
+func frozenCosigned(t *testing.T, r *rig, unit nexus.ID, o verify.Options) {
+	t.Helper()
+	frozen, err := r.eng.Freeze(unit, func(*state.State) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := frozen.Export(context.Background(), &out); err != nil {
+		t.Fatal(err)
+	}
+	if rep, err := verify.CheckExport(context.Background(), &out, o); err != nil || !rep.Clean() || rep.Cosigners != 2 {
+		t.Errorf("a unit that leaves: %d cosigners, %v, %v", rep.Cosigners, rep.Findings, err)
 	}
 }
 

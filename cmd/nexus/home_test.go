@@ -148,19 +148,24 @@ func readAll(c *control.Client, path string) string {
 
 // The keys of the home by which a creator decides are judged and recorded as those of the operator are.
 func walkHome(t *testing.T, n *liveNode) map[keymap.Action]bool {
-	n.run("imvu", "create", "--name", "Homely", "--owner", "eva")
+	n.run("imvu", "create", "--name", "Second home", "--owner", "eva")
+	n.run("imvu", "create", "--name", "Homely", "--owner", "eva") // the last row, which leaves
 	var list wire.Units
 	if err := json.Unmarshal([]byte(n.run("imvu", "list", "-o", "json")), &list); err != nil {
 		t.Fatal(err)
 	}
-	label := ""
+	label, second := "", ""
 	for _, u := range list.Units {
-		if u.Name == "Homely" {
+		switch u.Name {
+		case "Homely":
 			label = u.Label
+		case "Second home":
+			second = u.Label
 		}
 	}
+	// Of two units: granting one of two for the same unit makes the other stale, and the sweep then ends it.
 	n.run("imvu", "scale", label, "--cpu", "1", "--propose")
-	n.run("imvu", "scale", label, "--cpu", "1.5", "--propose")
+	n.run("imvu", "scale", second, "--cpu", "1.5", "--propose")
 	screen, _ := n.startConsole(120, 36, "--identity", "eva")
 	keys, err := keymap.New(nil)
 	if err != nil {

@@ -104,8 +104,9 @@ func guestVerbs() map[string]bool {
 		"imvu create", "imvu scale", "imvu suspend", "imvu resume", "platform list", "platform show", "platform create", "stream list",
 		"stream show", "stream channel create", "ott list", "ott show", "ott channel create", "revenue record",
 		"revenue refund", "revenue tally", "revenue balance", "revenue statement", "revenue pending", "revenue hold list",
-		"revenue payout list", "revenue payout set", "revenue payout request", "revenue sources", "route list", "route set", "route drop", "identity show", "approvals list",
-		"approvals show", "approvals grant", "approvals refuse", "notices list", "notices show", "notices read", "cluster members",
+		"revenue payout list", "revenue payout set", "revenue payout request", "revenue sources", "route list", "route set",
+		"route drop", "identity show", "approvals list", "approvals show",
+		"approvals grant", "approvals refuse", "notices list", "notices show", "notices read", "cluster members",
 		"ledger head", "ledger show", "ledger prove", "gates list", "gates log", "gates explain", "slices list", "slices show",
 		"slices probe", "slices top", "audit"} {
 		out[v] = true
