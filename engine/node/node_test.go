@@ -83,6 +83,9 @@ func TestLaunchTellsTheTruth(t *testing.T) {
 	if last.Status != wire.StatusDegraded || last.Failed != 0 {
 		t.Fatalf("%+v\n%+v", last, n.Results())
 	}
+	if o := n.Overview(); o.Launch.Status != last.Status || o.Node.State != wire.NodeDegraded || o.Launch.Phases[11].Status != wire.StatusPassed {
+		t.Errorf("asked after the last line: launch %s, node %s, phase 12 %s", o.Launch.Status, o.Node.State, o.Launch.Phases[11].Status)
+	}
 	for _, p := range n.Results() {
 		if p.Status == wire.StatusPassed && len(p.Checks) == 0 {
 			t.Errorf("phase %d passed without a check", p.Number)

@@ -185,11 +185,16 @@ func (n *Node) SliceDetail(id nexus.ID) (wire.SliceDetail, bool) {
 // LogPath implements control.Node.
 func (n *Node) LogPath() string { return filepath.Join(n.cfg.DataDir, "node.log") }
 
-// Overview implements control.Node. The value is shared: never changed by anybody.
+// Overview implements control.Node. The value is shared: never changed by anybody. It may be a moment old, but never from before a
+// verdict: whoever saw the last line of a launch and asks, as `nexus launch --detach && nexus status` does, is told of it.
 func (n *Node) Overview() *wire.Overview {
-	n.view.mu.Lock()
-	defer n.view.mu.Unlock()
-	return n.view.current
+	o := n.view.picture()
+	if n.runner.State().Status == o.Launch.Status && n.Hello().State == o.Node.State {
+		return o
+	}
+	o = n.build()
+	n.view.replace(o)
+	return o
 }
 
 // Changed implements control.Node.
