@@ -234,21 +234,28 @@ func TestNothingIsCosignedThatIsNotSaved(t *testing.T) {
 	must(t, w, l.request(t, 0, 50))
 }
 
-// TestStateThatIsNotItsOwn: a missing, damaged, shortened, foreign or older-format state is refused by name, never taken for an empty one.
-func TestStateThatIsNotItsOwn(t *testing.T) {
-	t.Parallel()
-	l := newLog(t, origin, 100)
-	c := config(t, "w.example", l)
+// closedAt100 gives a closed witness that cosigned 100 entries: its log, its configuration, and its state file with the bytes.
+func closedAt100(t *testing.T) (l *testLog, c Config, path string, whole []byte) {
+	t.Helper()
+	l = newLog(t, origin, 100)
+	c = config(t, "w.example", l)
 	w := open(t, c)
 	must(t, w, l.request(t, 0, 100))
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(c.Dir, stateFile)
+	path = filepath.Join(c.Dir, stateFile)
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return l, c, path, whole
+}
+
+// TestStateThatIsNotItsOwn: a missing, damaged, shortened, foreign or older-format state is refused by name, never taken for an empty one.
+func TestStateThatIsNotItsOwn(t *testing.T) {
+	t.Parallel()
+	l, c, path, whole := closedAt100(t)
 	refused := func(name string) {
 		t.Helper()
 		w, err := Open(c)
@@ -290,22 +297,11 @@ func TestStateThatIsNotItsOwn(t *testing.T) {
 // TestFolder: what a crash left is removed, one process holds the folder, and a state is never made anew.
 func TestFolder(t *testing.T) {
 	t.Parallel()
-	l := newLog(t, origin, 100)
-	c := config(t, "w.example", l)
-	w := open(t, c)
-	must(t, w, l.request(t, 0, 100))
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(c.Dir, stateFile)
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, c, path, whole := closedAt100(t)
 	if err := os.WriteFile(filepath.Join(c.Dir, ".state.json.7.tmp"), whole[:9], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w = open(t, c)
+	w := open(t, c)
 	if got := w.Watching(); len(got) != 1 || got[0].Size != 100 {
 		t.Errorf("%+v", got)
 	}

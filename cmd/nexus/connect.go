@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -37,6 +38,21 @@ func (a *app) connect(ctx context.Context) (*node, error) {
 		return nil, err
 	}
 	return a.connectTo(ctx, file, file.Addresses["api"])
+}
+
+// connectPerson connects for a person who says something about themselves, and gives who that is. With --sign-only the person may be unknown to
+// the node, so --by asks it instead, and the answer is only to be printed.
+func (a *app) connectPerson(ctx context.Context, f *pflag.FlagSet) (n *node, person nexus.Signer, only bool, err error) {
+	only, _ = f.GetBool("sign-only")
+	if person, err = a.signer(); err != nil {
+		return nil, nil, only, err
+	}
+	if only {
+		by, _ := f.GetString("by")
+		a.conf.values["identity"] = configValue{by, "--by"}
+	}
+	n, err = a.connect(ctx)
+	return n, person, only, err
 }
 
 // connectTo speaks to the node behind an address. Hello tells a live node from a file that was left behind.

@@ -52,16 +52,7 @@ key, and the unit's owner brings the statement with --statement; nobody can chan
 	f.String("statement", "", "bring a statement that the person signed; - reads it from stdin")
 	f.String("by", "", "with --sign-only: identity that asks the node for the unit and the next number (default: the operator's)")
 	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
-		only, _ := f.GetBool("sign-only")
-		person, err := a.signer()
-		if err != nil {
-			return err
-		}
-		if only { // the person may be unknown to the node, so somebody else asks
-			by, _ := f.GetString("by")
-			a.conf.values["identity"] = configValue{by, "--by"}
-		}
-		n, err := a.connect(ctx)
+		n, person, only, err := a.connectPerson(ctx, f)
 		if err != nil {
 			return err
 		}

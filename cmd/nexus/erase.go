@@ -35,16 +35,7 @@ anybody brings the request with --request. Nobody can ask for another person, an
 	f.String("request", "", "bring a request that the person signed; - reads it from stdin")
 	f.String("by", "", "with --sign-only: identity that asks the node for the number of the request (default: the operator's)")
 	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
-		only, _ := f.GetBool("sign-only")
-		person, err := a.signer()
-		if err != nil {
-			return err
-		}
-		if only { // the person may be unknown to the node, so somebody else asks
-			by, _ := f.GetString("by")
-			a.conf.values["identity"] = configValue{by, "--by"}
-		}
-		n, err := a.connect(ctx)
+		n, person, only, err := a.connectPerson(ctx, f)
 		if err != nil {
 			return err
 		}
