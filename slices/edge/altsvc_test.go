@@ -13,7 +13,12 @@ func TestAltSvcIsTrue(t *testing.T) {
 	t.Parallel()
 	ca := newCA(t)
 	a := unit("a")
-	lying := backend(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Alt-Svc", `h3=":1"; ma=99999999`) })
+	lying := backend(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Alt-Svc", `h3=":1"; ma=99999999`)
+		if r.URL.Path == "/hints" {
+			w.WriteHeader(http.StatusEarlyHints)
+		}
+	})
 	routes := []Route{route("a.test", a, lying), route("empty.test", a, Backend{})}
 	with := gateway(t, table(t, routes, a), func(c *Config) { c.TLSAddr, c.Certificate, c.QUIC = "127.0.0.1:0", ca.Certificate, true })
 	without := gateway(t, table(t, routes, a), func(c *Config) { c.TLSAddr, c.Certificate = "127.0.0.1:0", ca.Certificate })
@@ -31,6 +36,7 @@ func TestAltSvcIsTrue(t *testing.T) {
 		want   string
 	}{
 		{"bound, by its port", with, true, "https://a.test:" + port, here},
+		{"bound, after an informational answer", with, true, "https://a.test:" + port + "/hints", here},
 		{"bound, an answer of the gateway's own", with, true, "https://empty.test:" + port, here},
 		{"bound, through a mapping of ports", with, true, "https://a.test", ""},
 		{"bound, another port named", with, true, "https://a.test:1", ""},

@@ -56,13 +56,14 @@ func (p *reverseProxy) forward(w http.ResponseWriter, r *http.Request, x *exchan
 		return
 	}
 	w.Header().Del(RouteHeader) // the answer brings it (modifyResponse), and ReverseProxy clears fields after informational ones
-	p.proxy.ServeHTTP(&routed{w, x.target.index}, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
+	p.proxy.ServeHTTP(&routed{w, x.target.index, w.Header().Get(altSvcHeader)}, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
 }
 
 // routed gives informational answers of a backend the gateway's own fields.
 type routed struct {
 	http.ResponseWriter
 	index string
+	alt   string // what Alt-Svc says of this gateway; empty: nothing
 }
 
 // Unwrap serves http.ResponseController.
@@ -72,6 +73,9 @@ func (w *routed) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w *routed) WriteHeader(status int) {
 	if status < http.StatusOK {
 		ownFields(w.Header(), w.index)
+		w.Header().Del(altSvcHeader)
+	} else if w.alt != "" {
+		w.Header().Set(altSvcHeader, w.alt)
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
