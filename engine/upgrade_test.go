@@ -108,8 +108,12 @@ func openOldData(t *testing.T, archive string) {
 	}
 	r.create("After the upgrade", "owner", testKey(9).Public())
 	again, err := engine.Restore(context.Background(), engine.RestoreConfig{Backup: parts, DataDir: filepath.Join(t.TempDir(), "again"), Check: true})
-	if err != nil || again.Root != got.Root || again.Entries != got.Size {
-		t.Errorf("applied again from the first record: %+v, %v; want root %s", again, err, got.Root)
+	if err != nil || again.Entries < want.Size || again.Entries > got.Size {
+		t.Fatalf("applied again from the first record: %+v, %v; it held %d entries, and then %d", again, err, want.Size, got.Size)
+	}
+	// The sweep that every engine runs by itself may add an entry between the backup and the look, so the root is that of the backup's size.
+	if root, err := r.eng.RootAt(again.Entries); err != nil || root != again.Root {
+		t.Errorf("applied again from the first record: root %s at %d entries, want %s: %v", again.Root, again.Entries, root, err)
 	}
 }
 
