@@ -293,8 +293,8 @@ func (a *app) keyOf(cmd *cobra.Command, dir string) (key nexus.PublicKey, from s
 		return o.Key, "flag", nil
 	}
 	key, name, err := bundle.KeyNamed(dir)
-	if err != nil && errors.Is(err, fs.ErrNotExist) {
-		return key, "", usage("DIR "+dir, "give the folder that nexus imvu exit wrote", "%w", err)
+	if none := new(fs.PathError); errors.As(err, &none) && errors.Is(none, fs.ErrNotExist) { // the file alone: the hint is in this error
+		return key, "", usage("DIR "+dir, "give the folder that nexus imvu exit wrote", "%w", none)
 	}
 	if err == nil {
 		a.say("no --key given: the bundle names %s; compare it with the key as you know it", name)
