@@ -30,7 +30,7 @@ LDFLAGS     := -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.build
 FUZZ_TIME   ?= 10s
 COUNT       ?= 6
 
-.PHONY: help setup go-version build launch test check race fuzz bench bench-console peers e2e browser autobahn pictures soak docs
+.PHONY: help setup go-version build launch test check cross race fuzz bench bench-console peers e2e browser autobahn pictures soak docs
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -77,6 +77,10 @@ check: setup build ## everything a commit must pass: format, vet, staticcheck, a
 	$(BIN) docs "$$fresh"; \
 	diff -r -x README.md docs/reference "$$fresh" || { echo "docs/reference is stale: run make docs" >&2; exit 1; }
 	@echo "check: all green"
+
+cross: go-version ## check that the edge's packages build on other systems (the supervisor is for Linux and empty there)
+	GOOS=windows go vet ./slices/...
+	GOOS=darwin go vet ./slices/...
 
 race: setup ## run every test under the race detector
 	go test -race -timeout 30m -p 1 ./...

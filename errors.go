@@ -19,7 +19,7 @@ const (
 	CodeConflict    Code = "conflict"    // same id with other content, name taken, directory held; exit 1
 	CodeNotFound    Code = "not_found"   // nothing of that name; exit 1
 	CodeCorrupt     Code = "corrupt"     // stored bytes are not what was written; exit 1
-	CodeUnavailable Code = "unavailable" // cannot be done now: no leader, disk full, stopping; exit 1
+	CodeUnavailable Code = "unavailable" // cannot be done now: no leader, disk full, a limit reached, stopping; exit 1
 	CodeUnfit       Code = "unfit"       // this machine lacks what is needed; exit 1
 	CodeInternal    Code = "internal"    // a broken invariant; exit 1
 )

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync"
@@ -24,7 +25,8 @@ func (e *Engine) Do(ctx context.Context, a nexus.Action) (nexus.Receipt, error) 
 	if e.closed.Load() {
 		return nexus.Receipt{}, nexus.Errf(a.Kind, nexus.CodeUnavailable, "node", "start it with nexus launch", "stopping")
 	}
-	if err := e.admit(&a); err != nil {
+	digest, err := e.admit(&a)
+	if err != nil {
 		return nexus.Receipt{}, err
 	}
 	if err := e.room(); err != nil {
@@ -36,7 +38,7 @@ func (e *Engine) Do(ctx context.Context, a nexus.Action) (nexus.Receipt, error) 
 	if err := e.refuseFlood(&a); err != nil {
 		return nexus.Receipt{}, err
 	}
-	for _, check := range []func(*nexus.Action) error{e.checkStatement, e.checkExit, e.checkImport} {
+	for _, check := range []func(*nexus.Action) error{e.checkStatement, e.checkExit, e.checkImport, e.checkPublication} {
 		if err := check(&a); err != nil {
 			return nexus.Receipt{}, err
 		}
@@ -44,7 +46,7 @@ func (e *Engine) Do(ctx context.Context, a nexus.Action) (nexus.Receipt, error) 
 	if err := e.checkPersonal(&a); err != nil {
 		return nexus.Receipt{}, err
 	}
-	r, err := e.propose(ctx, a, true)
+	r, err := e.propose(ctx, a, digest, true)
 	if err == nil && a.Kind == state.KindIdentityErase {
 		err = e.erase(ctx)
 	}
@@ -70,37 +72,39 @@ func (e *Engine) room() error {
 	return nil
 }
 
-// admit refuses early what cannot be a command. The decision that counts is taken when the command is applied.
-func (e *Engine) admit(a *nexus.Action) error {
+// admit refuses early what cannot be a command, and gives the action's digest. The decision that counts is taken when the command is applied.
+func (e *Engine) admit(a *nexus.Action) (digest nexus.Hash, err error) {
 	if err := a.Validate(); err != nil {
 		e.refusals.add("malformed")
-		return err
+		return digest, err
 	}
 	if !state.Known(a.Kind) || a.Kind == state.KindGenesis {
 		e.refusals.add("unknown-kind")
-		return nexus.Errf("action", nexus.CodeMalformed, fmt.Sprintf("kind %q", a.Kind), "see docs/reference/actions.md", "not known to this version")
+		return digest, nexus.Errf("action", nexus.CodeMalformed, fmt.Sprintf("kind %q", a.Kind), "see docs/reference/actions.md", "not known to this version")
 	}
 	if len(a.Body) > state.MaxBodyBytes {
 		e.refusals.add("too-large")
-		return nexus.Errf(a.Kind, nexus.CodeMalformed, fmt.Sprintf("body of %d bytes", len(a.Body)), "send smaller batches",
+		return digest, nexus.Errf(a.Kind, nexus.CodeMalformed, fmt.Sprintf("body of %d bytes", len(a.Body)), "send smaller batches",
 			"at most %d bytes", state.MaxBodyBytes)
 	}
-	if !a.Verify() {
+	signing := a.SigningBytes() // once for both: a body may be large
+	digest = sha256.Sum256(signing)
+	if !a.Actor.Verify(signing, a.Signature) {
 		e.refusals.add("unsigned")
-		return nexus.Errf(a.Kind, nexus.CodeRefused, "gate 1 identity-binding: actor "+a.Actor.Short(), "sign the action with the actor's key",
+		return digest, nexus.Errf(a.Kind, nexus.CodeRefused, "gate 1 identity-binding: actor "+a.Actor.Short(), "sign the action with the actor's key",
 			"the signature is not the actor's over this action")
 	}
 	if a.Cluster != e.cfg.Cluster {
 		e.refusals.add("foreign-cluster")
-		return nexus.Errf(a.Kind, nexus.CodeRefused, "gate 1 identity-binding: cluster "+a.Cluster.String(), "sign for cluster "+e.cfg.Cluster.String(),
+		return digest, nexus.Errf(a.Kind, nexus.CodeRefused, "gate 1 identity-binding: cluster "+a.Cluster.String(), "sign for cluster "+e.cfg.Cluster.String(),
 			"the action is meant for another cluster")
 	}
-	return nil
+	return digest, nil
 }
 
-// propose wraps the action with this node's evidence and takes it through consensus. verified: the caller has checked the signature.
-func (e *Engine) propose(ctx context.Context, a nexus.Action, verified bool) (nexus.Receipt, error) {
-	digest := a.Digest()
+// propose wraps the action, whose digest this is, with this node's evidence and takes it through consensus. verified: the caller has checked
+// the signature.
+func (e *Engine) propose(ctx context.Context, a nexus.Action, digest nexus.Hash, verified bool) (nexus.Receipt, error) {
 	if r, err, found := e.lookUpAction(&a, digest); found {
 		return r, err
 	}
@@ -115,9 +119,10 @@ func (e *Engine) propose(ctx context.Context, a nexus.Action, verified bool) (ne
 	}
 	ev.Signature = sig
 	cmd := state.Command{Action: a, Evidence: ev}
-	data := nexus.Encode(cmd)
+	const rest = 1024 // more than all but kind and body takes, both signatures included
+	data := nexus.AppendCanonical(make([]byte, 0, len(a.Kind)+len(a.Body)+rest), cmd)
 	if verified {
-		defer e.seen.Note(&cmd, data)()
+		defer e.seen.Note(&cmd, digest, data)()
 	}
 	if err := e.step(StepPropose); err != nil {
 		return nexus.Receipt{}, err
@@ -172,7 +177,7 @@ func (e *Engine) DryRunUnder(a nexus.Action, p *state.UnitPolicy) (gates.Decisio
 		return gates.Decision{}, err
 	}
 	ev.Signature = sig
-	e.mu.RLock()
+	e.rlock()
 	defer e.mu.RUnlock()
 	return e.state.TryUnder(&state.Command{Action: a, Evidence: ev}, e.lookup, p)
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,8 @@ type Config struct {
 	// engine's own steps too. Dir, NodeID and Logger are set by Open.
 	Log       consensus.Config
 	SaveEvery int // commands after which the state is stored; 0: 4096
+	// IndexSegment is how many entries one part of the index by unit covers; 0: 262,144.
+	IndexSegment uint64
 }
 
 // GenesisAct is the signed first action.
@@ -75,9 +78,10 @@ type Engine struct {
 	mint     *gates.Minter
 	clock    func() time.Time
 
-	// mu guards state: ApplyBatch holds it to write, readers to read.
-	mu    sync.RWMutex
-	state *state.State
+	// mu guards state: ApplyBatch holds it to write, readers to read, by rlock.
+	mu      sync.RWMutex
+	state   *state.State
+	storing atomic.Pointer[storing] // the newest batch applied, stored or on its way; set under mu
 
 	// Owned by ApplyBatch's goroutine.
 	sinceSnapshot int    // commands
@@ -92,7 +96,10 @@ type Engine struct {
 	replaying     sync.Mutex // one replay of the log at a time
 	recent        *recentDecisions
 	days          moneyDays
+	units         unitIndex
 	statementLock sync.Mutex // one statement is checked at a time
+	exitBook      exitBook
+	opened        time.Time
 	closed        atomic.Bool
 	stopRun       context.CancelFunc
 	running       sync.WaitGroup
@@ -126,6 +133,7 @@ func Open(cfg Config) (*Engine, error) {
 	if e.clock == nil {
 		e.clock = time.Now
 	}
+	e.opened = e.clock()
 	if err := refuseUnfinished(cfg.DataDir); err != nil {
 		return nil, err
 	}
@@ -198,6 +206,9 @@ func (e *Engine) open() (err error) {
 	if err = markFounded(e.cfg.DataDir, e.cfg.Cluster); err != nil {
 		return err
 	}
+	if err = e.openIndex(); err != nil {
+		return err
+	}
 	return e.signHead()
 }
 
@@ -215,7 +226,10 @@ func (e *Engine) found() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if _, err := e.propose(ctx, e.cfg.Genesis.Action, false); err != nil {
+	if _, err := e.propose(ctx, e.cfg.Genesis.Action, e.cfg.Genesis.Action.Digest(), false); err != nil {
+		return err
+	}
+	if err := e.openIndex(); err != nil {
 		return err
 	}
 	if err := e.raiseRules(ctx); err != nil {
@@ -244,7 +258,7 @@ func (e *Engine) Close() error {
 		e.flushRefusals()
 		errs = append(errs, e.group.Close())
 		// A machine that hangs in a transaction still owns the state; then nothing is saved and the log tells it all again.
-		if e.mu.TryLock() {
+		if e.settled(cmp.Or(e.cfg.Log.LogStoreTimeout, consensus.DefaultLogStoreTimeout)) && e.mu.TryLock() {
 			if e.state != nil && e.state.Index > 0 {
 				if err := e.saveState(); nexus.CodeOf(err) != nexus.CodeUnavailable { // a full disk: the log tells it all again
 					errs = append(errs, err)

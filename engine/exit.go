@@ -46,7 +46,7 @@ func (e *Engine) checkExit(a *nexus.Action) error {
 	if !leaving { // likewise, without a walk through the log
 		return nil
 	}
-	seq, err := e.lastBefore(context.Background(), b.Size, a.Unit)
+	seq, err := e.lastBefore(context.Background(), b.Size, a.Unit, b.UnitSeq)
 	if err != nil {
 		return err
 	}

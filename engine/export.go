@@ -10,8 +10,8 @@ import (
 )
 
 // Export writes the ledger up to a checkpoint of now, cosigned where witnesses answer, as JSON lines that a recipient checks with the node's public key alone
-// (docs/proofs.md): every record, or with a unit that unit's entries and the proof that none was left out. The log has no index by
-// unit, so either form reads all of it; memory stays bounded. A unit without entries gives the proof of that.
+// (docs/proofs.md): every record, or with a unit that unit's entries and the proof that none was left out. The first form
+// reads all of the log, the second what holds an entry of the unit; memory stays bounded. A unit without entries gives the proof of that.
 func (e *Engine) Export(ctx context.Context, w io.Writer, unit *nexus.ID) error {
 	return e.exportAt(ctx, w, unit, e.attested(ctx))
 }
@@ -37,7 +37,9 @@ func (e *Engine) exportAt(ctx context.Context, w io.Writer, unit *nexus.ID, h *s
 	}
 	out := verify.NewExportWriter(w, head)
 	if head.Unit.Present {
-		err = e.unitEntries(ctx, h, *unit, func(_ uint64, salt [16]byte, b []byte) error { return out.Entry(salt, b) })
+		err = e.unitEntries(ctx, *unit, h.cp.Size, func(r *ledger.Record, i int) error {
+			return out.Entry(ledger.EntrySalt(r.Salt, uint32(i)), r.Entries[i])
+		})
 	}
 	if err != nil {
 		return err
@@ -52,25 +54,6 @@ func (e *Engine) records(ctx context.Context, h *signedHead, fn func(ledger.Reco
 			return err
 		}
 		return fn(r)
-	})
-}
-
-func (e *Engine) unitEntries(ctx context.Context, h *signedHead, unit nexus.ID, fn func(seq uint64, salt [16]byte, b []byte) error) error {
-	return e.records(ctx, h, func(r ledger.Record) error {
-		for i, b := range r.Entries {
-			seq := r.FirstSeq + uint64(i)
-			entry, err := r.Entry(seq)
-			if err != nil {
-				return err
-			}
-			if entry.Unit != unit {
-				continue
-			}
-			if err := fn(seq, ledger.EntrySalt(r.Salt, uint32(i)), b); err != nil {
-				return err
-			}
-		}
-		return nil
 	})
 }
 
@@ -91,7 +74,7 @@ func (e *Engine) unitProof(ctx context.Context, h *signedHead, unit nexus.ID) (*
 	for _, b := range p.Commitment.Balances {
 		out.Balances = append(out.Balances, verify.BalanceLine{Currency: b.Currency, Account: uint64(b.Account), Minor: b.Minor})
 	}
-	last, err := e.lastBefore(ctx, h.cp.Size, unit)
+	last, err := e.lastBefore(ctx, h.cp.Size, unit, out.Sequence)
 	if err != nil {
 		return nil, err
 	}
@@ -103,8 +86,12 @@ func (e *Engine) unitProof(ctx context.Context, h *signedHead, unit nexus.ID) (*
 	return out, nil
 }
 
-// lastBefore finds a unit's newest entry of the first size entries, from their end backwards.
-func (e *Engine) lastBefore(ctx context.Context, size uint64, unit nexus.ID) (uint64, error) {
+// lastBefore finds a unit's newest entry of the first size entries, by the index, or from their end backwards when the index says another
+// than the number given.
+func (e *Engine) lastBefore(ctx context.Context, size uint64, unit nexus.ID, number uint64) (uint64, error) {
+	if seq, ok := e.lastByIndex(unit, size, number); ok {
+		return seq, nil
+	}
 	for seq := size; seq > 0; {
 		if err := ctx.Err(); err != nil {
 			return 0, err

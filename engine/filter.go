@@ -81,7 +81,7 @@ func (e *Engine) match(f *DecisionFilter, b *state.DecisionBody) (wire.DecisionR
 	if f.Gate > 0 && f.Verdict != wire.VerdictAllow && (f.Gate > len(d.Verdicts) || d.Verdicts[f.Gate-1].Allow && !d.Verdicts[f.Gate-1].Concerned) {
 		return wire.DecisionRow{}, false
 	}
-	e.mu.RLock()
+	e.rlock()
 	defer e.mu.RUnlock()
 	if f.Visible != nil && !f.Visible(e.state, e.state.Units[d.Unit], d.Actor) {
 		return wire.DecisionRow{}, false
@@ -128,9 +128,18 @@ func SumTallies(rows []wire.TallyRow) []wire.TotalRow {
 			out = append(out, wire.TotalRow{Rule: row.Rule, Currency: row.Currency})
 		}
 		s := &out[i]
+		s.Pending, s.PendingEvents = addPending(s.Pending, row.Pending), s.PendingEvents+row.PendingEvents
 		s.Gross, s.Creator, s.Platform, s.Events, s.Units = s.Gross+row.Gross, s.Creator+row.Creator, s.Platform+row.Platform, s.Events+row.Events, s.Units+1
 	}
 	return out
+}
+
+// addPending adds amounts that wait; past 64 bits the sum stands still.
+func addPending(a, b int64) int64 {
+	if sum, ok := nexus.AddMinor(a, b); ok {
+		return sum
+	}
+	return a
 }
 
 // lastDecisions fills the console's list from the ledger at start.

@@ -209,7 +209,7 @@ func (e *Engine) actUnchecked(ctx context.Context, kind string, body any) error 
 		err = e.room()
 	}
 	if err == nil {
-		_, err = e.propose(ctx, a, false)
+		_, err = e.propose(ctx, a, a.Digest(), false)
 	}
 	return err
 }

@@ -62,31 +62,19 @@ func (f *Frozen) Export(ctx context.Context, w io.Writer) error {
 	return f.e.exportAt(ctx, w, &f.unit, f.h)
 }
 
-// Entries calls fn for the unit's entries in order, with what the log commits to. The ledger is read whole.
+// Entries calls fn for the unit's entries in order, with what the log commits to. Read are the records that hold one.
 func (f *Frozen) Entries(ctx context.Context, fn func(e *ledger.Entry, commitment nexus.Hash) error) error {
-	return f.e.records(ctx, f.h, func(r ledger.Record) error {
-		for i, raw := range r.Entries {
-			of, err := ledger.EntryUnit(raw)
-			if err != nil {
-				return err
-			}
-			if of != f.unit {
-				continue
-			}
-			e, err := ledger.ParseEntry(raw)
-			if err != nil {
-				return err
-			}
-			if err := fn(&e, ledger.Commitment(ledger.EntrySalt(r.Salt, uint32(i)), raw)); err != nil {
-				return err
-			}
+	return f.e.unitEntries(ctx, f.unit, f.h.cp.Size, func(r *ledger.Record, i int) error {
+		e, err := ledger.ParseEntry(r.Entries[i])
+		if err != nil {
+			return err
 		}
-		return nil
+		return fn(&e, ledger.Commitment(ledger.EntrySalt(r.Salt, uint32(i)), r.Entries[i]))
 	})
 }
 
 // Statements makes the documents of the unit's closed months, as they were issued, and one of the month given with all that is open since,
-// as of the checkpoint; in one pass over the ledger. Error: nexus.CodeCorrupt when an issued one does not come out as it was issued.
+// as of the checkpoint; in one pass along its chain. Error: nexus.CodeCorrupt when an issued one does not come out as it was issued.
 func (f *Frozen) Statements(ctx context.Context, issued []state.IssuedStatement, open uint32) (closed []statement.Document,
 	last statement.Document, err error) {
 	var closings []statement.Closing
@@ -113,12 +101,17 @@ func (f *Frozen) Statements(ctx context.Context, issued []state.IssuedStatement,
 	if err != nil {
 		return nil, last, err
 	}
+	var prices statement.Prices
+	f.e.View(func(s *state.State) { prices = statement.PricesIn(s) })
 	for i, fold := range folds {
 		root, err := f.e.RootAt(sizes[i])
 		if err != nil {
 			return nil, last, err
 		}
-		d := fold.Document(f.e.cfg.Cluster, sizes[i], root)
+		d, err := fold.Document(f.e.cfg.Cluster, sizes[i], root, prices)
+		if err != nil {
+			return nil, last, err
+		}
 		if i == len(issued) {
 			return closed, d, nil
 		}

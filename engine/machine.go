@@ -8,6 +8,7 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/cluster/consensus"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
+	"github.com/BobbyBlanco400/nexus-cos/ledger/merkle"
 )
 
 // Keys and sizes of the stored state snapshot.
@@ -29,69 +30,97 @@ type snapshotMeta struct {
 	SHA256     nexus.Hash
 }
 
-// applied is what ApplyBatch answers one proposer.
+// applied is what a proposer is answered.
 type applied struct {
 	out *state.Outcome
 }
 
-// ApplyBatch implements consensus.Machine: every command through the same Apply, then one transaction, then the head
-// file, then the answers. A crash before the transaction leaves the commands in the replicated log; after it, in the
-// store; between transaction and head file, the head is behind, which is allowed.
+// ApplyBatch implements consensus.Machine: every command through the same Apply, in memory; then, while the next batch is applied, one
+// transaction, the head file and the answers (storing.go). A crash before the transaction leaves the commands in the replicated log;
+// after it, in the store; the head file is behind or ahead of the store then, never ahead of the log.
 func (e *Engine) ApplyBatch(cmds []consensus.Command) []any {
 	results := make([]any, len(cmds))
-	e.mu.Lock()
-	err := e.step(StepApply)
-	if err == nil {
-		err = e.applyLocked(cmds, results)
-	}
-	e.mu.Unlock()
-	if err == nil {
-		err = e.step(StepAnswer)
-	}
-	if err != nil {
+	halt := func(err error) []any {
 		for i := range results {
 			results[i] = consensus.Halt{Err: err}
 		}
 		return results
 	}
-	for _, r := range results {
-		e.publish(r.(applied).out)
+	e.mu.Lock()
+	err := e.step(StepApply)
+	var s *storing
+	if err == nil {
+		s, err = e.applyLocked(cmds)
+	}
+	before := e.storing.Load()
+	if err == nil {
+		e.storing.Store(s) // before the lock is given back: who reads the state waits for it
+	}
+	e.mu.Unlock()
+	if before != nil { // one batch is being stored, one being applied: the rest waits in the log
+		<-before.answered
+		if before.err != nil {
+			err = before.err
+			if s != nil {
+				s.fail(err)
+			}
+		}
+	}
+	if err != nil {
+		return halt(err)
+	}
+	go e.carry(s)
+	for i := range results {
+		results[i] = s.answer(i)
+	}
+	if err := e.saveWhenDue(s); err != nil {
+		return halt(err)
 	}
 	return results
 }
 
-func (e *Engine) applyLocked(cmds []consensus.Command, results []any) error {
-	b := pendingBatch{e: e, overlay: map[string][]byte{}}
-	before := e.state.Chain.Size()
-	for i, c := range cmds {
+// applyLocked applies a batch in memory and says what is to be stored of it. The caller holds mu.
+func (e *Engine) applyLocked(cmds []consensus.Command) (*storing, error) {
+	b := &pendingBatch{e: e, overlay: map[string][]byte{}}
+	if before := e.storing.Load(); before != nil {
+		b.before = before.overlay
+	}
+	s := &storing{overlay: b.overlay, stored: make(chan struct{}), answered: make(chan struct{})}
+	size := e.state.Chain.Size()
+	for _, c := range cmds {
 		out, err := e.state.Apply(c.Index, c.Term, c.Data, b.look)
 		if err != nil {
-			return fmt.Errorf("apply: %w", err)
+			return nil, fmt.Errorf("apply: %w", err)
 		}
-		results[i] = applied{out}
-		if err := b.add(c.Index, out); err != nil {
-			return err
-		}
+		s.outs = append(s.outs, out)
+		s.rows = append(s.rows, e.rowOf(out))
+		b.add(c.Index, out)
 	}
 	e.sinceSnapshot += len(cmds)
-	if err := b.finish(); err != nil {
+	e.sinceEntries += e.state.Chain.Size() - size
+	s.batch, s.head = b, e.standing()
+	s.last = consensus.Head{Index: e.state.Index, Term: cmds[len(cmds)-1].Term, Root: s.head.cp.Root, Size: s.head.cp.Size}
+	return s, nil
+}
+
+// saveWhenDue stores the state once enough has come since the last time. Everything applied is stored before.
+func (e *Engine) saveWhenDue(s *storing) error {
+	if e.sinceSnapshot < e.cfg.SaveEvery && e.sinceEntries < snapshotEntries {
+		return nil
+	}
+	<-s.answered
+	if s.err != nil {
+		return s.err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	err := e.saveState()
+	if nexus.CodeOf(err) != nexus.CodeUnavailable {
 		return err
 	}
-	st := e.state
-	if err := e.head.Write(consensus.Head{Index: st.Index, Term: cmds[len(cmds)-1].Term, Root: st.Chain.Root(), Size: st.Chain.Size()}); err != nil {
-		return err
-	}
-	e.version.Add(1)
-	e.sinceEntries += e.state.Chain.Size() - before
-	if e.sinceSnapshot >= e.cfg.SaveEvery || e.sinceEntries >= snapshotEntries {
-		err := e.saveState()
-		if nexus.CodeOf(err) != nexus.CodeUnavailable {
-			return err
-		}
-		// The commands are durable; a full disk only makes the next restart apply more of them again.
-		e.sinceSnapshot, e.sinceEntries = 0, 0
-		e.cfg.Logger.Warn("state not saved", "component", "engine", "index", st.Index, "error", err)
-	}
+	// The commands are durable; a full disk only makes the next restart apply more of them again.
+	e.sinceSnapshot, e.sinceEntries = 0, 0
+	e.cfg.Logger.Warn("state not saved", "component", "engine", "index", e.state.Index, "error", err)
 	return nil
 }
 
@@ -100,80 +129,82 @@ type pendingBatch struct {
 	e       *Engine
 	b       ledger.Batch
 	size    int
+	whole   []ledger.Batch // full ones, in order
 	overlay map[string][]byte
+	before  map[string][]byte // overlay of the batch that is being stored; nobody writes to it any more
 }
 
 func (p *pendingBatch) look(key []byte) ([]byte, error) {
 	if v, ok := p.overlay[string(key)]; ok {
 		return v, nil
 	}
+	if v, ok := p.before[string(key)]; ok {
+		return v, nil
+	}
 	return p.e.lookup(key)
 }
 
-func (p *pendingBatch) add(index uint64, out *state.Outcome) error {
+func (p *pendingBatch) add(index uint64, out *state.Outcome) {
 	if !out.Repeated {
-		one := ledger.Batch{Records: []ledger.Record{out.Record}, Leaves: out.Leaves, Puts: out.Puts}
-		if n := one.Size(); p.size+n > p.e.store.MaxBatchBytes()*9/10 && len(p.b.Records) > 0 {
-			if err := p.commit(""); err != nil {
-				return err
-			}
+		n := ledger.Batch{Records: []ledger.Record{out.Record}, Grown: []merkle.Grown{out.Grown}, Puts: out.Puts}.Size()
+		if p.size+n > p.e.store.MaxBatchBytes()*9/10 && len(p.b.Records) > 0 {
+			p.cut("")
 		}
-		p.size += one.Size()
+		p.size += n
 		p.b.Records = append(p.b.Records, out.Record)
-		p.b.Leaves = append(p.b.Leaves, out.Leaves...)
+		p.b.Grown = append(p.b.Grown, out.Grown)
 		p.b.Puts = append(p.b.Puts, out.Puts...)
 		for _, kv := range out.Puts {
 			p.overlay[string(kv.Key)] = kv.Value
 		}
 	}
 	p.b.Applied = index
-	return nil
 }
 
-func (p *pendingBatch) commit(checkpoint string) error {
+// cut ends one transaction's worth.
+func (p *pendingBatch) cut(checkpoint string) {
 	p.b.Checkpoint = checkpoint
-	if err := p.e.step(StepCommit); err != nil {
-		return err
+	p.whole = append(p.whole, p.b)
+	p.b, p.size = ledger.Batch{Applied: p.b.Applied}, 0
+}
+
+// commit stores what was gathered, the last of it with a checkpoint.
+func (p *pendingBatch) commit(checkpoint string) error {
+	p.cut(checkpoint)
+	for _, b := range p.whole {
+		if err := p.e.step(StepCommit); err != nil {
+			return err
+		}
+		if err := p.e.store.Commit(b); err != nil {
+			return err
+		}
+		p.e.indexed(b.Records)
+		if err := p.e.step(StepCommitted); err != nil {
+			return err
+		}
 	}
-	if err := p.e.store.Commit(p.b); err != nil {
-		return err
-	}
-	if err := p.e.step(StepCommitted); err != nil {
-		return err
-	}
-	p.b = ledger.Batch{Applied: p.b.Applied}
-	p.size = 0
+	p.whole = nil
 	return nil
 }
 
-func (p *pendingBatch) finish() error {
-	h, err := p.e.newHead()
-	if err != nil {
-		return err
-	}
-	if err := p.commit(h.text); err != nil {
-		return err
-	}
-	p.e.checkpoint.Store(h)
-	return nil
-}
-
-// newHead signs a checkpoint over the chain as it stands in memory.
-func (e *Engine) newHead() (*signedHead, error) {
+// standing describes a checkpoint over the chain as it stands in memory, not signed yet. The caller holds mu.
+func (e *Engine) standing() *signedHead {
 	st := e.state
 	units := st.Chain.Units()
 	cp := ledger.Checkpoint{Cluster: st.Cluster, Size: st.Chain.Size(), Root: st.Chain.Root(), Index: st.Index, Units: units.Root()}
-	text, err := ledger.SignCheckpoint(e.cfg.Node, cp.Origin(), cp)
-	if err != nil {
-		return nil, err
-	}
-	return &signedHead{cp: cp, text: text, at: e.clock(), units: units}, nil
+	return &signedHead{cp: cp, at: e.clock(), units: units}
+}
+
+// sign signs it.
+func (e *Engine) sign(h *signedHead) (err error) {
+	h.text, err = ledger.SignCheckpoint(e.cfg.Node, h.cp.Origin(), h.cp)
+	return err
 }
 
 // signHead signs the head again after a restart, so that a checkpoint exists before the first new command.
 func (e *Engine) signHead() error {
-	h, err := e.newHead()
-	if err != nil {
+	h := e.standing()
+	if err := e.sign(h); err != nil {
 		return err
 	}
 	e.checkpoint.Store(h)
@@ -231,7 +262,10 @@ func (e *Engine) saveState() error {
 	}
 	b.Puts = append(b.Puts, ledger.KV{Key: []byte(snapshotMetaKey), Value: nexus.Encode(meta)})
 	e.sinceSnapshot, e.sinceEntries = 0, 0
-	return e.commitState(b)
+	if err := e.commitState(b); err != nil {
+		return err
+	}
+	return e.storeIndex()
 }
 
 // commitState stores a part of the state; the last has the pointer to all of them.
@@ -310,7 +344,7 @@ func (e *Engine) checkHead() error {
 	if err != nil {
 		return err
 	}
-	e.mu.RLock()
+	e.rlock()
 	defer e.mu.RUnlock()
 	size := e.state.Chain.Size()
 	if h.Index > e.state.Index || h.Size > size {

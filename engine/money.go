@@ -32,15 +32,20 @@ func (e *Engine) Money(f MoneyFilter) (wire.Money, error) {
 			waiting := s.PendingSums()
 			for _, a := range moneyAccounts(s, f, waiting) {
 				u, k := s.Units[a.Unit], state.AccountKey{Unit: a.Unit, Currency: a.Currency}
-				day, month := d.between(k, today, today), d.between(k, first, last)
 				for _, p := range s.Periods(u.ID) {
 					if !f.Sees(s, u, p) {
 						continue
 					}
-					row := moneyRow(s, u, a, p)
-					row.Today, row.Month = day, month
-					row.Pending, row.Pendings = waiting[k].Minor, waiting[k].Count
-					out.Rows = append(out.Rows, row)
+					row := moneyRow(s, u, a, p, s.OwedIn(u.ID, p.Number, a.Currency),
+						s.PurseOf(state.PurseKey{Unit: u.ID, Period: uint32(p.Number), Currency: a.Currency}))
+					if t := s.TermsOf(u.ID, p.Number); t != nil {
+						row.Payout = nextPayout(t, a.Currency, row.Payable)
+					}
+					at := periodKey{k, p.Number}
+					row.Today, row.Month = d.between(at, today, today), d.between(at, first, last)
+					if ofPeriod(s, &row, a, p, waiting[k]) {
+						out.Rows = append(out.Rows, row)
+					}
 				}
 			}
 		})
@@ -57,34 +62,64 @@ func moneyAccounts(s *state.State, f MoneyFilter, waiting map[state.AccountKey]s
 		also[k] = true
 	}
 	for _, u := range s.SortedUnits() {
-		if u.Kind == nexus.KindProbe && !f.Probes || !f.Unit.IsZero() && u.ID != f.Unit && u.Parent != f.Unit {
-			continue
+		if f.concerns(u) {
+			out = append(out, s.MoneyAccounts(u.ID, also)...)
 		}
-		out = append(out, s.MoneyAccounts(u.ID, also)...)
 	}
 	return out
 }
 
-func moneyRow(s *state.State, u *state.Unit, a *state.Account, p state.Period) wire.MoneyRow {
-	b := s.OwedIn(u.ID, p.Number, a.Currency)
-	purse := s.PurseOf(state.PurseKey{Unit: u.ID, Period: uint32(p.Number), Currency: a.Currency})
+// concerns reports whether a unit is among those asked for.
+func (f *MoneyFilter) concerns(u *state.Unit) bool {
+	return (u.Kind != nexus.KindProbe || f.Probes) && (f.Unit.IsZero() || u.ID == f.Unit || u.Parent == f.Unit)
+}
+
+func moneyRow(s *state.State, u *state.Unit, a *state.Account, p state.Period, b state.Owed, purse state.Purse) wire.MoneyRow {
 	row := wire.MoneyRow{Unit: u.Label, UnitID: u.ID.String(), Name: u.Name, Kind: u.Kind.String(), Rule: RuleOf(u), Currency: a.Currency,
 		Period: p.Number, Current: p.Open, OwnerKey: p.Owner.String(), Earned: b.Earned, Drawn: b.Drawn, Payable: b.Payable(),
 		All:  wire.MoneyPart{Gross: a.Gross, Creator: a.Creator, Platform: a.Platform, Events: a.Events},
 		Held: purse.Held, OnItsWay: purse.OnItsWay, Paid: purse.Paid, Dues: purse.Dues, Newest: ms(a.NewestMs), Posted: ms(a.PostedMs)}
-	if t := s.TermsOf(u.ID, p.Number); t != nil {
-		row.Payout = nextPayout(t, a.Currency, b.Payable())
-	}
 	if id := s.Identities[p.Owner]; id != nil {
 		row.Owner = id.Name
 	}
 	return row
 }
 
-// moneyTotals adds rows up. A unit's own figures stand on each of its periods and count once.
+// ofPeriod makes a row its period's: the present one has what waits, one that is over stands as it ended. It reports whether the period had
+// anything to do with the currency.
+func ofPeriod(s *state.State, row *wire.MoneyRow, a *state.Account, p state.Period, waits state.Waiting) bool {
+	if p.Open {
+		row.Pending, row.Pendings = waits.Minor, waits.Count
+		return true
+	}
+	return endPeriod(s, row, a, p.Number)
+}
+
+// endPeriod leaves in a row what its period of ownership knew when it ended: what the unit earns since is another's (gate 16). It reports
+// whether the period had anything to do with the currency.
+func endPeriod(s *state.State, row *wire.MoneyRow, a *state.Account, number int) bool {
+	p := s.OwnerPeriods(a.Unit)[number]
+	row.All = wire.MoneyPart{}
+	found := false
+	for _, b := range p.Balances {
+		if b.Currency == a.Currency {
+			found = true
+			row.All = wire.MoneyPart{Gross: b.Gross, Creator: b.Creator, Platform: b.Platform, Events: b.Events}
+		}
+	}
+	if a.PostedMs > p.UntilMs {
+		row.Newest, row.Posted = time.Time{}, time.Time{}
+	}
+	return found || row.Earned != 0 || row.Drawn != 0 || row.Held != 0 || row.OnItsWay != 0 || row.Paid != 0 || row.Dues != 0
+}
+
+// moneyTotals adds rows up. What a unit earned in all, and what waits, counts once: as its newest row has it, which is its last.
 func moneyTotals(rows []wire.MoneyRow) []wire.MoneySum {
 	sums := map[string]*wire.MoneySum{}
-	counted := map[string]bool{}
+	newest := map[string]int{}
+	for i := range rows {
+		newest[rows[i].UnitID+rows[i].Currency] = i
+	}
 	for i := range rows {
 		r := &rows[i]
 		t := sums[r.Currency]
@@ -93,9 +128,9 @@ func moneyTotals(rows []wire.MoneyRow) []wire.MoneySum {
 			sums[r.Currency] = t
 		}
 		t.Payable, t.Held, t.OnItsWay, t.Paid = t.Payable+r.Payable, t.Held+r.Held, t.OnItsWay+r.OnItsWay, t.Paid+r.Paid
-		if key := r.UnitID + r.Currency; !counted[key] {
-			counted[key] = true
-			t.Today, t.Month, t.All, t.Pending = plus(t.Today, r.Today), plus(t.Month, r.Month), plus(t.All, r.All), t.Pending+r.Pending
+		t.Today, t.Month = plus(t.Today, r.Today), plus(t.Month, r.Month)
+		if newest[r.UnitID+r.Currency] == i {
+			t.All, t.Pending = plus(t.All, r.All), t.Pending+r.Pending
 		}
 	}
 	out := make([]wire.MoneySum, 0, len(sums))

@@ -17,26 +17,39 @@ const (
 	daysKept    = 62     // days before the newest that are kept: the present month and the one before always are among them
 )
 
-// moneyDays folds the ledger's revenue by (unit, currency, UTC day of the event time). It lies in memory only, is filled when somebody
-// asks, and holds what the stored entries say: nothing in it is an authority. Memory: one cell per account and day with events.
+// periodKey names an account in one period of ownership.
+type periodKey struct {
+	state.AccountKey
+	Period int
+}
+
+// moneyDays folds the ledger's revenue by (unit, currency, period of ownership in which it was posted, UTC day of the event time). It
+// lies in memory only, is filled when somebody asks, and holds what the stored entries say: nothing in it is an authority. Memory: one cell
+// per account, period and day with events.
 type moneyDays struct {
 	mu     sync.Mutex // guards what follows
 	index  uint64     // of the next record to read
 	read   uint64     // entries read
 	newest int64      // newest day of log time
-	days   map[state.AccountKey]map[int64]wire.MoneyPart
+	days   map[periodKey]map[int64]wire.MoneyPart
 	filled bool // the background reader is at work
 }
 
 var errEnough = errors.New("enough for now")
 
 // catchUp reads up to most entries more. Callers hold mu.
-func (d *moneyDays) catchUp(store ledger.Store, most uint64) error {
+func (d *moneyDays) catchUp(e *Engine, most uint64) error {
 	if d.days == nil {
-		d.days = map[state.AccountKey]map[int64]wire.MoneyPart{}
+		d.days = map[periodKey]map[int64]wire.MoneyPart{}
+	}
+	// No further than the state that says whose the entries are: of a record that it does not hold yet, the owner is not known.
+	applied, ends := e.store.Applied(), map[nexus.ID][]uint64{}
+	e.View(func(s *state.State) { applied, ends = min(applied, s.Index), s.OwnershipEnds() })
+	if d.index > applied {
+		return nil
 	}
 	end := d.read + most
-	err := store.Records(d.index, store.Applied(), func(r ledger.Record) error {
+	err := e.store.Records(d.index, applied, func(r ledger.Record) error {
 		if d.read >= end {
 			return errEnough
 		}
@@ -47,7 +60,7 @@ func (d *moneyDays) catchUp(store ledger.Store, most uint64) error {
 				return err
 			}
 			if ok {
-				d.add(&l)
+				d.add(&l, periodAt(ends[l.Unit], r.Index))
 			}
 		}
 		d.index, d.read = r.Index+1, r.Next()
@@ -59,12 +72,22 @@ func (d *moneyDays) catchUp(store ledger.Store, most uint64) error {
 	return err
 }
 
-func (d *moneyDays) add(l *ledger.RevenueLine) {
+// periodAt is the period of ownership in which a decision fell, from the decisions that ended one each, oldest first: the one that ends a
+// period belongs to it.
+func periodAt(ends []uint64, index uint64) int {
+	n := 0
+	for n < len(ends) && ends[n] < index {
+		n++
+	}
+	return n
+}
+
+func (d *moneyDays) add(l *ledger.RevenueLine, period int) {
 	day := dayOf(l.EventMs)
 	if day < d.newest-daysKept {
 		return
 	}
-	k := state.AccountKey{Unit: l.Unit, Currency: l.Currency}
+	k := periodKey{state.AccountKey{Unit: l.Unit, Currency: l.Currency}, period}
 	of := d.days[k]
 	if of == nil {
 		of = map[int64]wire.MoneyPart{}
@@ -94,7 +117,7 @@ func plus(a, b wire.MoneyPart) wire.MoneyPart {
 }
 
 // between sums the days from first to last.
-func (d *moneyDays) between(k state.AccountKey, first, last int64) wire.MoneyPart {
+func (d *moneyDays) between(k periodKey, first, last int64) wire.MoneyPart {
 	var sum wire.MoneyPart
 	for day, part := range d.days[k] {
 		if day >= first && day <= last {
@@ -115,7 +138,7 @@ func (e *Engine) figures(fn func(d *moneyDays)) error {
 		e.running.Go(e.fillDays)
 	}
 	if !d.filled {
-		if err := d.catchUp(e.store, daysInline*2); err != nil {
+		if err := d.catchUp(e, daysInline*2); err != nil {
 			return err
 		}
 	}
@@ -129,7 +152,7 @@ func (e *Engine) fillDays() {
 	for {
 		d.mu.Lock()
 		before := d.read
-		err := d.catchUp(e.store, daysAtATime)
+		err := d.catchUp(e, daysAtATime)
 		if done := err != nil || d.read == before || e.closed.Load(); done {
 			d.filled = false
 			d.mu.Unlock()

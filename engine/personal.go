@@ -88,7 +88,9 @@ func erasedMeanwhile(kind string) error {
 }
 
 func (e *Engine) sealText(t *state.PersonalText, unit nexus.ID, number uint32) (personal.Token, *personal.Key, error) {
-	key, err := e.personal.Make(keys.Ref{Subject: t.Subject, Number: number})
+	known := false
+	e.View(func(s *state.State) { known = s.KnowsPerson(t.Subject) })
+	key, err := e.personal.Make(keys.Ref{Subject: t.Subject, Number: number}, known)
 	if err != nil {
 		return personal.Token{}, nil, err
 	}
@@ -208,10 +210,7 @@ func (e *Engine) MessageKey(reader nexus.PublicKey, t *personal.Token) (key [per
 // erase carries out an erasure that has just become durable, so that its caller hears of it when the key is gone. When that fails the
 // erasure stands all the same, and is carried out by the next sweep or start.
 func (e *Engine) erase(ctx context.Context) error {
-	err := e.step(StepErase)
-	if err == nil {
-		err = e.carryOut(ctx)
-	}
+	err := e.carryOut(ctx)
 	if err == nil {
 		return nil
 	}
@@ -236,6 +235,9 @@ func (e *Engine) carryOut(ctx context.Context) error {
 	})
 	if len(due) == 0 {
 		return nil
+	}
+	if err := e.step(StepErase); err != nil { // here, not at the door: a sweep comes through it as well
+		return err
 	}
 	var files uint32
 	for _, k := range due {

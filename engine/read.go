@@ -14,7 +14,7 @@ import (
 
 // View runs fn over the applied state. fn must not keep or change what it sees.
 func (e *Engine) View(fn func(*state.State)) {
-	e.mu.RLock()
+	e.rlock()
 	defer e.mu.RUnlock()
 	fn(e.state)
 }
@@ -65,39 +65,69 @@ func (e *Engine) rootAt(size uint64) (nexus.Hash, error) { return merkle.RootAt(
 
 // Tally lists the splits of every unit and currency. Probe units and channels of none are left out unless asked for.
 func (e *Engine) Tally(probes bool) wire.Tally {
-	e.mu.RLock()
+	e.rlock()
 	defer e.mu.RUnlock()
 	s := e.state
-	t := wire.Tally{Units: []wire.TallyRow{}, Totals: []wire.TotalRow{}, Index: s.Index, Time: ms(s.TimeMs)}
-	totals := map[string]*wire.TotalRow{}
-	var order []string
-	for _, a := range s.SortedAccounts() {
-		u := s.Units[a.Unit]
-		if u.Kind == nexus.KindProbe && !probes {
-			continue
+	t := wire.Tally{Units: []wire.TallyRow{}, Index: s.Index, Time: ms(s.TimeMs)}
+	waiting := s.PendingSums()
+	for _, a := range tallied(s, waiting) {
+		if u := s.Units[a.Unit]; u.Kind != nexus.KindProbe || probes {
+			t.Units = append(t.Units, TallyRow(s, u, a, waiting[state.AccountKey{Unit: a.Unit, Currency: a.Currency}]))
 		}
-		row := TallyRow(s, u, a)
-		t.Units = append(t.Units, row)
-		key := row.Rule + row.Currency
-		sum, ok := totals[key]
-		if !ok {
-			sum = &wire.TotalRow{Rule: row.Rule, Currency: row.Currency}
-			totals[key] = sum
-			order = append(order, key)
-		}
-		sum.Gross, sum.Creator, sum.Platform = sum.Gross+row.Gross, sum.Creator+row.Creator, sum.Platform+row.Platform
-		sum.Events, sum.Units = sum.Events+row.Events, sum.Units+1
 	}
-	for _, k := range order {
-		t.Totals = append(t.Totals, *totals[k])
-	}
+	t.Totals = SumTallies(t.Units)
 	return t
 }
 
+// tallied gives the accounts of now, and in their places those of which nothing was posted yet but something waits.
+func tallied(s *state.State, waiting map[state.AccountKey]state.Waiting) []*state.Account {
+	if len(waiting) == 0 {
+		return s.SortedAccounts()
+	}
+	return ordered(s, s.SortedAccounts(), waiting)
+}
+
+// ordered sorts accounts, with empty ones for what waits alone, by creation of their units and currency.
+func ordered(s *state.State, accounts []*state.Account, waiting map[state.AccountKey]state.Waiting) []*state.Account {
+	byKey := make(map[state.AccountKey]*state.Account, len(accounts)+len(waiting))
+	for _, a := range accounts {
+		byKey[state.AccountKey{Unit: a.Unit, Currency: a.Currency}] = a
+	}
+	for k, w := range waiting {
+		if byKey[k] == nil && w.Count > 0 {
+			byKey[k] = &state.Account{Unit: k.Unit, Currency: k.Currency}
+		}
+	}
+	keys := make([]state.AccountKey, 0, len(byKey))
+	for k := range byKey {
+		keys = append(keys, k)
+	}
+	s.SortKeys(keys)
+	out := make([]*state.Account, 0, len(keys))
+	for _, k := range keys {
+		out = append(out, byKey[k])
+	}
+	return out
+}
+
+// TallyRows describes a unit's split accounts, those with nothing but pending events too.
+func TallyRows(s *state.State, u *state.Unit) (rows []wire.TallyRow) {
+	waiting := s.PendingSums()
+	for _, a := range tallied(s, waiting) {
+		if a.Unit == u.ID {
+			rows = append(rows, TallyRow(s, u, a, waiting[state.AccountKey{Unit: a.Unit, Currency: a.Currency}]))
+		}
+	}
+	return rows
+}
+
 // TallyRow describes one split account as CLI.md prints it.
-func TallyRow(s *state.State, u *state.Unit, a *state.Account) wire.TallyRow {
+func TallyRow(s *state.State, u *state.Unit, a *state.Account, waiting state.Waiting) wire.TallyRow {
 	row := wire.TallyRow{Unit: u.Label, UnitID: u.ID.String(), Label: u.Label, Name: u.Name, Kind: u.Kind.String(), Rule: RuleOf(u),
-		Currency: a.Currency, Gross: a.Gross, Creator: a.Creator, Platform: a.Platform, Events: a.Events, NewestEventTime: ms(a.NewestMs), PostedTime: ms(a.PostedMs)}
+		Currency: a.Currency, Gross: a.Gross, Creator: a.Creator, Platform: a.Platform, Events: a.Events, Pending: waiting.Minor, PendingEvents: waiting.Count}
+	if a.Events > 0 {
+		row.NewestEventTime, row.PostedTime = ms(a.NewestMs), ms(a.PostedMs)
+	}
 	if u.Kind == nexus.KindChannel {
 		row.Channel = u.Slug
 		if p := s.Units[u.Parent]; p != nil {
@@ -122,13 +152,16 @@ func UnitRow(s *state.State, u *state.Unit) wire.UnitRow {
 	if o := s.Identities[u.Owner]; o != nil {
 		row.OwnerName = o.Name
 	}
+	if u.Domain != "" {
+		row.StageDomain = "stage." + u.Domain
+	}
 	return row
 }
 
 // GateRows lists the 17 gates with their counters.
 func (e *Engine) GateRows() []wire.GateRow {
 	cosigners := e.PublishedHead().Cosigners
-	e.mu.RLock()
+	e.rlock()
 	defer e.mu.RUnlock()
 	rows := make([]wire.GateRow, 0, gates.Count)
 	for i, g := range e.state.Gatekeepers().Gates() {
@@ -223,7 +256,7 @@ func (e *Engine) committedDecision(index uint64) (gates.Decision, bool) {
 
 func (e *Engine) wireDecision(b *state.DecisionBody) wire.Decision {
 	d := &b.Decision
-	e.mu.RLock()
+	e.rlock()
 	row := decisionRow(e.state, b)
 	e.mu.RUnlock()
 	out := wire.Decision{DecisionRow: row, FactsDigest: d.FactsDigest.String(), GateSet: d.GateSet.String(),

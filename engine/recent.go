@@ -75,17 +75,10 @@ func (e *Engine) EventsPerSecond() float64 {
 func (e *Engine) RecentDecisions() []wire.DecisionRow { return e.recent.newestFirst() }
 
 // publish puts an applied outcome on the bus. Called after the transaction, so nothing is shown that is not durable.
-func (e *Engine) publish(out *state.Outcome) {
+func (e *Engine) publish(out *state.Outcome, row wire.DecisionRow) {
 	if out.Repeated {
 		return
 	}
-	body := state.DecisionBody{Decision: out.Decision}
-	if out.Err != nil {
-		body.Invalid, body.Code = out.Err.Error(), nexus.CodeOf(out.Err)
-	}
-	e.mu.RLock()
-	row := decisionRow(e.state, &body)
-	e.mu.RUnlock()
 	e.recent.add(row)
 	for _, ev := range out.Events {
 		ev.Time = ms(out.Record.TimeMs)

@@ -28,6 +28,8 @@ type RestoreConfig struct {
 	Seen  func(cluster nexus.ID) (size uint64, root nexus.Hash, err error)
 	Older bool
 	Check bool // verify only: the ledger is built beside, judged and thrown away
+	// Import brings the bundle of one import into DataDir, verified, before the ledger is put in place; nil: bundles are not brought.
+	Import func(ctx context.Context, b *ledger.ImportBody) error
 }
 
 // Restored is what a restore found and made.
@@ -39,6 +41,7 @@ type Restored struct {
 	Units    uint64
 	Index    uint64
 	Root     nexus.Hash
+	Imports  uint64 // bundles of imported units that were brought
 	Findings []string
 	NoKeys   bool // the data directory lacks the node's keys
 }
@@ -68,6 +71,9 @@ func Restore(ctx context.Context, cfg RestoreConfig) (out Restored, err error) {
 	}
 	stage := filepath.Join(cfg.DataDir, RestoringDir)
 	err = buildRestored(ctx, stage, parts, g, pins, &out)
+	if err == nil {
+		err = cfg.bringImports(ctx, parts, &out)
+	}
 	if err != nil || cfg.Check {
 		return out, errors.Join(err, os.RemoveAll(stage))
 	}
@@ -77,6 +83,22 @@ func Restore(ctx context.Context, cfg RestoreConfig) (out Restored, err error) {
 	_, kerr := identity.LoadKeys(cfg.DataDir, g)
 	out.NoKeys = kerr != nil
 	return out, nil
+}
+
+// bringImports has every bundle brought that the records took in. What a failed restore leaves of them acts on nothing.
+func (cfg RestoreConfig) bringImports(ctx context.Context, parts []backup.Part, out *Restored) error {
+	if cfg.Import == nil {
+		return nil
+	}
+	for i := range parts {
+		for j := range parts[i].Imports {
+			if err := cfg.Import(ctx, &parts[i].Imports[j]); err != nil {
+				return err
+			}
+			out.Imports++
+		}
+	}
+	return nil
 }
 
 func restoreGenesis(first backup.Part) (identity.Genesis, error) {
@@ -217,9 +239,7 @@ func (e *Engine) applyBackup(ctx context.Context, parts []backup.Part) (term uin
 				"applied again it gives other bytes than the backup holds")
 		}
 		term = r.Term
-		if err := b.add(r.Index, again); err != nil {
-			return err
-		}
+		b.add(r.Index, again)
 		if len(b.b.Records) < batchRecords {
 			return nil
 		}

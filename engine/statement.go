@@ -1,7 +1,7 @@
 package engine
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"time"
 
@@ -12,7 +12,7 @@ import (
 )
 
 // Statement makes a unit's statement for a month YYYYMM from the stored entries: the issued one as of its own size, with what its entry
-// says, or a draft as of now. The ledger is read whole: about a second per few million entries. Errors: nexus.CodeConflict for a month
+// says, or a draft as of now. Read are the records that hold an entry of the unit. Errors: nexus.CodeConflict for a month
 // that was closed together with a later one, nexus.CodeCorrupt when an issued one does not come out with the digest it was issued with.
 func (e *Engine) Statement(unit nexus.ID, month uint32) (statement.Document, *state.IssuedStatement, error) {
 	var issued *state.IssuedStatement
@@ -47,36 +47,23 @@ func (e *Engine) Statement(unit nexus.ID, month uint32) (statement.Document, *st
 
 func (e *Engine) statementAt(unit nexus.ID, month uint32, size uint64, closings []statement.Closing) (statement.Document, error) {
 	f := statement.New(unit, month, closings)
-	err := e.store.Records(0, e.store.Applied(), func(r ledger.Record) error {
-		if r.FirstSeq >= size {
-			return errPast
+	err := e.unitEntries(context.Background(), unit, size, func(r *ledger.Record, i int) error {
+		entry, err := ledger.ParseEntry(r.Entries[i])
+		if err != nil {
+			return err
 		}
-		for i, raw := range r.Entries {
-			of, err := ledger.EntryUnit(raw)
-			if err != nil {
-				return err
-			}
-			if of != unit || r.FirstSeq+uint64(i) >= size {
-				continue
-			}
-			entry, err := ledger.ParseEntry(raw)
-			if err != nil {
-				return err
-			}
-			if err := f.Add(&entry, ledger.Commitment(ledger.EntrySalt(r.Salt, uint32(i)), raw)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return f.Add(&entry, ledger.Commitment(ledger.EntrySalt(r.Salt, uint32(i)), r.Entries[i]))
 	})
-	if err != nil && !errors.Is(err, errPast) {
+	if err != nil {
 		return statement.Document{}, err
 	}
 	root, err := e.RootAt(size)
 	if err != nil {
 		return statement.Document{}, err
 	}
-	return f.Document(e.cfg.Cluster, size, root), nil
+	var prices statement.Prices
+	e.View(func(s *state.State) { prices = statement.PricesIn(s) })
+	return f.Document(e.cfg.Cluster, size, root, prices)
 }
 
 // checkStatement refuses, before consensus, a statement whose digest is not that of the document, or that leaves out entries of its
@@ -113,7 +100,7 @@ func (e *Engine) checkStatement(a *nexus.Action) error {
 			return refuse("made from %d entries, which are not all of the month", b.Size)
 		}
 	}
-	e.statementLock.Lock() // a scan of the ledger each: one at a time
+	e.statementLock.Lock() // a walk along the chain each: one at a time
 	defer e.statementLock.Unlock()
 	d, err := e.statementAt(a.Unit, b.Month, b.Size, closings)
 	if err != nil {

@@ -54,7 +54,7 @@ func (b *bookkeeper) must(s nexus.Signer, kind string, body any) nexus.Receipt {
 	return r
 }
 
-func (b *bookkeeper) monthNow() uint32 { return statement.MonthOf(b.nowMs.Load()) }
+func (b *bookkeeper) monthNow() uint32 { return state.MonthOf(b.nowMs.Load()) }
 
 // in gives the month that something of a month of its own belongs to now.
 func (b *bookkeeper) in(own uint32) uint32 {
@@ -84,7 +84,7 @@ func (b *bookkeeper) event(kind string, minor int64, refundOf string, eventMs in
 	if _, err := b.r.do(b.r.operator(), state.KindRevenuePost, nexus.ID{}, post); err != nil {
 		b.t.Fatal(err)
 	}
-	own := statement.MonthOf(eventMs)
+	own := state.MonthOf(eventMs)
 	b.items = append(b.items, booked{month: b.in(own), own: own, kind: kind, minor: minor, creator: share(b.gross+minor) - share(b.gross)})
 	b.gross += minor
 	return e
@@ -246,7 +246,7 @@ func (b *bookkeeper) monthOf(text string) uint32 {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return statement.MonthOf(t.UnixMilli())
+	return state.MonthOf(t.UnixMilli())
 }
 
 // Statements say what a naive bookkeeper adds up, each begins where the one before ended, late events go to the next open month, and made

@@ -30,7 +30,8 @@ func (e *Engine) sweepLoop(ctx context.Context) {
 }
 
 // Sweep posts what is due now: the level of the rules of this version, the end of proposals that nobody decided, and the
-// ownership entries that a rotation left for later, what falls due about money, and the times of units that left.
+// ownership entries that a rotation left for later, what falls due about money, the times of units that left, and the months that are to be
+// published.
 func (e *Engine) Sweep(ctx context.Context) error {
 	if err := e.raiseRules(ctx); err != nil {
 		return err
@@ -45,6 +46,9 @@ func (e *Engine) Sweep(ctx context.Context) error {
 		return err
 	}
 	if err := e.sweepExits(ctx); err != nil {
+		return err
+	}
+	if err := e.sweepPublications(ctx); err != nil {
 		return err
 	}
 	var due []state.Proposal

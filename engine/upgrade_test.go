@@ -129,6 +129,7 @@ func writeOldData(t *testing.T, name string) {
 	if _, err := r.do(r.operator(), state.KindRevenuePost, nexus.ID{}, post); err != nil {
 		t.Fatal(err)
 	}
+	r.leaves(unit, testKey(2))
 	text, err := json.MarshalIndent(r.stands(), "", "  ")
 	if err != nil {
 		t.Fatal(err)
@@ -144,6 +145,34 @@ func writeOldData(t *testing.T, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// leaves has a unit's owner bind a key, and the unit leave, stay, and leave for good.
+func (r *rig) leaves(unit nexus.ID, owner nexus.KeySigner) {
+	r.t.Helper()
+	must := func(kind string, unit nexus.ID, body any) {
+		r.t.Helper()
+		if _, err := r.do(owner, kind, unit, body); err != nil {
+			r.t.Fatalf("%s: %v", kind, err)
+		}
+	}
+	key := testKey(3)
+	b := state.BindingStatement{Subject: owner.Public(), By: key.Public(), Claim: "release-key", Number: 1, BringMs: time.Now().Add(time.Hour).UnixMilli()}
+	sig, err := key.Sign(b.SigningBytes(r.eng.Cluster(), false))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	b.Signature = sig
+	must(state.KindIdentityBind, nexus.ID{}, b)
+	must(state.KindExitBegin, unit, state.ExitBegin{Reason: "moving"})
+	must(state.KindExitCancel, unit, state.ExitBegin{})
+	must(state.KindExitBegin, unit, state.ExitBegin{})
+	done := state.ExitComplete{Manifest: nexus.Hash{1}, Files: 3, Bytes: 99}
+	r.eng.View(func(st *state.State) {
+		head := st.Chain.Head(unit)
+		done.Size, done.UnitSeq, done.UnitHead = st.Chain.Size(), head.Seq, head.Head
+	})
+	must(state.KindExitComplete, unit, done)
 }
 
 func unpack(t *testing.T, archive, dir string) {

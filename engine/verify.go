@@ -78,7 +78,7 @@ func under(dir, file string) string {
 func (e *Engine) Verify(ctx context.Context) (wire.VerifyReport, error) {
 	start := time.Now()
 	// Reader, checkpoint and shown figures are of one moment: no command is applied between them.
-	e.mu.RLock()
+	e.rlock()
 	r, err := e.files.Reader()
 	var shown map[verify.Account]verify.Total
 	if err == nil {
@@ -102,7 +102,9 @@ func (e *Engine) Verify(ctx context.Context) (wire.VerifyReport, error) {
 		out.Findings = append(out.Findings, wire.Finding{Where: under(LedgerDir, f.File), What: f.What, Evidence: fmt.Sprintf("byte %d", f.Offset)})
 	}
 	out.Findings = append(out.Findings, compareTotals(shown, rep.Totals)...)
-	return out, nil
+	index, notes, err := e.checkIndex(ctx)
+	out.Findings, out.Notes = append(out.Findings, index...), append(out.Notes, notes...)
+	return out, err
 }
 
 // VerifyOffline checks the data directory of a stopped node, or a backup of one, without changing a byte of it.

@@ -241,14 +241,19 @@ func TestEarlierFactsKeepTheirBytes(t *testing.T) {
 	with.Approval = []gates.ApprovalFacts{{Parties: 2, Granted: 1}}
 	without := with
 	without.Approval = nil
+	bound := without
+	bound.Binding = []gates.BindingFacts{{Signed: true}}
 	long, short := encoded(with), encoded(without)
-	if full := nexus.Encode(without); !bytes.Equal(full, append(append([]byte(nil), short...), 0)) {
-		t.Fatal("facts without the later part are not the earlier form")
+	if full := nexus.Encode(without); !bytes.Equal(full, append(append([]byte(nil), short...), 0, 0)) {
+		t.Fatal("facts without the later parts are not the earlier form")
 	}
-	for _, want := range [][]byte{long, short} {
+	if full := nexus.Encode(with); !bytes.Equal(full, append(append([]byte(nil), long...), 0)) {
+		t.Fatal("facts with approvals alone are not the form from before bindings")
+	}
+	for _, want := range [][]byte{encoded(bound), long, short} {
 		var f gates.Facts
 		if err := gates.DecodeFacts(want, &f); err != nil || !bytes.Equal(encoded(f), want) {
-			t.Errorf("%d bytes read as %+v, %v", len(want), f.Approval, err)
+			t.Errorf("%d bytes read as %+v %+v, %v", len(want), f.Approval, f.Binding, err)
 		}
 		for cut := range len(want) {
 			if err := gates.DecodeFacts(want[:cut], &f); err == nil && !bytes.Equal(want[:cut], short) {

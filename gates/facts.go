@@ -45,10 +45,11 @@ type Facts struct {
 	// The parts from here on came later. Empty ones at the end are not written (EncodeFacts), so what was decided before
 	// they existed keeps its bytes. A new part is added below the last one and to tails.
 	Approval []ApprovalFacts
+	Binding  []BindingFacts
 }
 
 // tails gives the lengths of the parts that came later, in order.
-func (f *Facts) tails() [1]int { return [...]int{len(f.Approval)} }
+func (f *Facts) tails() [2]int { return [...]int{len(f.Approval), len(f.Binding)} }
 
 // IdentityFacts: gate 1. Checked on every replica, not only at admission.
 type IdentityFacts struct {
@@ -256,4 +257,20 @@ type ApprovalFacts struct {
 	ByParty  bool       // the actor is a party to it whose word is still out
 	Ends     bool       // the action ends a proposal that nobody decided
 	Due      bool       // its time is up by the log's time, or what it would change has changed since
+}
+
+// BindingFacts: gate 1. A statement about an identity that another key signs, brought or ended. Recomputed on every replica.
+type BindingFacts struct {
+	Subject        nexus.PublicKey // the identity that it is about
+	By             nexus.PublicKey // who signs it: the key that is bound, or the identity that attests
+	Attests        bool
+	BySubject      bool // the action is signed by the identity that it is about
+	OwnWord        bool // signed by that identity itself and nobody else
+	Signed         bool // By's Ed25519 signature over this very statement, for this cluster
+	InTime         bool // before the last moment of bringing it
+	Next           bool // numbered as that identity's next statement: it was never brought before
+	Held           bool // the key is an identity of its own, or bound to another one
+	AttesterStands bool // the identity that attests is known and not revoked
+	Ends           bool // the action ends a statement
+	ByParty        bool // ends: by the identity, or by who signed the statement
 }

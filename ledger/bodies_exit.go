@@ -4,7 +4,7 @@ import nexus "github.com/BobbyBlanco400/nexus-cos"
 
 // ExitBody is the body of a KindExit entry, in the chain of the unit that leaves. It has no postings: leaving moves no money.
 type ExitBody struct {
-	Verb     string // "begun", "cancelled", "released", "closed"
+	Verb     string // "begun", "failed", "cancelled", "released", "closed"
 	Unit     nexus.ID
 	By       nexus.PublicKey
 	Was      string // the unit's standing before it began to leave

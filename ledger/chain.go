@@ -107,15 +107,21 @@ func (c *Chain) Head(unit nexus.ID) UnitHead {
 	return h
 }
 
-// Append gives the drafts of one command their places and returns their canonical bytes and leaf hashes, in order.
-// All entries share one allocation, which nobody may write to.
+// Append is Grow for whoever needs the leaf hashes alone.
+func (c *Chain) Append(index uint64, timeMs int64, salt [16]byte, drafts []Draft) ([][]byte, []nexus.Hash) {
+	entries, grown := c.Grow(index, timeMs, salt, drafts)
+	return entries, grown.Leaves()
+}
+
+// Grow gives the drafts of one command their places and returns their canonical bytes and what the tree grew by, in order. Entries share
+// allocations, which nobody may write to; the drafts' bodies and postings are the caller's again.
 //
 // Index and timeMs must be above those of the last command and the drafts must pass CheckDrafts; anything else is a
 // broken invariant of the state machine and panics before anything has changed, because going on would put a wrong
 // entry into the log for ever.
-func (c *Chain) Append(index uint64, timeMs int64, salt [16]byte, drafts []Draft) ([][]byte, []nexus.Hash) {
+func (c *Chain) Grow(index uint64, timeMs int64, salt [16]byte, drafts []Draft) ([][]byte, merkle.Grown) {
 	if len(drafts) == 0 {
-		return nil, nil
+		return nil, merkle.Grown{}
 	}
 	if index <= c.lastIndex || timeMs <= c.lastTimeMs {
 		panic(fmt.Sprintf("ledger: command %d at %d ms after command %d at %d ms", index, timeMs, c.lastIndex, c.lastTimeMs))
@@ -123,19 +129,18 @@ func (c *Chain) Append(index uint64, timeMs int64, salt [16]byte, drafts []Draft
 	if err := CheckDrafts(drafts); err != nil {
 		panic("ledger: " + err.Error())
 	}
-	room := 0
-	for i := range drafts {
-		room += drafts[i].sizeMax()
-	}
-	arena := make([]byte, 0, room)
+	var arena []byte
 	entries := make([][]byte, len(drafts))
-	leaves := make([]nexus.Hash, len(drafts))
+	grown := c.tree.Begin(len(drafts))
 	for i := range drafts {
 		d := &drafts[i]
 		p := c.units[d.Unit]
 		if p == nil {
 			p = &unitPoint{}
 			c.units[d.Unit] = p
+		}
+		if cap(arena)-len(arena) < d.sizeMax() {
+			arena = newArena(drafts[i:])
 		}
 		start := len(arena)
 		arena = Entry{Seq: c.tree.Size(), Index: index, TimeMs: timeMs, Unit: d.Unit, UnitSeq: p.seq + 1, UnitPrev: p.head,
@@ -145,9 +150,21 @@ func (c *Chain) Append(index uint64, timeMs int64, salt [16]byte, drafts []Draft
 		p.head = Commitment(EntrySalt(salt, uint32(i)), entries[i])
 		p.add(d.Postings)
 		c.touch(d.Unit, p)
-		leaves[i] = merkle.LeafHash(p.head)
-		c.tree.Append(leaves[i])
+		c.tree.Grow(&grown, merkle.LeafHash(p.head))
 	}
 	c.lastIndex, c.lastTimeMs = index, timeMs
-	return entries, leaves
+	return entries, grown
+}
+
+// newArena makes room for the first of the drafts and for more of them: for all together if they are few. Entries are about half of what
+// they are at most, so that a piece for the whole of a large batch would be half empty.
+func newArena(drafts []Draft) []byte {
+	const piece = 32 << 10
+	room := 0
+	for i := range drafts {
+		if room += drafts[i].sizeMax(); room > piece {
+			break
+		}
+	}
+	return make([]byte, 0, max(drafts[0].sizeMax(), min(room, piece)))
 }

@@ -35,7 +35,7 @@ const (
 	KindOwnership     EntryKind = 19 // a unit came to another key, with the balances at that moment
 	KindPolicy        EntryKind = 20 // a unit's own policy, as its owner signed it
 	KindConsent       EntryKind = 21 // a person's consent given, withdrawn, used or erased
-	KindBinding       EntryKind = 22 // a key or name bound to an identity, or an attestation about one
+	KindBinding       EntryKind = 22 // a key bound to an identity, an attestation about one, or the end of either
 	KindPending       EntryKind = 23 // an announced revenue event: opened, posted, voided or expired; moves nothing itself
 	KindTransfer      EntryKind = 24 // money between an owner and the platform for other reasons, with postings
 	KindHold          EntryKind = 25 // part of what an owner is owed set aside, released or captured, with postings
@@ -44,8 +44,10 @@ const (
 	KindDispute       EntryKind = 28 // a dispute opened, answered or closed
 	KindService       EntryKind = 29 // minutes in which a slice kept its budget, a breach of it, or its end
 	KindRecording     EntryKind = 30 // the recording of an SSH session, by its digest
+	KindPublication   EntryKind = 31 // what the platform owes the public each month, by its digest
 	KindErasure       EntryKind = 32 // a person's words erased: asked for, and the key destroyed by a node
-	KindExit          EntryKind = 34 // a unit begins to leave, comes back, or its time of grace ends
+	KindPrices        EntryKind = 33 // a list of list prices, announced
+	KindExit          EntryKind = 34 // a unit begins to leave, fails to fetch its bundle, comes back, or its time of grace ends
 	KindExitDone      EntryKind = 35 // a unit has left: its owner holds the verified bundle with this manifest
 	KindImport        EntryKind = 36 // a unit came from another log, with what that log proves of it
 )
@@ -57,7 +59,7 @@ const lastKind = KindImport
 var entryKindNames = [...]string{"", "genesis", "decision", "revenue", "refund", "unit", "identity", "source", "report",
 	"refusal-rollup", "node", "probe", "usage", "audit", "slice", "route", "notice", "rules", "proposal", "ownership", "policy",
 	"consent", "binding", "pending", "transfer", "hold", "payout", "statement", "dispute", "service", "recording",
-	KindErasure: "erasure", KindExit: "exit", KindExitDone: "exit-done", KindImport: "import"}
+	KindPublication: "publication", KindErasure: "erasure", KindPrices: "prices", KindExit: "exit", KindExitDone: "exit-done", KindImport: "import"}
 
 // String gives the word used in CLI and JSON.
 func (k EntryKind) String() string {

@@ -48,6 +48,13 @@ func TestEntryIsCanonical(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(back, e) {
 			t.Fatalf("%+v came back as %+v, %v", e, back, err)
 		}
+		if unit, err := ledger.EntryUnit(fast[1:]); err != nil || unit != e.Unit {
+			t.Fatalf("the unit of %+v was read as %s, %v", e, unit, err)
+		}
+		cut := rapid.IntRange(0, min(len(fast)-1, 18)).Draw(t, "cut") // shorter than the three numbers and the id
+		if unit, err := ledger.EntryUnit(fast[1 : 1+cut]); err == nil {
+			t.Fatalf("a unit %s in %d bytes", unit, cut)
+		}
 	})
 }
 

@@ -1,6 +1,10 @@
 package ledger
 
-import nexus "github.com/BobbyBlanco400/nexus-cos"
+import (
+	"encoding/binary"
+
+	nexus "github.com/BobbyBlanco400/nexus-cos"
+)
 
 // RevenueLine is what figures by day and month need of a revenue entry.
 type RevenueLine struct {
@@ -61,13 +65,68 @@ func ScanRevenue(entry []byte) (RevenueLine, bool, error) {
 	return l, true, p.err
 }
 
-// EntryUnit reads whose chain an entry stands in without decoding the rest. Error: nexus.CodeMalformed.
-func EntryUnit(entry []byte) (nexus.ID, error) {
-	var unit nexus.ID
+// KindOf reads an entry's kind without decoding the rest. Error: nexus.CodeMalformed.
+func KindOf(entry []byte) (EntryKind, error) {
+	p := parser{b: entry}
+	p.uvarint() // sequence
+	p.uvarint() // index
+	p.varint()  // log time
+	p.take(16)  // unit
+	p.uvarint() // sequence in the unit
+	p.take(32)
+	return EntryKind(p.uvarint()), p.err
+}
+
+// EntryPlace reads whose chain an entry stands in, and at which place from 1, without decoding the rest. Error: nexus.CodeMalformed.
+func EntryPlace(entry []byte) (unit nexus.ID, number uint64, err error) {
 	p := parser{b: entry}
 	p.uvarint() // sequence
 	p.uvarint() // index
 	p.varint()  // log time
 	copy(unit[:], p.take(16))
+	number = p.uvarint()
+	return unit, number, p.err
+}
+
+// EntryUnit reads whose chain an entry stands in without decoding the rest; it runs once for every entry. Error: nexus.CodeMalformed.
+func EntryUnit(entry []byte) (nexus.ID, error) {
+	var unit nexus.ID
+	at := 0
+	for range 3 { // sequence, index, log time
+		for n := 1; at < len(entry) && entry[at] >= 0x80 && n < binary.MaxVarintLen64; n++ {
+			at++
+		}
+		at++
+	}
+	if len(entry) >= at+len(unit) {
+		return nexus.ID(entry[at : at+len(unit)]), nil
+	}
+	p := parser{b: entry} // words the refusal
+	p.uvarint()
+	p.uvarint()
+	p.varint()
+	copy(unit[:], p.take(16))
 	return unit, p.err
+}
+
+// EntryHead is what an entry says before its body.
+type EntryHead struct {
+	Seq    uint64
+	TimeMs int64
+	Unit   nexus.ID
+	Kind   EntryKind
+}
+
+// HeadOf reads an entry's head without decoding the rest. Error: nexus.CodeMalformed.
+func HeadOf(entry []byte) (EntryHead, error) {
+	var h EntryHead
+	p := parser{b: entry}
+	h.Seq = p.uvarint()
+	p.uvarint() // index
+	h.TimeMs = p.varint()
+	copy(h.Unit[:], p.take(16))
+	p.uvarint() // sequence in the unit
+	p.take(32)
+	h.Kind = EntryKind(p.uvarint())
+	return h, p.err
 }

@@ -13,18 +13,29 @@ type KV struct {
 
 // Batch is what one Commit makes visible, whole or not at all.
 type Batch struct {
-	Records    []Record     // in rising Index; FirstSeq goes on where the store ends
-	Leaves     []nexus.Hash // leaf hashes of all entries of Records, in order
-	Puts       []KV         // the engine's own keys
-	Checkpoint string       // signed note over the tree after Records; empty keeps the one before
-	Applied    uint64       // index of the last command contained; never below the one before
+	Records    []Record       // in rising Index; FirstSeq goes on where the store ends
+	Leaves     []nexus.Hash   // leaf hashes of all entries of Records, in order
+	Grown      []merkle.Grown // in place of Leaves: the same with the nodes above them, as Chain.Grow gave them, in order
+	Puts       []KV           // the engine's own keys
+	Checkpoint string         // signed note over the tree after Records; empty keeps the one before
+	Applied    uint64         // index of the last command contained; never below the one before
+}
+
+// LeafCount is the number of leaves in Leaves and Grown.
+func (b *Batch) LeafCount() int {
+	n := len(b.Leaves)
+	for i := range b.Grown {
+		n += b.Grown[i].Len()
+	}
+	return n
 }
 
 // Size is an upper bound of the bytes Commit writes for the batch, to compare with Store.MaxBatchBytes.
 func (b Batch) Size() int {
-	n := 1024 + len(b.Checkpoint) + 40*len(b.Leaves)
+	n := 1024 + len(b.Checkpoint) + 40*b.LeafCount()
 	for i := range b.Records {
-		n += b.Records[i].Size() + 512 + b.Records[i].Size()/4096
+		size := b.Records[i].Size()
+		n += size + 512 + size/4096
 	}
 	for i := range b.Puts {
 		n += len(b.Puts[i].Key) + len(b.Puts[i].Value) + 128

@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	stdslices "slices"
 	"strings"
@@ -33,7 +34,23 @@ const unitDomain = "nexus-unit-v1\n"
 
 // Hash is SHA-256("nexus-unit-v1\n" || canonical bytes): the value in the map of units.
 func (c UnitCommitment) Hash() nexus.Hash {
-	return sha256.Sum256(nexus.AppendCanonical([]byte(unitDomain), c))
+	var stack [512]byte
+	return sha256.Sum256(c.AppendTo(append(stack[:0], unitDomain...)))
+}
+
+// AppendTo appends the canonical bytes to dst: what nexus.AppendCanonical writes, without reflection. It runs for each unit of each batch.
+func (c UnitCommitment) AppendTo(dst []byte) []byte {
+	dst = append(dst, c.Unit[:]...)
+	dst = binary.AppendUvarint(dst, c.Seq)
+	dst = append(dst, c.Head[:]...)
+	dst = binary.AppendUvarint(dst, uint64(len(c.Balances)))
+	for i := range c.Balances {
+		b := &c.Balances[i]
+		dst = appendText(dst, b.Currency)
+		dst = binary.AppendUvarint(dst, uint64(b.Account))
+		dst = binary.AppendVarint(dst, b.Minor)
+	}
+	return dst
 }
 
 // UnitMap is the map of units as one checkpoint commits to it: immutable, safe for concurrent use.
@@ -81,16 +98,12 @@ func (p UnitProof) Check(root nexus.Hash) error {
 
 // add books postings on a unit's balances. Few units have more than a handful, so the walk is short.
 func (p *unitPoint) add(postings []Posting) {
+	at := -1
 	for i := range postings {
 		line := &postings[i]
-		at, held := stdslices.BinarySearchFunc(p.balances, line, func(b Balance, l *Posting) int {
-			if c := strings.Compare(b.Currency, l.Currency); c != 0 {
-				return c
-			}
-			return int(b.Account) - int(l.Account)
-		})
-		if !held {
-			p.balances = stdslices.Insert(p.balances, at, Balance{Currency: line.Currency, Account: line.Account})
+		// Entries list their postings in the order of the balances: most often the next line is the next balance.
+		if at++; at >= len(p.balances) || p.balances[at].Account != line.Account || p.balances[at].Currency != line.Currency {
+			at = p.find(line)
 		}
 		sum, ok := nexus.AddMinor(p.balances[at].Minor, line.Minor)
 		if !ok {
@@ -98,6 +111,20 @@ func (p *unitPoint) add(postings []Posting) {
 		}
 		p.balances[at].Minor = sum
 	}
+}
+
+// find gives the place of a posting's balance, made if need be.
+func (p *unitPoint) find(line *Posting) int {
+	at, held := stdslices.BinarySearchFunc(p.balances, line, func(b Balance, l *Posting) int {
+		if c := strings.Compare(b.Currency, l.Currency); c != 0 {
+			return c
+		}
+		return int(b.Account) - int(l.Account)
+	})
+	if !held {
+		p.balances = stdslices.Insert(p.balances, at, Balance{Currency: line.Currency, Account: line.Account})
+	}
+	return at
 }
 
 // Units gives the map of units as the chain stands. The cost is that of the units that changed since the last call.

@@ -1,12 +1,14 @@
 package ledger_test
 
 import (
+	"crypto/sha256"
 	"reflect"
 	"testing"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
 	"github.com/BobbyBlanco400/nexus-cos/ledger/ledgertest"
+	"pgregory.net/rapid"
 )
 
 // TestUnitMap: what the chain commits to is what its entries add up to; a map stays as it is while the chain goes on; a chain
@@ -77,4 +79,19 @@ func checkCommitments(t *testing.T, c *ledger.Chain, m *ledger.UnitMap) {
 	if absent.Present || absent.Check(m.Root()) != nil {
 		t.Fatal("the absence of a unit is not proved")
 	}
+}
+
+// What a checkpoint commits to for a unit is the canonical form, however it is written.
+func TestUnitCommitmentIsCanonical(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		c := ledger.UnitCommitment{Unit: nexus.ID{1, 2}, Seq: rapid.Uint64().Draw(t, "seq"), Head: nexus.Hash{3}}
+		for range rapid.IntRange(0, 40).Draw(t, "balances") {
+			c.Balances = append(c.Balances, ledger.Balance{Currency: rapid.StringN(0, 5, -1).Draw(t, "currency"),
+				Account: ledger.AccountKind(rapid.Uint8().Draw(t, "account")), Minor: rapid.Int64().Draw(t, "minor")})
+		}
+		if want := sha256.Sum256(nexus.AppendCanonical([]byte("nexus-unit-v1\n"), c)); c.Hash() != want {
+			t.Fatalf("%+v hashes to %x, want %x", c, c.Hash(), want)
+		}
+	})
 }

@@ -96,6 +96,30 @@ func (c Class) Spec() (spec ClassSpec, ok bool) {
 	return ClassSpec{}, false
 }
 
+// Group is a latency group: classes whose connections an edge with several processes serves in one of them
+// (docs/decisions/0052-a-worker-per-latency-group.md).
+type Group string
+
+// The groups.
+const (
+	GroupPrompt  Group = "prompt"  // a delay budget of at most promptMs: somebody waits for each answer
+	GroupPatient Group = "patient" // all others
+)
+
+// promptMs is the largest delay budget of the prompt group, milliseconds.
+const promptMs = 10
+
+// Groups lists the groups; the first one is that of the edge's doors.
+func Groups() []Group { return []Group{GroupPrompt, GroupPatient} }
+
+// Group gives the class's latency group; a number that is no class has patience.
+func (c Class) Group() Group {
+	if spec, ok := c.Spec(); ok && spec.DelayBudgetMs <= promptMs {
+		return GroupPrompt
+	}
+	return GroupPatient
+}
+
 // String gives the class's word, "class(9)" for an unknown number.
 func (c Class) String() string {
 	if s, ok := c.Spec(); ok {

@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"fmt"
+	stdslices "slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,9 @@ func (m *model) perform(words []string) tea.Cmd {
 		return nil
 	}
 	verb, ok := verbOf(m.options.Commands.Verbs(), words)
+	if leaves(verb.Path) && stdslices.Contains(words, "--cancel") {
+		verb.Danger = keymap.Reversible // the way back
+	}
 	switch {
 	case !ok:
 		m.note(wire.LevelWarning, fmt.Sprintf("no verb begins with %q; : and a few letters offer them", theme.Clean(words[0])))
@@ -53,10 +57,18 @@ func (m *model) perform(words []string) tea.Cmd {
 	case verb.Danger < keymap.Disruptive || dryRun(words):
 		return m.run(words, verb)
 	}
-	m.confirm(&dialog{title: "nexus " + verb.Path, danger: verb.Danger, name: m.nameToType(words), yes: func() tea.Cmd { return m.run(words, verb) },
-		facts: append([][2]string{{"command", "$ nexus " + commandLine(words)}, {"effect", verb.Danger.String() + ": " + verb.Short}}, m.impact(words)...)})
+	d := &dialog{title: "nexus " + verb.Path, danger: verb.Danger, name: m.nameToType(words), yes: func() tea.Cmd { return m.run(words, verb) }}
+	effect := verb.Danger.String() + ": " + verb.Short
+	if leaves(verb.Path) { // nobody is to be frightened out of leaving (gate 13): it can be taken back
+		effect, d.warning = verb.Short, "It goes on serving; until 30 days after it is complete it comes back with --cancel. "
+	}
+	d.facts = append([][2]string{{"command", "$ nexus " + commandLine(words)}, {"effect", effect}}, m.impact(words)...)
+	m.confirm(d)
 	return nil
 }
+
+// leaves reports whether a verb is one by which a unit leaves with everything. It asks for the unit's name, and can be taken back.
+func leaves(path string) bool { return strings.HasSuffix(path, " exit") }
 
 // dryRun reports whether a command line asks for a plan only.
 func dryRun(words []string) bool {
@@ -81,10 +93,48 @@ func (m *model) nameToType(words []string) string {
 	return words[len(words)-1]
 }
 
+// performAll runs several command lines of one verb as one act of the console: one question where there is one, and one way back for all.
+func (m *model) performAll(lines [][]string) tea.Cmd {
+	if len(lines) == 0 {
+		return nil
+	}
+	verb, ok := Verb{}, false
+	if m.options.Commands != nil {
+		verb, ok = verbOf(m.options.Commands.Verbs(), lines[0])
+	}
+	if len(lines) == 1 || !ok || m.readOnly() { // where one line does, or says why not
+		return m.perform(lines[0])
+	}
+	runAll := func() tea.Cmd {
+		group := m.calls + 1
+		var cmds []tea.Cmd
+		for _, words := range lines {
+			cmds = append(cmds, m.runIn(group, words, verb))
+		}
+		return tea.Batch(cmds...)
+	}
+	if verb.Danger < keymap.Disruptive {
+		return runAll()
+	}
+	last := verb.Path[strings.LastIndexByte(verb.Path, ' ')+1:]
+	facts := [][2]string{{"effect", fmt.Sprintf("%s %d units, one signed action each", last, len(lines))}}
+	for _, words := range lines {
+		facts = append(facts, m.impact(words)...)
+	}
+	m.confirm(&dialog{title: fmt.Sprintf("nexus %s, %d units", verb.Path, len(lines)), danger: keymap.Disruptive, facts: facts, yes: runAll})
+	return nil
+}
+
 // run executes a command line beside the program. What reads opens a page at once; an act says what came of it.
-func (m *model) run(words []string, verb Verb) tea.Cmd {
+func (m *model) run(words []string, verb Verb) tea.Cmd { return m.runIn(0, words, verb) }
+
+// runIn is run for one of a group of command lines; group 0 is none.
+func (m *model) runIn(group uint64, words []string, verb Verb) tea.Cmd {
 	line := commandLine(words)
 	m.note("command", "nexus "+line)
+	if p := m.top(); p != nil && p.target.Kind == panel.OutputTarget && !p.loading { // what the line before said makes room for what this one says
+		m.pop()
+	}
 	m.calls++
 	call := m.calls
 	ctx, cancel := context.WithTimeout(m.ctx, commandTimeout)
@@ -96,7 +146,7 @@ func (m *model) run(words []string, verb Verb) tea.Cmd {
 	commands, readOnly := m.options.Commands, m.readOnly()
 	return func() tea.Msg {
 		defer cancel()
-		return outcomeMsg{call: call, words: words, verb: verb, Outcome: commands.Run(ctx, words, readOnly)}
+		return outcomeMsg{call: call, group: group, words: words, verb: verb, Outcome: commands.Run(ctx, words, readOnly)}
 	}
 }
 
@@ -113,27 +163,48 @@ func (m *model) outcome(msg outcomeMsg) {
 		return
 	}
 	said, _, _ := strings.Cut(strings.TrimSpace(msg.Err+"\n"+msg.Out), "\n")
+	said = strings.Join(strings.Fields(said), " ")
 	switch {
 	case msg.Code != 0:
-		m.note(wire.LevelCritical, fmt.Sprintf("%s: exit %d: %s", line, msg.Code, firstLine(lastLine(msg.Err))))
+		m.note(wire.LevelCritical, fmt.Sprintf("exit %d: %s (%s)", msg.Code, firstLine(strings.TrimPrefix(lastLine(msg.Err), "nexus: ")), line))
 		m.push(&page{target: panel.Target{Kind: panel.OutputTarget, Key: line, Text: commandLine(msg.words)}, data: &msg})
+		m.told = m.top()
 	case msg.Undo != nil:
-		m.undo, m.undoes = msg.Undo, line
-		m.note(wire.LevelInfo, fmt.Sprintf("done: %s (%s); %s undoes it: nexus %s", line, said, m.keys.Key(keymap.Undo), commandLine(msg.Undo)))
+		if msg.group == 0 || msg.group != m.batch {
+			m.undo, m.undoes = nil, line
+		}
+		m.batch, m.undo = msg.group, append([][]string{msg.Undo}, m.undo...)
+		back := "nexus " + commandLine(msg.Undo)
+		if n := len(m.undo); n > 1 {
+			back = fmt.Sprintf("%s, and %d more of the same key", back, n-1)
+		}
+		m.note(wire.LevelInfo, fmt.Sprintf("done, %s undoes it: %s (%s); the way back: %s", m.keys.Key(keymap.Undo), line, said, back))
+	case msg.verb.Path == "notices read": // nothing that anybody would undo, or be warned of
+		m.note(wire.LevelInfo, "done: "+line)
+		if len(msg.words) == 2 { // all that was unread, to be read now
+			m.push(&page{target: panel.Target{Kind: panel.OutputTarget, Key: line, Text: commandLine(msg.words)}, data: &msg})
+		}
+	case msg.verb.Path == "revenue statement": // issued by being asked for: what was asked for is the document
+		m.note(wire.LevelInfo, "done: "+line+"; issued for good, it can be disputed for 60 days")
+		m.push(&page{target: panel.Target{Kind: panel.OutputTarget, Key: line, Text: commandLine(msg.words)}, data: &msg})
 	default:
-		m.undo, m.undoes = nil, line
-		m.note(wire.LevelInfo, fmt.Sprintf("done, and cannot be undone from here: %s (%s)", line, said))
+		m.undo, m.undoes, m.batch = nil, line, 0
+		m.note(wire.LevelInfo, fmt.Sprintf("done, for good: %s (%s)", line, said))
 	}
 }
 
 func lastLine(text string) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	for i := len(lines) - 1; i >= 0; i-- {
-		if !strings.HasPrefix(lines[i], "Run 'nexus help'") {
-			return lines[i]
-		}
+	text = withoutAdvice(text)
+	return text[strings.LastIndexByte(text, '\n')+1:]
+}
+
+// withoutAdvice takes off the line that sends whoever mistyped in a shell to the help: here the palette says it while it is typed.
+func withoutAdvice(text string) string {
+	text = strings.TrimSpace(text)
+	if i := strings.LastIndexByte(text, '\n'); strings.HasPrefix(text[i+1:], "Run 'nexus help'") {
+		text = text[:max(i, 0)]
 	}
-	return ""
+	return strings.TrimSpace(text)
 }
 
 // undoLast brings back what was there before the last act, by a new signed action.
@@ -146,17 +217,18 @@ func (m *model) undoLast() tea.Cmd {
 		m.note(wire.LevelInfo, words)
 		return nil
 	}
-	words := m.undo
-	m.undo = nil
-	return m.perform(words)
+	lines := m.undo
+	m.undo, m.batch = nil, 0
+	return m.performAll(lines)
 }
 
 // units are what an act of the units view or of the home is for: of the marked rows, or of the one under the cursor or opened.
 func (m *model) units() []*wire.UnitRow {
 	var out []*wire.UnitRow
-	if p := m.top(); p != nil {
+	if m.top() != nil {
+		id := m.pageUnit()
 		for i := range m.shown.Units {
-			if p.target.Kind == panel.UnitTarget && m.shown.Units[i].ID == p.target.Key {
+			if id != "" && m.shown.Units[i].ID == id {
 				out = append(out, &m.shown.Units[i])
 			}
 		}
@@ -177,6 +249,27 @@ func (m *model) units() []*wire.UnitRow {
 	return out
 }
 
+// pageUnit is the unit that the open pages are about, the innermost first; "" when they are about none.
+func (m *model) pageUnit() string {
+	for i := len(m.pages) - 1; i >= 0; i-- {
+		switch t := &m.pages[i].target; t.Kind {
+		case panel.UnitTarget, panel.ExitTarget:
+			return t.Key
+		case panel.AccountTarget, panel.TallyTarget:
+			return t.Unit
+		}
+	}
+	return ""
+}
+
+// sizeArgument is a size as a command line takes it, in the largest unit that divides it.
+func sizeArgument(bytes uint64) string {
+	if bytes >= 1<<30 && bytes%(1<<30) == 0 {
+		return fmt.Sprintf("%dGiB", bytes>>30)
+	}
+	return fmt.Sprintf("%dMiB", bytes>>20)
+}
+
 // scale begins the command line that changes a unit's ceilings, with what they are now.
 func (m *model) scale() tea.Cmd {
 	us := m.units()
@@ -185,8 +278,8 @@ func (m *model) scale() tea.Cmd {
 		return nil
 	}
 	u := us[0]
-	return m.openPalette(fmt.Sprintf("imvu scale %s --cpu %g --memory %dMiB --storage %dMiB", u.Label, u.Envelope.CPUCores, u.Envelope.MemoryBytes>>20,
-		u.Envelope.StorageBytes>>20))
+	return m.openPalette(fmt.Sprintf("imvu scale %s --cpu %g --memory %s --storage %s", u.Label, u.Envelope.CPUCores, sizeArgument(u.Envelope.MemoryBytes),
+		sizeArgument(u.Envelope.StorageBytes)))
 }
 
 // standing suspends the selected or marked units, or resumes them when the first is suspended.
@@ -200,28 +293,11 @@ func (m *model) standing() tea.Cmd {
 	if us[0].Status == "suspended" {
 		verb = "resume"
 	}
-	if len(us) == 1 {
-		return m.perform([]string{"imvu", verb, us[0].Label})
-	}
-	if m.options.Commands == nil {
-		return m.perform([]string{"imvu", verb, us[0].Label})
-	}
-	v, ok := verbOf(m.options.Commands.Verbs(), []string{"imvu", verb})
-	if !ok || m.readOnly() {
-		return m.perform([]string{"imvu", verb, us[0].Label})
-	}
-	facts := [][2]string{{"effect", fmt.Sprintf("%s %d units, one signed action each", verb, len(us))}}
+	var lines [][]string
 	for _, u := range us {
-		facts = append(facts, m.impact([]string{u.Label})...)
+		lines = append(lines, []string{"imvu", verb, u.Label})
 	}
-	m.confirm(&dialog{title: fmt.Sprintf("nexus imvu %s, %d units", verb, len(us)), danger: keymap.Disruptive, facts: facts, yes: func() tea.Cmd {
-		var cmds []tea.Cmd
-		for _, u := range us {
-			cmds = append(cmds, m.run([]string{"imvu", verb, u.Label}, v))
-		}
-		return tea.Batch(cmds...)
-	}})
-	return nil
+	return m.performAll(lines)
 }
 
 // verifyNow runs the command line that re-verifies what has the keys: on lists of money and on the audit the whole ledger.
@@ -336,6 +412,8 @@ func (m *model) nextTheme() {
 			next = names[(i+1)%len(names)]
 		}
 	}
+	// One who steps past light has not said that the background is: strong tones for the wrong one are black on black.
+	m.options.Theme.Light = m.light
 	if o, ok := m.themeByName(next); ok {
 		m.setTheme(o)
 	}

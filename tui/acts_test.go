@@ -58,13 +58,13 @@ func TestPaletteRunsVerbs(t *testing.T) {
 	}
 	c.undo = []string{"imvu", "scale", "IMVU-003", "--cpu=2"}
 	d.press("enter")
-	wants(t, d, "done: nexus imvu scale IMVU-003 --cpu 3", "u undoes it")
+	wants(t, d, "done, u undoes it: nexus imvu scale IMVU-003 --cpu 3")
 	c.undo = nil
 	d.press("u")
 	if want := "imvu scale IMVU-003 --cpu=2 (read-only false)"; c.ran[len(c.ran)-1] != want {
 		t.Errorf("undo ran %q", c.ran)
 	}
-	wants(t, d, "cannot be undone from here")
+	wants(t, d, "done, for good")
 	d.press("u")
 	wants(t, d, "nothing of this console to undo")
 	d.press(":", "up")
@@ -75,7 +75,7 @@ func TestPaletteRunsVerbs(t *testing.T) {
 	wants(t, d, "imvu start: not built in this version")
 	d.press(":", "dance", "enter")
 	wants(t, d, `no verb begins with "dance"`)
-	d.press("9")
+	d.press("esc", "9")
 	wants(t, d, "$ command  nexus imvu scale IMVU-003 --cpu 3")
 }
 
@@ -115,7 +115,7 @@ func TestDangerLevels(t *testing.T) {
 		t.Errorf("marked units: %q", c.ran)
 	}
 	c.ran = nil
-	d.press("esc", ":", "imvu exit IMVU-003", "enter", "enter", "enter", "IMVU-00", "enter")
+	d.press("esc", ":", "imvu rollback IMVU-003", "enter", "enter", "enter", "IMVU-00", "enter")
 	wants(t, d, "This cannot be undone", "Type IMVU-003")
 	d.press("3", "enter", "enter")
 	wants(t, d, "armed in 3 s")
@@ -130,7 +130,7 @@ func TestDangerLevels(t *testing.T) {
 	d.send(armedMsg{dialog: &dialog{name: "IMVU-003", armed: d.dialog.armed}})
 	wants(t, d, "armed: enter does it")
 	d.press("enter")
-	if !stdslices.Equal(c.ran, []string{"imvu exit IMVU-003 (read-only false)"}) {
+	if !stdslices.Equal(c.ran, []string{"imvu rollback IMVU-003 (read-only false)"}) {
 		t.Errorf("ran %q", c.ran)
 	}
 }
@@ -380,4 +380,31 @@ func FuzzSplitWords(f *testing.F) {
 			t.Fatalf("%q: %q came back as %q", line, words, again)
 		}
 	})
+}
+
+// offVerbs has a verb that cannot be used before one that can.
+type offVerbs struct{ fakeCommands }
+
+func (f *offVerbs) Verbs() []Verb {
+	return []Verb{{Path: "dns", Short: "Records", Why: "not built in this version"}, {Path: "home", Short: "What is yours"}, {Path: "man", Why: "not here"},
+		{Path: "imvu list", Short: "List them"}}
+}
+
+// The palette begins with what can be used; what cannot is still found by its name, with the reason.
+func TestThePaletteBeginsWithWhatCanBeUsed(t *testing.T) {
+	t.Parallel()
+	d := drive(t, theme.Options{}, 120, 36, func(o *Options) { o.Commands = &offVerbs{} })
+	d.show1(tuitest.Overview())
+	d.press(":")
+	off := false
+	for _, c := range d.palette.choices {
+		if off && c.off == "" {
+			t.Errorf("%q stands below what is off", c.shown)
+		}
+		off = off || c.off != ""
+	}
+	d.press("dns")
+	if len(d.palette.choices) == 0 || d.palette.choices[0].shown != "dns" || d.palette.choices[0].off == "" {
+		t.Errorf("dns is not found: %+v", d.palette.choices)
+	}
 }

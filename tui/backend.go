@@ -82,6 +82,10 @@ type Options struct {
 	StateDir string
 	// Tmux says that copies must pass through tmux, Screen through GNU screen.
 	Tmux, Screen bool
+	// FarTmux says that a terminal elsewhere calls itself tmux's.
+	FarTmux bool
+	// Draft says what half-finished guided creation waits, "" for none; nil: drafts are not known of.
+	Draft func() string
 	// Resizes gives the newest width and height of a terminal that is not a file of this machine, the first one too: the renderer
 	// erases the rest of a line that became shorter only once it was told how wide the screen is. Nil when Out says its own.
 	Resizes <-chan [2]int

@@ -12,37 +12,6 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
 )
 
-// alertLine shows, in this order: a lost node, the answer to the last key, the newest alert not yet dismissed.
-func (m *model) alertLine() string {
-	th := m.theme()
-	l := th.NewLine(m.width).Space(1)
-	switch {
-	case m.lost:
-		l.Add(theme.Bad, th.Symbols.Alert+" node lost at "+m.lostAt.UTC().Format("15:04:05")+", reconnecting")
-		if m.cause != nil {
-			l.Add(theme.Faint, "  "+theme.Clean(describe(m.cause)))
-		}
-	case m.flash != "":
-		_, style := levelStyle(m.flashLevel)
-		l.Add(style, theme.Clean(m.flash))
-	default:
-		a := m.alert()
-		if a == nil {
-			return l.Add(theme.Faint, "next: ").Add(theme.Plain, m.nextStep()).String()
-		}
-		symbol, style := levelStyle(a.Level)
-		l.Add(style, symbol+" ")
-		if a.Unit != "" {
-			l.Add(theme.Plain, theme.Clean(a.Unit)+": ")
-		}
-		l.Add(style, theme.Clean(labelled(a.Text, m.shown.Units)))
-		if a.Fix != "" {
-			l.Add(theme.Faint, "  fix: "+theme.Clean(a.Fix))
-		}
-	}
-	return l.String()
-}
-
 // labelled puts labels for the ids of units in a text: a decision's words name units by their ids, which nobody knows by heart.
 func labelled(text string, units []wire.UnitRow) string {
 	for i := range units {
@@ -52,6 +21,9 @@ func labelled(text string, units []wire.UnitRow) string {
 	}
 	return text
 }
+
+// replayProfile is the profile of a recording that is shown again (cmd/nexus/replay.go): there is no node to ask or to change.
+const replayProfile = "replay"
 
 // nextStep says what is worth doing now, from the picture: the way from a first launch to a unit that earns.
 func (m *model) nextStep() string {
@@ -66,24 +38,43 @@ func (m *model) nextStep() string {
 	switch number := panel.Notable(&o.Launch); {
 	case !m.arrived:
 		return "waiting for the node's first picture"
-	case m.top() != nil || m.help:
+	case o.Node.Profile == replayProfile && m.top() == nil && !m.help:
+		return "a recorded launch, and no more than that: enter on a phase shows its checks"
+	case m.help:
+		return "every key has a verb of the command line: " + key(keymap.Palette) + " offers them by name; " + key(keymap.Back) + " goes back"
+	case m.top() != nil:
 		return key(keymap.Back) + " goes back, " + key(keymap.Verify) + " re-verifies what is shown, " + key(keymap.Copy) + " copies its command line"
 	case m.view == keymap.HomeNumber:
 		return m.nextAtHome()
 	case o.Launch.Status == wire.StatusRunning:
-		return "the launch runs; enter on a phase shows its checks, " + key(keymap.Quit) + " asks before anything stops"
+		if m.launching() {
+			return "launching: enter on a phase shows its checks, " + key(keymap.Quit) + " asks before it stops"
+		}
+		return "the launch runs: enter on a phase shows its checks"
 	case o.Launch.Status == wire.StatusFailed && number > 0:
 		return fmt.Sprintf("phase %d failed: 1 and enter show why, %s runs it again", number, key(keymap.Rerun))
 	case own == 0:
-		return key(keymap.Guide) + " guides you to the first unit; " + key(keymap.Palette) + " imvu create --name NAME does it in a line"
+		if m.readOnly() {
+			return "no unit yet, and read-only makes none: " + m.readOnlyReason()
+		}
+		return key(keymap.Guide) + " guides you to the first unit; or " + key(keymap.Palette) + " imvu create --name NAME"
+	case len(o.Tallies) == 0 && (m.readOnly() || len(o.Identity.Reports) == 0): // gate 6 wants the key that a source is bound to
+		return "no revenue yet; who may report it: " + key(keymap.Palette) + "revenue sources"
 	case len(o.Tallies) == 0 && m.earner() == "":
+		if m.options.Hosted { // no key file can be made over SSH, so an owner has to be one that is known
+			return "nobody reports revenue of a unit of their own: someone else has to own one; register an owner's key on the node (nexus identity import)"
+		}
 		return "nobody reports revenue of a unit of their own: " + key(keymap.Palette) + " imvu create --name NAME --owner NAME"
 	case len(o.Tallies) == 0:
-		return "first revenue: " + key(keymap.Palette) + " revenue record --unit " + m.earner() + " --amount 1999 --currency USD"
+		line := " revenue record --unit " + m.earner() + " --amount 1999 --currency USD"
+		if !stdslices.Contains(o.Identity.Reports, "operator") { // the one that the verb takes without the flag
+			line += " --source " + theme.Clean(o.Identity.Reports[0])
+		}
+		return "first revenue with " + key(keymap.Palette) + line
 	case o.Launch.Status == wire.StatusDegraded && number > 0 && m.view < 2:
 		return fmt.Sprintf("phase %d is %s: enter on it says why and how to mend it", number, o.Launch.Phases[number-1].Status)
 	}
-	return "enter opens what the cursor is on, down to its proof; " + key(keymap.Help) + " lists all keys, " + key(keymap.Palette) + " all commands"
+	return "enter opens the row, down to its proof; " + key(keymap.Help) + " lists all keys, " + key(keymap.Palette) + " all commands"
 }
 
 // earner is the label of a unit that belongs to somebody else, so that gate 6 lets this identity report its revenue; "" without one.
@@ -117,16 +108,12 @@ func levelStyle(level string) (string, theme.Style) {
 	}
 }
 
-// footer is the line being typed while there is one, else the keys that work here. The compact layout has no alert line, so an
-// alert takes the footer.
-func (m *model) footer(class size) string {
+// footer is the line being typed while there is one, else the keys that work here.
+func (m *model) footer() string {
 	th := m.theme()
 	l := th.NewLine(m.width).Space(1)
 	if m.typing != notTyping {
 		return m.typingLine(l)
-	}
-	if class == compact && (m.lost || m.flash != "" || m.alert() != nil) {
-		return m.alertLine()
 	}
 	hints, last := m.hints(), m.lastHints()
 	room := l.Left()
@@ -176,7 +163,7 @@ func (m *model) typingLine(l *theme.Line) string {
 	}
 	l.Add(theme.Accent, mark)
 	m.line.draw(l, max(l.Left()-len(hint), min(l.Left(), 12)))
-	if m.flash != "" {
+	if m.flash != "" && classOf(m.width, m.height) <= compact { // elsewhere it stands above the line
 		return l.Add(theme.Warn, "  "+theme.Clean(m.flash)).String()
 	}
 	return l.Add(theme.Faint, hint).String()
@@ -204,13 +191,12 @@ func (m *model) hints() [][2]string {
 		return [][2]string{k(keymap.Follow, "follow"), k(keymap.Filter, "search"), k(keymap.FindNext, "next"), k(keymap.Level, "level"), k(keymap.Wrap, "wrap"),
 			k(keymap.Pause, "pause"), k(keymap.Value, "copy"), k(keymap.Back, "back"), k(keymap.Help, "help")}
 	case m.view == keymap.HomeNumber:
-		return [][2]string{k(keymap.Drill, "open"), k(keymap.Grant, "approve"), k(keymap.Refuse, "refuse"), k(keymap.Seen, "mark read"), k(keymap.Month, "statement"),
-			k(keymap.Scale, "scale"), k(keymap.Exit, "exit"), k(keymap.Guide, "new unit"), k(keymap.Help, "help"), {"0", "the node"}, k(keymap.Palette, "command"),
-			k(keymap.Filter, "filter"), k(keymap.Value, "copy"), k(keymap.Verify, "verify"), k(keymap.Quit, "quit")}
+		return m.homeHints()
 	case m.view == auditView:
-		return append([][2]string{k(keymap.Drill, "evidence"), k(keymap.Right, "chain, findings"), k(keymap.Verify, "verify all")}, m.keys.Hints(m.view)...)
+		return append([][2]string{k(keymap.Drill, "evidence"), k(keymap.Right, "chain, findings"), k(keymap.Verify, "verify all")},
+			m.keys.Hints(m.view, m.readOnly())...)
 	}
 	views := "0-9 " + m.keys.Key(keymap.LogView) + " " + m.keys.Key(keymap.HomeView)
-	return append(m.keys.Hints(m.view), [2]string{views, "views"}, k(keymap.Theme, "theme"), k(keymap.Copy, "copy command"),
+	return append(m.keys.Hints(m.view, m.readOnly()), [2]string{views, "views"}, k(keymap.Theme, "theme"), k(keymap.Copy, "copy command"),
 		k(keymap.Verify, "verify"), k(keymap.Mark, "mark"), k(keymap.Mouse, "mouse"), k(keymap.ReadOnly, "read-only"))
 }

@@ -31,7 +31,7 @@ func clipboardSequence(o Options, text string) string {
 }
 
 // copy puts text on the terminal's clipboard and says which way it went. A terminal never confirms a copy, so it is kept in a
-// file of the state folder too, and a command in the messages.
+// file of the state folder too, and a command in the messages. Over SSH that folder is the node's, out of reach for who is here: no file.
 func (m *model) copy(what, text string) tea.Cmd {
 	if text == "" {
 		m.note(wire.LevelInfo, "nothing to copy here; open or select a row first")
@@ -47,15 +47,18 @@ func (m *model) copy(what, text string) tea.Cmd {
 			way += " through screen"
 		}
 		ways = append(ways, way+")")
+		if m.options.Hosted && m.options.FarTmux { // tmux takes no copy from a program as it comes
+			ways[0] += ", if tmux has set -s set-clipboard on"
+		}
 	}
-	if m.options.StateDir != "" {
+	if m.options.StateDir != "" && !m.options.Hosted { // a file of the node's machine is of no use to who is elsewhere
 		path := filepath.Join(m.options.StateDir, "clipboard")
 		if err := writeWhole(path, []byte(text)); err == nil {
 			ways = append(ways, "kept in "+path)
 		}
 	}
 	if len(ways) == 0 {
-		m.note(wire.LevelWarning, fmt.Sprintf("%d bytes are too long for the terminal's clipboard, and there is no folder to keep them in", len(text)))
+		m.note(wire.LevelWarning, fmt.Sprintf("%d bytes are too long for the terminal's clipboard, and there is no folder here to keep them in", len(text)))
 		return nil
 	}
 	m.flash, m.flashLevel = what+" "+strings.Join(ways, ", ")+": "+theme.Clean(firstLine(text)), wire.LevelInfo
@@ -222,6 +225,8 @@ func (m *model) pageCommand(p *page) string {
 		return "nexus slices show " + t.Key
 	case panel.UnitTarget:
 		return "nexus imvu show " + t.Label
+	case panel.ExitTarget:
+		return panel.ExitCommand(t.Label)
 	case panel.PhaseTarget:
 		return "nexus status"
 	case panel.MemberTarget:

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	stdslices "slices"
 	"strings"
 	"time"
 
@@ -22,10 +23,13 @@ type dialog struct {
 	facts  [][2]string // what it is and what it touches: a word and its text
 	danger keymap.Danger
 	name   string // to be typed, for what is irreversible
-	line   editor
-	armed  time.Time // when it was armed; zero: not yet
-	ready  bool      // the time has passed
-	yes    func() tea.Cmd
+	// warning stands before the name to type; empty: that it cannot be undone.
+	warning string
+	line    editor
+	wrong   string    // what was entered and is not the name
+	armed   time.Time // when it was armed; zero: not yet
+	ready   bool      // the time has passed
+	yes     func() tea.Cmd
 }
 
 // confirm opens a dialog.
@@ -57,12 +61,15 @@ func (m *model) dialogKey(msg tea.KeyMsg) tea.Cmd {
 	case key == "enter" && d.line.String() == d.name && d.armed.IsZero():
 		return m.arm(d)
 	case key == "enter":
+		if typed := d.line.String(); typed != d.name {
+			d.wrong = typed
+		}
 		return nil
 	}
 	before := d.line.String()
 	d.line.key(msg, 120)
 	if d.line.String() != before { // typing on disarms
-		d.armed, d.ready = time.Time{}, false
+		d.wrong, d.armed, d.ready = "", time.Time{}, false
 	}
 	if d.line.String() == d.name && d.armed.IsZero() {
 		return m.arm(d)
@@ -85,37 +92,59 @@ func (m *model) arms(msg armedMsg) {
 	}
 }
 
-// dialogLines draw the dialog.
-func (m *model) dialogLines() []string {
+// dialogLines draw the dialog in so many lines; what it asks is seen on every screen.
+func (m *model) dialogLines(height int) []string {
 	th, d := m.theme(), m.dialog
-	lines := []string{m.rule(d.title, "esc cancels"), ""}
 	facts := panel.NewPage(th, m.width)
 	for _, f := range d.facts {
 		facts.Field(f[0], f[1], theme.Plain)
 	}
-	lines = append(lines, facts.Lines()...)
-	lines = append(lines, "")
+	return m.pinned(d.title, "esc cancels", facts.Lines(), m.dialogAsks(), height)
+}
+
+// dialogAsks are the lines of a dialog that are answered.
+func (m *model) dialogAsks() []string {
+	th, d := m.theme(), m.dialog
 	if d.danger < keymap.Irreversible {
-		return append(lines, th.NewLine(m.width).Space(2).Add(theme.Strong, "Do it? ").Add(theme.Accent, "y").Add(theme.Plain, " yes   ").
-			Add(theme.Accent, "any other key").Add(theme.Plain, " no").String())
+		return []string{th.NewLine(m.width).Space(2).Add(theme.Strong, "Do it? ").Add(theme.Accent, "y").Add(theme.Plain, " yes   ").
+			Add(theme.Accent, "any other key").Add(theme.Plain, " no").String()}
 	}
-	l := th.NewLine(m.width).Space(2).Add(theme.Bad, "This cannot be undone. ").Add(theme.Plain, "Type ").Add(theme.Strong, theme.Clean(d.name)).
-		Add(theme.Plain, " to go on: ")
-	d.line.draw(l, max(l.Left(), 1))
-	lines = append(lines, l.String(), "")
 	words, style := "waiting for the name", theme.Faint
 	switch {
 	case d.ready:
 		words, style = "armed: enter does it, esc cancels", theme.Bad
+	case d.wrong != "":
+		words, style = fmt.Sprintf("%q is not it: type %s", theme.Clean(d.wrong), theme.Clean(d.name)), theme.Warn
 	case !d.armed.IsZero():
 		words, style = fmt.Sprintf("armed in %d s: time to think again", int(armTime.Seconds())), theme.Warn
 	}
-	return append(lines, th.NewLine(m.width).Space(2).Add(style, words).String())
+	state := th.NewLine(m.width).Space(2).Add(style, words).String()
+	name := theme.Clean(d.name)
+	l := th.NewLine(m.width).Space(2)
+	if m.width < fullWidth { // what is typed is seen there too: on a line of its own
+		short := "No way back. "
+		if d.warning != "" { // it has no room here
+			short = ""
+		}
+		first := th.NewLine(m.width).Space(2).Add(theme.Bad, short).Add(theme.Plain, "Type ").Add(theme.Strong, name).String()
+		d.line.draw(l.Add(theme.Plain, "> "), max(l.Left(), 1))
+		return []string{first, l.String(), state}
+	}
+	var lines []string
+	for _, text := range theme.Wrap(d.warning, max(m.width-4, 1)) {
+		lines = append(lines, th.NewLine(m.width).Space(2).Add(theme.Info, text).String())
+	}
+	if len(lines) == 0 {
+		l.Add(theme.Bad, "This cannot be undone. ")
+	}
+	l.Add(theme.Plain, "Type ").Add(theme.Strong, name).Add(theme.Plain, " to go on: ")
+	d.line.draw(l, max(l.Left(), 1))
+	return append(lines, l.String(), "", state)
 }
 
 // impact says what an act touches, from the picture: the units it names, their traffic and their money.
 func (m *model) impact(words []string) [][2]string {
-	var out [][2]string
+	out := m.proposed(words)
 	units := 0
 	for i := range m.shown.Units {
 		u := &m.shown.Units[i]
@@ -143,6 +172,25 @@ func (m *model) impact(words []string) [][2]string {
 			flight, rate = flight+m.shown.Slices[i].InFlight, rate+m.shown.Slices[i].RateBps
 		}
 		out = append(out, [2]string{"traffic", fmt.Sprintf("%d requests in flight, %.0f bit/s; all of it ends", flight, rate)})
+	}
+	return out
+}
+
+// proposed says what a proposal would change that a command line names: nobody signs a number.
+func (m *model) proposed(words []string) [][2]string {
+	if m.home == nil {
+		return nil
+	}
+	var out [][2]string
+	for i := range m.home.Proposals {
+		p := &m.home.Proposals[i]
+		if !stdslices.Contains(words, p.ID) {
+			continue
+		}
+		out = append(out, [2]string{"change", strings.TrimSpace(p.Unit + " " + wire.Human(p.Change))}, [2]string{"asked by", p.Proposer})
+		if p.Reason != "" {
+			out = append(out, [2]string{"reason", p.Reason})
+		}
 	}
 	return out
 }

@@ -127,7 +127,8 @@ func (f *fakeCommands) Verbs() []Verb {
 		{Path: "imvu scale", Args: "UNIT", Short: "Change the ceilings of a unit", Danger: keymap.Reversible},
 		{Path: "imvu suspend", Args: "UNIT", Short: "Suspend a unit", Danger: keymap.Disruptive}, {Path: "imvu resume",
 			Args: "UNIT", Short: "End a suspension", Danger: keymap.Reversible},
-		{Path: "imvu exit", Args: "UNIT", Short: "Leave with everything", Danger: keymap.Irreversible}, {Path: "ledger verify",
+		{Path: "imvu exit", Args: "UNIT", Short: "Leave with everything", Danger: keymap.Irreversible},
+		{Path: "imvu rollback", Args: "UNIT", Short: "Put a snapshot in place", Danger: keymap.Irreversible}, {Path: "ledger verify",
 			Short: "Re-read and recompute everything stored"},
 		{Path: "gates explain", Args: "ID", Short: "Show one decision and replay it"}, {Path: "revenue tally", Short: "Figures and their split"},
 		{Path: "imvu start", Args: "UNIT", Short: "the compute fabric is not built in this version", Why: "not built in this version"}}

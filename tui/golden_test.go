@@ -35,7 +35,7 @@ func scenes() []scene {
 		{"unit-names", []string{"6", "enter", "l", "l"}}, {"unit-chain", []string{"6", "enter", "h", "h", "h"}}, {"evidence", []string{"8", "enter"}},
 		{"chain", []string{"8", "l"}}, {"findings", []string{"8", "h"}}, {"help", []string{"?"}}, {"filtered", []string{"8", "/", "deny", "enter"}},
 		{"marked", []string{"6", "space", "space"}}, {"palette", []string{":", "imvu s"}}, {"arguments", []string{":", "imvu scale "}},
-		{"confirm", []string{"6", "S"}}, {"irreversible", []string{":", "imvu exit IMVU-003", "enter", "IMVU"}}, {"output", []string{":", "imvu list", "enter"}},
+		{"confirm", []string{"6", "S"}}, {"irreversible", []string{":", "imvu rollback IMVU-003", "enter", "IMVU"}}, {"output", []string{":", "imvu list", "enter"}},
 		{"searched", []string{"8", "enter", "/", "gate", "enter"}}, {"paused", []string{"p"}}, {"quit", []string{"q"}}}
 }
 

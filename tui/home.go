@@ -10,16 +10,32 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/tui/keymap"
 	"github.com/BobbyBlanco400/nexus-cos/tui/panel"
+	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
 )
 
 // welcome opens the home for whoever is no operator, with the first picture, unless a key was pressed already.
 func (m *model) welcome(o *wire.Overview) {
-	operates := len(o.Identity.Roles) == 0 || stdslices.ContainsFunc(o.Identity.Roles, func(r string) bool { return r != "creator" })
-	if operates || m.view != 0 || len(m.places) > 1 || m.top() != nil || m.typing != notTyping || m.help {
+	if operates(o) || m.view != 0 || len(m.places) > 1 || m.top() != nil || m.typing != notTyping || m.help {
 		return
 	}
 	m.view = keymap.HomeNumber
 	m.places[0].view = keymap.HomeNumber
+	if waits := m.draft(); waits != "" && !m.readOnly() {
+		m.flash, m.flashLevel = m.keys.Key(keymap.Guide)+" goes on with "+waits, wire.LevelInfo
+	}
+}
+
+// operates reports whether an identity is more than a creator, or nobody that the node knows.
+func operates(o *wire.Overview) bool {
+	return len(o.Identity.Roles) == 0 || stdslices.ContainsFunc(o.Identity.Roles, func(r string) bool { return r != "creator" })
+}
+
+// draft says what half-finished creation waits, "" for none.
+func (m *model) draft() string {
+	if m.options.Draft == nil {
+		return ""
+	}
+	return theme.Clean(m.options.Draft())
 }
 
 // askHome asks the node what belongs to this identity. One question is under way at most.
@@ -91,6 +107,8 @@ func (m *model) homeAct(a keymap.Action) tea.Cmd {
 	case a == keymap.Grant || a == keymap.Refuse:
 		m.note(wire.LevelInfo, "put the cursor on a row that says decide")
 		return nil
+	case a == keymap.Seen && row.More > 0:
+		return m.perform([]string{"notices", "read"})
 	case a == keymap.Seen && row.Notice != nil:
 		return m.perform([]string{"notices", "read", fmt.Sprint(row.Notice.ID)})
 	case a == keymap.Seen:
@@ -120,14 +138,51 @@ func (m *model) nextAtHome() string {
 	case m.home == nil:
 		return "asking the node what is yours"
 	case !ok:
+		if m.readOnly() {
+			return "nothing is yours yet; " + key(keymap.View) + " shows the whole node"
+		}
+		if waits := m.draft(); waits != "" {
+			return key(keymap.Guide) + " goes on with " + waits
+		}
 		return key(keymap.Guide) + " guides you to your first unit; " + key(keymap.View) + " shows the whole node"
+	case m.readOnly() && (row.Proposal != nil || row.Notice != nil):
+		return "enter shows it; deciding is off: " + m.readOnlyReason()
+	case row.More > 0:
+		return "enter lists all notices; " + key(keymap.Seen) + " shows those not read and marks them so"
+	case row.Exit != nil:
+		return "enter shows it live, and the command that takes it with you"
+	case m.readOnly() && row.Tally != nil:
+		return "enter: what it is made of, down to the proof; " + key(keymap.Month) + " statement"
+	case m.readOnly():
+		return "enter opens the unit, " + key(keymap.Month) + " its statement; changing it is off: " + m.readOnlyReason()
 	case row.Proposal != nil:
 		return fmt.Sprintf("enter shows the change, %s approves, %s refuses; silence until %s refuses too", key(keymap.Grant), key(keymap.Refuse),
 			row.Proposal.Expires.UTC().Format("Jan 2 15:04Z"))
 	case row.Notice != nil:
 		return "enter shows the notice and its decision, " + key(keymap.Seen) + " marks it read"
 	case row.Tally != nil:
-		return fmt.Sprintf("enter: what it is made of, down to the proof; %s statement, %s scale, %s exit", key(keymap.Month), key(keymap.Scale), key(keymap.Exit))
+		return fmt.Sprintf("enter: its entries and proof; %s statement, %s scale, %s exit unit", key(keymap.Month), key(keymap.Scale), key(keymap.Exit))
 	}
-	return fmt.Sprintf("enter opens the unit; %s scale, %s exit, %s suspends", key(keymap.Scale), key(keymap.Exit), key(keymap.Standing))
+	return fmt.Sprintf("enter opens the unit; %s scale, %s exit unit, %s suspends", key(keymap.Scale), key(keymap.Exit), key(keymap.Standing))
+}
+
+// homeHints are the keys of the home, most useful first; a session that is read-only is offered none that changes something.
+func (m *model) homeHints() [][2]string {
+	out := [][2]string{}
+	row, any := m.homeRow()
+	unit := len(m.homeUnits()) > 0
+	for _, h := range []struct {
+		action keymap.Action
+		word   string
+		useful bool // for the row under the cursor
+	}{{keymap.Drill, "open", any}, {keymap.Grant, "approve", row.Proposal != nil}, {keymap.Refuse, "refuse", row.Proposal != nil},
+		{keymap.Seen, "mark read", row.Notice != nil || row.More > 0}, {keymap.Guide, "new unit", true}, {keymap.Month, "statement", unit},
+		{keymap.Scale, "scale", unit}, {keymap.Exit, "exit unit", unit}, {keymap.Help, "help", true}, {keymap.View, "the node", true},
+		{keymap.Palette, "command", true}, {keymap.Filter, "filter", any}, {keymap.Value, "copy", any}, {keymap.Verify, "verify", any},
+		{keymap.Quit, "quit", true}} {
+		if h.useful && (!m.readOnly() || !m.keys.Changes(h.action)) {
+			out = append(out, [2]string{m.keys.Key(h.action), h.word})
+		}
+	}
+	return out
 }

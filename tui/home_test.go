@@ -4,9 +4,11 @@ import (
 	stdslices "slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/tui/keymap"
+	"github.com/BobbyBlanco400/nexus-cos/tui/panel"
 	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
 	"github.com/BobbyBlanco400/nexus-cos/tui/tuitest"
 )
@@ -69,6 +71,39 @@ func TestKeysOfTheHomeRunTheirVerbs(t *testing.T) {
 	}
 }
 
+// What was asked for is shown: a statement that is issued by asking for it, and all notices when the last row's key reads them.
+func TestWhatWasAskedForIsShown(t *testing.T) {
+	t.Parallel()
+	c := &homeCommands{}
+	d := drive(t, theme.Options{}, 120, 36, func(o *Options) { o.Commands = c })
+	d.show1(pictureOf("creator"))
+	d.screen()
+	for i := range uint64(9) {
+		d.home.Notices = append(d.home.Notices, wire.NoticeRow{ID: 100 + i, Text: "price list 1 holds"})
+	}
+	d.versions[panel.SecHome]++
+	for i, r := range panel.HomeRows(d.home) {
+		if r.More > 0 {
+			d.press("g")
+			for range i {
+				d.press("j")
+			}
+		}
+	}
+	d.press("o")
+	if got := ranLines(c.ran); len(got) != 1 || got[0] != "notices read" || !strings.Contains(plain(d.screen()), "$ nexus notices read") {
+		t.Errorf("ran %q:\n%s", got, plain(d.screen()))
+	}
+	d.press("esc", ":")
+	for _, r := range "revenue statement --unit IMVU-001 --month 2026-02" {
+		d.press(string(r))
+	}
+	d.press("enter", "y")
+	if text := plain(d.screen()); !strings.Contains(text, "$ nexus revenue statement") || strings.Contains(text, "no way back") {
+		t.Errorf("the statement is not shown:\n%s", text)
+	}
+}
+
 // What the home shows holds nothing of others, whatever the reader may see elsewhere.
 func TestTheHomeHoldsNothingOfOthers(t *testing.T) {
 	t.Parallel()
@@ -116,4 +151,158 @@ func ranLines(ran []string) []string {
 		out = append(out, line)
 	}
 	return out
+}
+
+// A session that changes nothing is offered no key that does, neither in the line of keys nor as what to do next; any other is offered those that
+// do something for the row under the cursor.
+func TestReadOnlyOffersNoActs(t *testing.T) {
+	t.Parallel()
+	for _, readOnly := range []bool{false, true} {
+		d := drive(t, theme.Options{}, 190, 40, func(o *Options) { o.ReadOnly = readOnly })
+		d.show1(tuitest.Overview())
+		d.press("H")
+		for row, r := range panel.HomeRows(d.home) {
+			got := plainText(d.screen())
+			for act, useful := range map[string]bool{"a approve": r.Proposal != nil, "d refuse": r.Proposal != nil, "o mark read": r.Notice != nil || r.More > 0,
+				"e scale": r.Label() != "", "X exit unit": r.Label() != "", "W new unit": true} {
+				if strings.Contains(got, act) != (useful && !readOnly) {
+					t.Errorf("read-only %v, row %d: %q is offered %v:\n%s", readOnly, row, act, strings.Contains(got, act), got)
+				}
+			}
+			next := d.nextAtHome()
+			for _, act := range []string{"approves", "marks it read", "exit unit", "suspends"} {
+				if readOnly && strings.Contains(next, act) {
+					t.Errorf("read-only, row %d: next is %q", row, next)
+				}
+			}
+			d.press("j")
+		}
+		d.home.Money, d.home.Tallies = nil, nil // units that earned nothing yet
+		d.versions[panel.SecHome]++
+		d.press("G")
+		if next := d.nextAtHome(); strings.Contains(next, "suspends") == readOnly {
+			t.Errorf("read-only %v: a unit without money is followed by %q", readOnly, next)
+		}
+		d.press("6")
+		if got := plainText(d.screen()); strings.Contains(got, "e scale") == readOnly {
+			t.Errorf("read-only %v: units offer:\n%s", readOnly, got)
+		}
+	}
+}
+
+// Leaving is nobody's to frighten somebody out of: the question says that it can be taken back, and how the exit stands is shown live, on the
+// row and on its page, to a creator who does nothing but look.
+func TestAnExitIsShownAsItGoesOn(t *testing.T) {
+	t.Parallel()
+	now := tuitest.Time()
+	d := drive(t, theme.Options{}, 80, 24, func(o *Options) {
+		o.Commands, o.Now = &homeCommands{}, func() time.Time { return now }
+	})
+	d.show1(pictureOf("creator"))
+	d.screen()
+	unit := d.home.Units[0]
+	d.press("j", "j", "X", "enter")
+	if text := plain(d.screen()); strings.Contains(text, "cannot be undone") || strings.Contains(text, "irreversible") ||
+		!strings.Contains(text, "comes back with") {
+		t.Errorf("the question says\n%s", text)
+	}
+	d.press("esc")
+	exit := wire.ExitRow{Unit: unit.Label, UnitID: unit.ID, Name: unit.Name, Status: "exiting", Serving: true, Begun: tuitest.Time(),
+		Progress: &wire.ExitProgress{Started: tuitest.Time(), Part: 12, Of: 26, Percent: 42, Bytes: 5 << 20, Rate: 1 << 20, File: "journal.csv"}}
+	ask := func() {
+		d.backend.Leave(exit)
+		now = now.Add(2 * time.Second)
+		d.show1(pictureOf("creator"))
+	}
+	ask()
+	if text := plain(d.screen()); !strings.Contains(text, "leaving   "+unit.Label+"  42 %, file 12 of 26, 5.0 MiB sent at 1.0 MiB/s") {
+		t.Errorf("the home says\n%s", text)
+	}
+	d.press("g", "j", "j", "enter")
+	if text := plain(d.screen()); !strings.Contains(text, "Exit of "+unit.Label) || !strings.Contains(text, " 42 %") || !strings.Contains(text, "--cancel") ||
+		!strings.Contains(text, "--export-path -") {
+		t.Errorf("the page says\n%s", text)
+	}
+	exit.Progress.Percent, exit.Progress.Part = 88, 23
+	ask()
+	if text := plain(d.screen()); !strings.Contains(text, " 88 %") || !strings.Contains(text, "file 23 of 26") {
+		t.Errorf("the open page says\n%s", text)
+	}
+}
+
+// A page about one's unit takes the unit's keys, the last esc of a creator leads home and no further, and a key that works elsewhere names the key
+// that leads there.
+func TestACreatorStaysAtHome(t *testing.T) {
+	t.Parallel()
+	c := &homeCommands{}
+	d := drive(t, theme.Options{}, 120, 36, func(o *Options) { o.Commands = c })
+	d.show1(pictureOf("creator"))
+	d.screen()
+	label := d.home.Units[0].Label
+	d.press("j", "j", "enter")
+	if text := plain(d.screen()); !strings.Contains(text, "the tally") {
+		t.Fatalf("no account was opened:\n%s", text)
+	}
+	d.press("t")
+	if want := []string{"revenue statement --unit " + label + " --month 2026-03 --draft"}; !stdslices.Equal(ranLines(c.ran), want) {
+		t.Errorf("ran %q, want %q", ranLines(c.ran), want)
+	}
+	d.press("esc", "esc", "esc", "esc")
+	if d.model.view != keymap.HomeNumber {
+		t.Errorf("esc led to view %d", d.model.view)
+	}
+	if text := plain(d.screen()); !strings.Contains(text, "this is your home; 0 shows the whole node") {
+		t.Errorf("the screen says\n%s", text)
+	}
+	d.press("0", "t")
+	if text := plain(d.screen()); !strings.Contains(text, "t works in 6 units, H home") {
+		t.Errorf("the screen says\n%s", text)
+	}
+	d.press("esc")
+	if d.model.view != keymap.HomeNumber {
+		t.Errorf("esc in the overview led to view %d", d.model.view)
+	}
+}
+
+// What was begun and not finished is said at once, where a creator comes in.
+func TestAWaitingDraftIsSaid(t *testing.T) {
+	t.Parallel()
+	waits := "the half-finished creation of \"Nova\", at slice"
+	d := drive(t, theme.Options{}, 80, 24, func(o *Options) { o.Draft = func() string { return waits } })
+	d.show1(pictureOf("creator"))
+	if text := plain(d.screen()); !strings.Contains(text, "W goes on with "+waits) {
+		t.Errorf("the home says\n%s", text)
+	}
+}
+
+// However much there is to read, what is earned stays on the screen.
+func TestNoticesLeaveRoomForTheMoney(t *testing.T) {
+	t.Parallel()
+	h := &wire.Home{Units: []wire.UnitRow{{ID: "a", Label: "IMVU-001"}}}
+	for i := range 30 {
+		h.Notices = append(h.Notices, wire.NoticeRow{ID: uint64(i + 1), Text: "x"})
+	}
+	rows := panel.HomeRows(h)
+	if len(rows) != 6 || rows[0].Notice.ID != 30 || rows[4].More != 26 || rows[5].Unit == nil {
+		t.Errorf("%d rows: %+v", len(rows), rows)
+	}
+}
+
+// Leaving is announced after its name was typed; coming back is done at once.
+func TestComingBackAsksNothing(t *testing.T) {
+	t.Parallel()
+	d, c := withCommands(t, nil)
+	d.perform(splitWords("imvu exit --imvu-id IMVU-003 --announce"))
+	if d.dialog == nil {
+		t.Fatal("leaving asks nothing")
+	}
+	d.press("esc")
+	if cmd := d.perform(splitWords("imvu exit --imvu-id IMVU-003 --cancel")); d.dialog != nil || cmd == nil {
+		t.Fatalf("coming back asks: %+v", d.dialog)
+	} else {
+		cmd()
+	}
+	if !stdslices.Equal(c.ran, []string{"imvu exit --imvu-id IMVU-003 --cancel (read-only false)"}) {
+		t.Errorf("ran %q", c.ran)
+	}
 }

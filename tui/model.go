@@ -89,11 +89,14 @@ type model struct {
 	notes         []panel.Note // newest first
 	flash         string       // the last message, until the next key
 	flashLevel    string
-	dismissed     time.Time // alerts up to this time are off the alert line
-	minute        string    // the clock as shown
-	undo          []string  // command line that undoes the last act, nil when there is none
-	undoes        string    // what it undoes
-	held          bool      // read-only by the user's choice
+	told          *page      // that says the same in more words
+	dismissed     time.Time  // alerts up to this time are off the alert line
+	minute        string     // the clock as shown
+	undo          [][]string // command lines that undo the last act, newest first, nil when there is none
+	batch         uint64     // the last act was one of several of one key, by the call of the first; 0: it was alone
+	undoes        string     // what it undoes
+	held          bool       // read-only by the user's choice
+	light         bool       // the terminal's background, as far as it is known
 	mouse         bool
 	wheel         int  // rows of the wheel that wait for the next frame
 	wheeling      bool // a frame is under way
@@ -127,7 +130,8 @@ type cacheKey struct {
 	pad, focus, full      bool
 	cursor, sort, newRows int
 	filter                *panel.Filter
-	paused                bool
+	paused, lost          bool
+	readOnly              bool
 	marks                 int
 	age                   string
 }
@@ -145,7 +149,7 @@ func newModel(ctx context.Context, o Options, keys *keymap.Map, w *frameWriter) 
 	muted.Muted = true
 	m := &model{ctx: ctx, options: o, keys: keys, bright: theme.New(o.Theme), muted: theme.New(muted), writer: w,
 		shown: emptyOverview(), filters: map[panel.ID]*panel.Filter{}, focus: panel.Launch, copies: func(string) error { return nil },
-		marked: map[string]bool{}, mouse: o.Mouse, held: o.ReadOnly,
+		marked: map[string]bool{}, mouse: o.Mouse, held: o.ReadOnly, light: o.Theme.Light,
 		width: min(max(o.Width, 0), sizeMost), height: min(max(o.Height, 0), sizeMost), quit: QuitLost}
 	if m.width == 0 || m.height == 0 {
 		m.width, m.height = fullWidth, fullHeight
@@ -186,6 +190,7 @@ type (
 	}
 	outcomeMsg struct { // a command line came to its end
 		call  uint64 // of its page; 0: it has none
+		group uint64 // of several command lines that are one act
 		words []string
 		verb  Verb
 		Outcome
@@ -295,7 +300,7 @@ func (m *model) note(level, text string) {
 	m.notes = m.notes[:min(len(m.notes), notesMax)]
 	m.versions[panel.SecLocal]++
 	if level != "command" {
-		m.flash, m.flashLevel = text, level
+		m.flash, m.flashLevel, m.told = text, level, nil
 	}
 }
 

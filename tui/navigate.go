@@ -64,7 +64,7 @@ func (m *model) goTo(view int) tea.Cmd {
 }
 
 // back closes the innermost thing: help, page, filter, search, then the view.
-func (m *model) back() {
+func (m *model) back() tea.Cmd {
 	id := m.active()
 	p := m.top()
 	switch {
@@ -85,9 +85,20 @@ func (m *model) back() {
 		m.setFilter(id, nil)
 	case len(m.marked) > 0:
 		m.marked = map[string]bool{}
-	case m.view != 0:
-		m.goTo(0)
+	case m.view != m.base():
+		return m.goTo(m.base())
+	case m.view == keymap.HomeNumber:
+		m.note(wire.LevelInfo, fmt.Sprintf("this is your home; %s shows the whole node, %s leaves", m.keys.Key(keymap.View), m.keys.Key(keymap.Quit)))
 	}
+	return nil
+}
+
+// base is where the last esc leads: the overview, or for whoever operates nothing the home.
+func (m *model) base() int {
+	if m.arrived && !operates(m.shown) {
+		return keymap.HomeNumber
+	}
+	return 0
 }
 
 func (m *model) stepFocus(forward bool) tea.Cmd {
@@ -164,7 +175,7 @@ func (m *model) zoom() {
 
 // move scrolls what has the keys: help, page, log or the active panel.
 func (m *model) move(a keymap.Action) {
-	pageRows := max(m.height-chromeHeight-2, 1)
+	pageRows := max(m.bodyHeight()-2, 1)
 	target := func(pos, last int) int {
 		switch a {
 		case keymap.Up:

@@ -230,7 +230,7 @@ func (m *model) build(p *page) []string {
 	case *wire.EntryProof:
 		pg.Entry(d, true)
 	case *outcomeMsg:
-		pg.Output(commandLine(d.words), d.Code, d.Out, d.Err)
+		pg.Output(commandLine(d.words), d.Code, d.Out, withoutAdvice(d.Err))
 	default:
 		m.buildLive(pg, p, o)
 	}
@@ -253,6 +253,14 @@ func (m *model) buildLive(pg *panel.Page, p *page, o *wire.Overview) {
 			}
 		}
 		pg.Field("", "it is no longer there", theme.Warn)
+	case panel.ExitTarget:
+		for i := 0; m.home != nil && i < len(m.home.Exits); i++ {
+			if m.home.Exits[i].UnitID == p.target.Key {
+				pg.Exit(&m.home.Exits[i])
+				return
+			}
+		}
+		pg.Field("", "it neither leaves nor left", theme.Warn)
 	case panel.UnitTarget:
 		for i := range o.Units {
 			if o.Units[i].ID != p.target.Key {
@@ -362,6 +370,9 @@ func (m *model) pageTabs(p *page) []string {
 	return nil
 }
 
+// titleLeast is how much of a page's own title stands before what is to its right, in cells.
+const titleLeast = 24
+
 // crumbs say where a page is, in so many cells if that is possible. Where there is no room for all, the pages nearest to the view give way: the page
 // that one looks at is named always.
 func (m *model) crumbs(width int) string {
@@ -376,7 +387,7 @@ func (m *model) crumbs(width int) string {
 		all = parts[0] + mark + th.Symbols.Ellipsis + mark + strings.Join(parts[from:], mark)
 	}
 	if theme.Width(all) > width {
-		all = th.Cut(parts[len(parts)-1], m.width-2) // what stands to the right gives way
+		all = th.Cut(parts[len(parts)-1], min(max(width, titleLeast), m.width-2)) // below so many cells, what stands to the right gives way
 	}
 	return all
 }
@@ -404,6 +415,8 @@ func pageTitle(p *page) string {
 		return "Node " + theme.Clean(t.Label)
 	case panel.UnitTarget:
 		return "Unit " + theme.Clean(t.Label)
+	case panel.ExitTarget:
+		return "Exit of " + theme.Clean(t.Label)
 	case panel.ChainTarget:
 		return "chain"
 	case panel.FindingsTarget:

@@ -97,12 +97,35 @@ func (m *model) enterCommand() tea.Cmd {
 		m.typing = notTyping
 		return nil
 	}
+	if !m.begunBy(line) { // it stays to be mended
+		m.note(wire.LevelWarning, fmt.Sprintf("no verb begins with %q; a few letters of one offer it, esc leaves", theme.Clean(splitWords(line)[0])))
+		return nil
+	}
 	m.typing = notTyping
 	if len(p.past) == 0 || p.past[len(p.past)-1] != line {
 		p.past = append(p.past, line)
 		p.past = p.past[max(len(p.past)-commandsMax, 0):]
 	}
 	return m.perform(splitWords(line))
+}
+
+// begunBy reports whether a line begins with a verb, of the console or of the command line. Without a command line whatever is typed is answered
+// by the words that say so.
+func (m *model) begunBy(line string) bool {
+	words := splitWords(line)
+	if len(words) > 0 && words[0] == "nexus" {
+		words = words[1:]
+	}
+	if len(words) == 0 || m.options.Commands == nil || words[0] == "go" || words[0] == "view" {
+		return true
+	}
+	for _, v := range ownVerbs() {
+		if first, _, _ := strings.Cut(v[0], " "); first == words[0] {
+			return true
+		}
+	}
+	_, ok := verbOf(m.options.Commands.Verbs(), words)
+	return ok
 }
 
 // takeChoice puts the chosen offer, or the first, on the line.
@@ -156,10 +179,19 @@ func (m *model) offer() tea.Cmd {
 	var all []scored
 	for _, c := range m.catalogue() {
 		if s := max(fuzzy(line, c.shown), fuzzy(line, c.shown+" "+c.about)-16); s >= 0 || strings.TrimSpace(line) == "" {
+			if c.off != "" && strings.TrimSpace(line) != c.shown { // what cannot be used gives way to what can
+				s = s/2 - 1
+			}
 			all = append(all, scored{c, s})
 		}
 	}
-	sort.SliceStable(all, func(i, j int) bool { return all[i].score > all[j].score })
+	blank := strings.TrimSpace(line) == ""
+	sort.SliceStable(all, func(i, j int) bool {
+		if on := all[i].off == ""; blank && on != (all[j].off == "") {
+			return on
+		}
+		return all[i].score > all[j].score
+	})
 	for _, c := range all[:min(len(all), choicesMax)] {
 		if strings.TrimSpace(line) != "" && c.score*3 < all[0].score { // letters strewn over a text are no match beside a real one
 			break
@@ -279,6 +311,7 @@ func (m *model) own(words []string) (tea.Cmd, bool) {
 			m.note(wire.LevelWarning, "no theme is called "+theme.Clean(arg)+"; there are "+strings.Join(m.themeNames(), ", "))
 			return nil, true
 		}
+		m.light = o.Light // chosen by its name, not stepped past
 		m.setTheme(o)
 	case "mouse":
 		return m.setMouse(arg != "off"), true
@@ -341,6 +374,8 @@ func (m *model) paletteLines(height int) []string {
 		switch {
 		case c.off != "":
 			l.Add(theme.Faint, "off: "+theme.Clean(c.off))
+		case leaves(c.shown): // nobody is to be frightened out of leaving (gate 13): the words that follow say that there is a way back
+			l.Add(theme.Faint, theme.Clean(c.about))
 		case c.danger >= keymap.Disruptive:
 			l.Add(theme.Warn, c.danger.String()+"  ").Add(theme.Faint, theme.Clean(c.about))
 		default:

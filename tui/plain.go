@@ -20,8 +20,13 @@ type PlainOptions struct {
 	Out     io.Writer
 	// UntilLaunched ends Plain once the node's launch has ended.
 	UntilLaunched bool
-	Now           func() time.Time // time.Now when nil
+	// Recorded says that it is a launch shown again: all of it is told, and nothing of how to act.
+	Recorded bool
+	Now      func() time.Time // time.Now when nil
 }
+
+// plainWelcome ends the first lines, where whoever listens to them is.
+const plainWelcome = "console: from here on a line for each change; ctrl-c leaves, the node goes on; act with nexus VERB in another session"
 
 // plainPace is the shortest time between two groups of lines, so that a screen reader keeps up.
 const plainPace = time.Second
@@ -35,11 +40,12 @@ func Plain(ctx context.Context, o PlainOptions) (Result, error) {
 	}
 	session, end := context.WithCancel(ctx)
 	defer end()
-	feed, printer := newFeed(o.Backend, o.Now), &Printer{}
+	feed, printer := newFeed(o.Backend, o.Now), &Printer{launches: o.UntilLaunched || o.Recorded}
 	result, failed := Result{Quit: QuitLost}, error(nil)
 	var group sync.WaitGroup
 	group.Go(func() { feed.watch(session) })
 	var last time.Time
+	begun := false
 	for {
 		select {
 		case <-session.Done():
@@ -48,7 +54,12 @@ func Plain(ctx context.Context, o PlainOptions) (Result, error) {
 		}
 		last = time.Now()
 		picture := feed.take()
-		for _, line := range printer.lines(picture) {
+		said := append(printer.ownLines(session, o, picture), printer.lines(picture)...)
+		if !begun && len(said) > 0 && !printer.launches {
+			begun = true
+			said = append(said, plainWelcome)
+		}
+		for _, line := range said {
 			n, err := fmt.Fprintln(o.Out, line)
 			result.Bytes, failed = result.Bytes+uint64(n), errors.Join(failed, err)
 		}
@@ -71,19 +82,43 @@ func Plain(ctx context.Context, o PlainOptions) (Result, error) {
 	return result, nil
 }
 
+// ownLines ask for the home of whoever operates nothing, and say what changed there. A home that is not told is asked for with the next picture.
+func (p *Printer) ownLines(ctx context.Context, o PlainOptions, now picture) []string {
+	if now.lost || now.overview == nil || o.UntilLaunched || operates(now.overview) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	home, err := o.Backend.Home(ctx)
+	if err != nil {
+		if ctx.Err() != nil || p.refused == err.Error() {
+			return nil
+		}
+		p.refused = err.Error()
+		return []string{"home: " + theme.Clean(describe(err))}
+	}
+	p.refused = ""
+	return p.Home(&home)
+}
+
 func ended(status string) bool {
 	return status == wire.StatusPassed || status == wire.StatusFailed || status == wire.StatusDegraded
 }
 
 // Printer turns successive snapshots into lines that say what changed. It is not safe for concurrent use.
 type Printer struct {
-	last   *wire.Overview
-	lost   bool
-	phases [wire.PhaseCount]string
-	checks [wire.PhaseCount]int
-	slices map[string]string
-	newest uint64
-	alerts time.Time
+	last    *wire.Overview
+	lost    bool
+	phases  [wire.PhaseCount]string
+	checks  [wire.PhaseCount]int
+	slices  map[string]string
+	newest  uint64
+	alerts  time.Time
+	refused string            // why the home was not told, as last said
+	said    map[string]string // of the home, by what it is about
+	now     map[string]string
+	// launches says that the launch is what is watched: one that was over at the beginning is told whole too.
+	launches bool
 }
 
 // lines says what changed in a picture: first whether the node is there.
@@ -110,15 +145,20 @@ func (p *Printer) Print(o *wire.Overview) []string {
 	}
 	var out []string
 	first := p.last == nil
+	own := !operates(o) // whose matter is their own units, not how the node came up and what it is made of
 	if first || p.last.Node.State != o.Node.State {
 		out = append(out, fmt.Sprintf("node: %s is %s, cluster %s", theme.Clean(o.Node.Name), o.Node.State, o.Node.Cluster))
 	}
 	out = append(out, p.alertLines(o)...)
-	out = append(out, p.launchLines(&o.Launch)...)
+	if !own {
+		out = append(out, p.launchLines(&o.Launch)...)
+	}
 	out = append(out, p.decisionLines(o)...)
 	out = append(out, p.sliceLines(o)...)
-	out = append(out, p.splitLines(o)...)
-	out = append(out, p.memberLines(o)...)
+	if !own {
+		out = append(out, p.splitLines(o)...)
+		out = append(out, p.memberLines(o)...)
+	}
 	p.last = o
 	return out
 }
@@ -143,22 +183,31 @@ func (p *Printer) alertLines(o *wire.Overview) []string {
 	return out
 }
 
-// launchLines tells checks and phases as they end. Phases that were over before the first snapshot are told too.
+// launchLines tells checks and phases as they end. Of a launch that was over before the first snapshot only what did not pass is told, for
+// whoever comes to a node that serves: its some 200 checks stand in its report.
 func (p *Printer) launchLines(launch *wire.Launch) []string {
 	var out []string
+	past := p.last == nil && ended(launch.Status) && !p.launches
+	passed := 0
 	for i := range launch.Phases {
 		ph := &launch.Phases[i]
 		if len(ph.Checks) < p.checks[i] { // run again
 			p.checks[i] = 0
 		}
 		for _, c := range ph.Checks[p.checks[i]:] {
-			out = append(out, checkSentence(i+1, &c))
+			if !past || c.Status == wire.StatusFailed || c.Status == wire.StatusDegraded {
+				out = append(out, checkSentence(i+1, &c))
+			}
 		}
 		p.checks[i] = len(ph.Checks)
 		if ph.Status == p.phases[i] || ph.Status == wire.StatusPending || ph.Status == "" {
 			continue
 		}
 		p.phases[i] = ph.Status
+		if past && ph.Status == wire.StatusPassed {
+			passed++
+			continue
+		}
 		line := fmt.Sprintf("phase %d of %d: %s %s", i+1, wire.PhaseCount, ph.Name, ph.Status)
 		if ph.Status != wire.StatusRunning && ph.DurationMs > 0 {
 			line += fmt.Sprintf(" in %d ms", ph.DurationMs)
@@ -172,6 +221,9 @@ func (p *Printer) launchLines(launch *wire.Launch) []string {
 		line := fmt.Sprintf("launch: %s in %d ms", launch.Status, launch.DurationMs)
 		if launch.Report != "" {
 			line += ", report " + theme.Clean(launch.Report)
+		}
+		if past {
+			line += fmt.Sprintf("; %d of %d phases passed, nexus report show has every check", passed, wire.PhaseCount)
 		}
 		out = append(out, line)
 	}

@@ -101,3 +101,74 @@ func TestPlainEnds(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
+
+// A creator's lines begin with what is theirs, in sentences, and hold nothing of how the node came up; later only what changed is said.
+func TestPlainBeginsWithWhatIsTheReaders(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		node, out := tuitest.NewBackend(pictureOf("creator")), &bytes.Buffer{}
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			time.Sleep(2500 * time.Millisecond)
+			node.Leave(wire.ExitRow{Unit: "IMVU-001", UnitID: tuitest.Overview().Units[0].ID, Begun: tuitest.Time()})
+			node.Show(pictureOf("creator"))
+			time.Sleep(2500 * time.Millisecond)
+			cancel()
+		}()
+		if _, err := Plain(ctx, PlainOptions{Backend: node, Out: out}); err != nil {
+			t.Error(err)
+		}
+		text := out.String()
+		if !strings.HasPrefix(text, "home: of aria, ") {
+			t.Errorf("it begins with\n%.300s", text)
+		}
+		for _, want := range []string{"decide: IMVU-001, imvu.scale to 1 core, asked by maria; nexus approvals grant ", "money: USD, your share: ",
+			"unit: IMVU-001 aria, active, USD, your share in all 5,500.00 of gross 10,000.00, the split recomputed here is the same; nexus ledger prove",
+			"notice: IMVU-001, your slice missed its budget",
+			"leaving: IMVU-001, announced"} {
+			if strings.Count(text, want) != 1 {
+				t.Errorf("%q is not said once:\n%s", want, text)
+			}
+		}
+		for _, bad := range []string{"phase ", "check in", "member:", "splits:", "\x1b", "\u2714", "\u2500"} {
+			if strings.Contains(text, bad) {
+				t.Errorf("it holds %q:\n%s", bad, text)
+			}
+		}
+	})
+}
+
+// Whoever attaches to a node that serves hears what did not pass at its launch and what is now, not each of its checks, and how to leave. Who
+// watches a launch hears all of it.
+func TestPlainTellsALaunchThatIsOver(t *testing.T) {
+	t.Parallel()
+	for _, watching := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			o := tuitest.Overview()
+			o.Launch.Status, o.Launch.Report = wire.StatusDegraded, "report.json"
+			for i := range o.Launch.Phases {
+				if p := &o.Launch.Phases[i]; p.Status == wire.StatusRunning || p.Status == wire.StatusPending {
+					p.Status = wire.StatusPassed
+				}
+			}
+			node, out := tuitest.NewBackend(o), &bytes.Buffer{}
+			ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+			defer cancel()
+			if _, err := Plain(ctx, PlainOptions{Backend: node, Out: out, UntilLaunched: watching}); err != nil {
+				t.Error(err)
+			}
+			text := out.String()
+			for _, want := range []string{"check in phase 7: memory ceiling degraded", "phase 7 of 12: compute degraded", "phase 5 of 12: front-facing skipped",
+				"launch: degraded in 41200 ms, report report.json"} {
+				if strings.Count(text, want) != 1 {
+					t.Errorf("watching %v: %q is not said once:\n%s", watching, want, text)
+				}
+			}
+			summed := strings.Contains(text, "10 of 12 phases passed, nexus report show has every check") && !strings.Contains(text, "preflight passed") &&
+				strings.HasSuffix(text, plainWelcome+"\n")
+			if summed == watching {
+				t.Errorf("watching %v it says:\n%s", watching, text)
+			}
+		})
+	}
+}

@@ -120,7 +120,7 @@ func TestRunOnATerminal(t *testing.T) {
 	var end ending
 	select {
 	case end = <-ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("q does not end it")
 	}
 	if end.err != nil || end.Quit != QuitDetach || end.Launch != wire.StatusRunning || end.Frames == 0 {

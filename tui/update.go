@@ -71,6 +71,13 @@ func (m *model) keyMessage(msg tea.KeyMsg) tea.Cmd {
 		return nil
 	}
 	var cmds []tea.Cmd
+	if _, bound, _ := m.keys.Find(msg.String(), m.view); msg.Alt && !bound { // esc and a key typed so fast that the terminal, or a tmux on the way, joined them
+		asked := m.typing != notTyping || m.dialog != nil || m.asking != noQuestion
+		cmds, msg.Alt = append(cmds, m.key(tea.KeyMsg{Type: tea.KeyEsc})), false
+		if asked { // what was typed was meant for what esc closed, if it was esc at all
+			msg.Runes = nil
+		}
+	}
 	for _, r := range msg.Runes {
 		if cmd := m.key(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: msg.Alt}); cmd != nil {
 			cmds = append(cmds, cmd)
@@ -79,7 +86,7 @@ func (m *model) keyMessage(msg tea.KeyMsg) tea.Cmd {
 	if len(cmds) == 1 {
 		return cmds[0]
 	}
-	return tea.Batch(cmds...)
+	return tea.Batch(cmds...) // which leaves out what is nil
 }
 
 // keepFocus moves the focus to a panel that is on the screen.
@@ -123,7 +130,7 @@ func (m *model) key(msg tea.KeyMsg) tea.Cmd {
 	case ok:
 		return m.act(b)
 	case elsewhere != nil:
-		m.note(wire.LevelInfo, fmt.Sprintf("%s works in %s: %s", elsewhere.Keys[0], viewNames(elsewhere.Views),
+		m.note(wire.LevelInfo, fmt.Sprintf("%s works in %s: %s", elsewhere.Keys[0], m.viewNames(elsewhere.Views),
 			elsewhere.Help))
 	}
 	return nil
@@ -131,6 +138,10 @@ func (m *model) key(msg tea.KeyMsg) tea.Cmd {
 
 func (m *model) readOnlyReason() string {
 	switch {
+	case m.shown.Node.Profile == replayProfile:
+		return "this is a recording"
+	case m.options.Backend.Identity().ReadOnly && m.options.Hosted:
+		return "no agent came along to sign with; connect with ssh -A"
 	case m.options.Backend.Identity().ReadOnly:
 		return "no identity to sign with; give --identity"
 	case m.options.ReadOnly:
@@ -139,9 +150,14 @@ func (m *model) readOnlyReason() string {
 	return "read-only mode is on; " + m.keys.Key(keymap.ReadOnly) + " ends it"
 }
 
-func viewNames(views []int) string {
+// viewNames names views with the keys that lead there.
+func (m *model) viewNames(views []int) string {
 	var names []string
 	for _, v := range views {
+		if letter, ok := map[int]keymap.Action{keymap.HomeNumber: keymap.HomeView, keymap.LogNumber: keymap.LogView}[v]; ok {
+			names = append(names, m.keys.Key(letter)+" "+keymap.Views()[v])
+			continue
+		}
 		names = append(names, fmt.Sprintf("%d %s", v, keymap.Views()[v]))
 	}
 	return strings.Join(names, ", ")
@@ -161,7 +177,7 @@ func (m *model) act(b keymap.Binding) tea.Cmd {
 	case keymap.Drill:
 		return m.drill()
 	case keymap.Back:
-		m.back()
+		return m.back()
 	case keymap.Older:
 		m.travel(-1)
 	case keymap.Newer:

@@ -27,15 +27,14 @@ func (m *model) View() string {
 		lines = append(lines, m.tabs())
 	}
 	lines = append(lines, m.body(class)...)
-	if class != compact {
-		lines = append(lines, m.alertLine())
-	}
-	return strings.Join(append(lines, m.footer(class)), "\n")
+	return strings.Join(append(lines, m.footerLines(class)...), "\n")
 }
 
-// bodyHeight is the number of lines between header and alert line. The compact layout spends one on tabs and shows
-// alerts in the footer's place.
-func (m *model) bodyHeight() int { return max(m.height-chromeHeight, 1) }
+// bodyHeight is the number of lines between header and alert. The compact layout spends one on tabs and shows alerts in the footer's
+// place.
+func (m *model) bodyHeight() int {
+	return max(m.height-chromeHeight-m.alertRows(classOf(m.width, m.height)), 1)
+}
 
 // statusLine is all that a terminal below the compact size shows: the state in words and the size to grow to.
 func (m *model) statusLine() string {
@@ -162,15 +161,15 @@ func (m *model) body(class size) []string {
 
 // content is the body without what lies over it.
 func (m *model) content(class size, height int) []string {
-	top := m.height - m.bodyHeight() - 1 // lines above the body
-	if class != compact {
-		top--
+	top := 1 // lines above the body
+	if class == compact {
+		top = 2
 	}
 	switch {
 	case m.asking != noQuestion:
-		return m.fit(m.questionLines(), 0, height)
+		return m.questionLines(height)
 	case m.dialog != nil:
-		return m.fit(m.dialogLines(), 0, height)
+		return m.dialogLines(height)
 	case m.help:
 		return m.fit(m.helpLines(), m.helpOffset, height)
 	case m.top() != nil:
@@ -240,9 +239,18 @@ func (m *model) panelLines(id panel.ID, at placement) []string {
 	in := m.source(from)
 	in.Width, in.Height, in.Pad, in.Full = at.width, at.height, at.pad, at.full
 	in.Focus, in.Index, in.Cursor = m.active() == id, m.index(from), m.cursors[from].pos
-	in.Paused, in.NewRows, in.AgeMs = m.paused, m.newRows(), -1
+	if !m.readOnly() {
+		in.Create = m.keys.Key(keymap.Guide)
+	}
+	in.Paused, in.Lost, in.NewRows, in.AgeMs = m.paused, m.lost, m.newRows(), -1
+	if m.markedOnly && p.Key != nil && p.Len != nil {
+		in.MarkedOnly = m.keys.Key(keymap.Marked)
+	}
 	if f := m.filters[id]; f != nil {
 		in.Filter = f.Text
+	}
+	if n := m.sorts[id]; n > 0 && n < len(p.Sorts) && id != panel.Slices { // whose title says its order by itself
+		in.Order = p.Sorts[n]
 	}
 	if len(m.marked) > 0 && p.Key != nil {
 		in.Marked = func(i int) bool { return m.marked[p.Key(in, i)] }
@@ -254,8 +262,8 @@ func (m *model) panelLines(id panel.ID, at placement) []string {
 	}
 	key := cacheKey{version: m.version(p), width: at.width, height: at.height, theme: in.Theme, pad: at.pad,
 		focus: in.Focus,
-		full:  at.full, cursor: in.Cursor, sort: m.sorts[from], filter: m.filters[from], paused: m.paused, newRows: in.NewRows,
-		marks: m.marksKey(), age: age}
+		full:  at.full, cursor: in.Cursor, sort: m.sorts[from], filter: m.filters[from], paused: m.paused, lost: m.lost, newRows: in.NewRows,
+		marks: m.marksKey(), age: age, readOnly: m.readOnly()}
 	c := &m.cache[id]
 	if c.lines == nil || c.key != key {
 		in.At = &c.rows
@@ -304,6 +312,9 @@ func (m *model) rule(name, right string) string {
 		0).String()
 }
 
+// helpKeys is the width of the keys beside their words.
+const helpKeys = 16
+
 // helpLines are made from the key map of the view, never written by hand.
 func (m *model) helpLines() []string {
 	th := m.theme()
@@ -314,17 +325,26 @@ func (m *model) helpLines() []string {
 		switch {
 		case b.Changes && m.readOnly():
 			style, words = theme.Faint, words+" (off: "+m.readOnlyReason()+")"
+		case leaves(b.Verb):
+			words += " (nexus " + b.Verb + ")"
 		case b.Changes:
 			words += " (nexus " + b.Verb + ", " + b.Danger.String() + ")"
 		}
-		lines = append(lines, l.Space(1).Cell(theme.Accent, b.String(), 16).Add(style, words).String())
+		l.Space(1).Cell(theme.Accent, b.String(), helpKeys)
+		for i, part := range theme.Wrap(words, max(m.width-helpKeys-1, 1)) {
+			if i > 0 {
+				l = th.NewLine(m.width).Space(1 + helpKeys)
+			}
+			lines = append(lines, l.Add(style, part).String())
+		}
 	}
 	lines = append(lines, "")
 	for _, text := range []string{"States: " + th.Symbols.Passed + " passed or allowed, " + th.Symbols.Failed +
 		" failed or DENY, " +
 		th.Symbols.Degraded + " degraded or not yet enforced, " + th.Symbols.Running + " running, " + th.Symbols.Skipped +
 		" skipped, " +
-		th.Symbols.Pending + " pending. OK below 80 % of the limit, NEAR above, OVER past it; a dash was not measured.",
+		th.Symbols.Pending + " pending. OK below 80 % of the limit, NEAR above, OVER past it, HOST when the machine itself is past it," +
+		" new with too few probes to say; a dash was not measured.",
 		"Bars run from 0 to twice the limit. = at a split: this console computed the same figures itself."} {
 		for _, line := range theme.Wrap(text, m.width-2) {
 			lines = append(lines, th.NewLine(m.width).Space(1).Add(theme.Faint, line).String())
@@ -334,23 +354,21 @@ func (m *model) helpLines() []string {
 }
 
 // questionLines ask what becomes of a node that this session launched.
-func (m *model) questionLines() []string {
+func (m *model) questionLines(height int) []string {
 	th := m.theme()
 	if m.asking == stopping {
-		return []string{m.rule("Stopping the node", "ctrl+c leaves without waiting"), "",
-			th.NewLine(m.width).Space(2).Add(theme.Info, "the node drains, writes its last entry and ends").String()}
+		return m.pinned("Stopping the node", "ctrl+c leaves without waiting", nil,
+			flow(th, m.width, 2, []piece{{theme.Info, "the node drains, writes its last entry and ends"}}), height)
 	}
-	lines := []string{m.rule("Leave the console", "esc cancel"), "",
-		th.NewLine(m.width).Space(2).Add(theme.Plain, "This session launched the node. What shall become of it?").String(),
-		""}
+	about := append(flow(th, m.width, 2, []piece{{theme.Plain, "This session launched the node. What shall become of it?"}}), "")
 	for _, f := range m.impact([]string{"stop"}) {
-		lines = append(lines, th.NewLine(m.width).Space(4).Cell(theme.Faint, f[0], 9).Add(theme.Faint, theme.Clean(f[1])).String())
+		about = append(about, th.NewLine(m.width).Space(4).Cell(theme.Faint, f[0], 9).Add(theme.Faint, theme.Clean(f[1])).String())
 	}
-	lines = append(lines, "")
+	var ask []string
 	for _, o := range [][2]string{{"s", "stop the node, in order"}, {"l",
 		"leave it serving: `nexus console` comes back to it"},
 		{"esc", "cancel: stay here"}} {
-		lines = append(lines, th.NewLine(m.width).Space(4).Cell(theme.Accent, o[0], 6).Add(theme.Plain, o[1]).String())
+		ask = append(ask, th.NewLine(m.width).Space(4).Cell(theme.Accent, o[0], 6).Add(theme.Plain, o[1]).String())
 	}
-	return lines
+	return m.pinned("Leave the console", "esc cancel", about, ask, height)
 }

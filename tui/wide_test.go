@@ -24,12 +24,12 @@ func wideNames() []string {
 		"नमस्ते", "กำ thai", "한글 \u1112\u1161\u11ab", "ｱｲ ア", "☕ cup", "🫠 new"}
 }
 
-// wideOnes puts those names on the units, which come first, each with an owner that can be found.
+// wideOnes puts those names on the units, which come first, each with a status that can be found.
 func wideOnes(o *wire.Overview) *wire.Overview {
 	row := o.Units[0]
 	o.Units = nil
 	for i, name := range wideNames() {
-		row.ID, row.Label, row.Name, row.OwnerName = fmt.Sprint(i), fmt.Sprintf("IMVU-%03d", i), name, fmt.Sprintf("owner%02d", i)
+		row.ID, row.Label, row.Name, row.Status = fmt.Sprint(i), fmt.Sprintf("IMVU-%03d", i), name, fmt.Sprintf("word%02d", i)
 		o.Units = append(o.Units, row)
 	}
 	return o
@@ -108,16 +108,16 @@ func TestWideNamesInsideTmux(t *testing.T) {
 			}
 			shows("Launch 9/12")
 			m.run("send-keys", "6")
-			shows("owner00")
-			seen, want := 0, m.column("owner00") // behind a plain name
+			shows("word00")
+			seen, want := 0, m.column("word00") // behind a plain name
 			for i := range wideNames() {
-				owner := fmt.Sprintf("owner%02d", i)
+				word := fmt.Sprintf("word%02d", i)
 				if i > 0 {
 					m.run("send-keys", "j")
 				}
 				shows(fmt.Sprintf("▸ IMVU-%03d", i))
-				if got := m.column(owner); got != want {
-					t.Errorf("behind %q the owner is in column %d, behind a plain name in %d:\n%s", wideNames()[i], got, want, m.screen())
+				if got := m.column(word); got != want {
+					t.Errorf("behind %q the status is in column %d, behind a plain name in %d:\n%s", wideNames()[i], got, want, m.screen())
 				}
 				seen++
 			}
@@ -130,7 +130,7 @@ func TestWideNamesInsideTmux(t *testing.T) {
 			m.run("send-keys", "0")
 			shows("Launch 9/12")
 			m.run("send-keys", "6")
-			shows("owner")
+			shows("word")
 			var came, again string
 			await(t, "a quiet screen", func() bool { came, again = again, m.screen(); return came == again && again != "" }, m.screen)
 			m.run("send-keys", "C-l")

@@ -35,7 +35,15 @@ func (entryCodec) ID() uint64 { return entryCodecID }
 
 // Encode implements wal.Codec.
 func (entryCodec) Encode(l *raft.Log, w io.Writer) error {
-	out := make([]byte, entryHeader+entryFixed, entryHeader+entryFixed+len(l.Extensions)+len(l.Data))
+	size := entryHeader + entryFixed + len(l.Extensions) + len(l.Data)
+	var out []byte
+	if buf, ok := w.(*bytes.Buffer); ok { // raft-wal's: written in its place, so that writing it below copies nothing
+		buf.Grow(size)
+		out = buf.AvailableBuffer()
+	} else {
+		out = make([]byte, 0, size)
+	}
+	out = out[:entryHeader+entryFixed]
 	copy(out, entryMagic)
 	body := out[entryHeader:]
 	binary.BigEndian.PutUint64(body, l.Index)

@@ -9,9 +9,9 @@ import (
 // Group commit. raft writes what has come in since its last write, and hands that on to the machine as one batch. Left to
 // themselves, callers spread into many batches of one or two, each with the price of a whole one: a write of the log, a
 // transaction, a write of the head. So proposals go in cohorts: cohortsMax of them are under way (one being written while
-// one is being applied), and all who come meanwhile make up the next. A lone caller never waits.
+// one is being applied and one stored), and all who come meanwhile make up the next. A lone caller never waits.
 const (
-	cohortsMax    = 2
+	cohortsMax    = 3
 	cohortSizeMax = 64
 )
 

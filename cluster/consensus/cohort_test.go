@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 )
 
-// Two cohorts run; whoever comes meanwhile makes up the next one, whole; who gives up is in no cohort.
+// cohortsMax cohorts run; whoever comes meanwhile makes up the next one, whole; who gives up is in no cohort.
 func TestCohorts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -17,9 +17,13 @@ func TestCohorts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		second, err := c.enter(t.Context(), ended)
-		if err != nil {
-			t.Fatal(err)
+		var others []*cohort
+		for range cohortsMax - 1 {
+			co, err := c.enter(t.Context(), ended)
+			if err != nil {
+				t.Fatal(err)
+			}
+			others = append(others, co)
 		}
 		got := make(chan *cohort, 10)
 		for range 5 {
@@ -36,7 +40,7 @@ func TestCohorts(t *testing.T) {
 		go func() { _, err := c.enter(ctx, ended); gone <- err }()
 		synctest.Wait()
 		if len(got) != 0 {
-			t.Fatal("a third cohort runs")
+			t.Fatal("one cohort more runs")
 		}
 		cancel()
 		if err := <-gone; !errors.Is(err, context.Canceled) {
@@ -47,16 +51,18 @@ func TestCohorts(t *testing.T) {
 		if len(got) != 5 {
 			t.Fatalf("%d of 5 let in", len(got))
 		}
-		third := <-got
+		next := <-got
 		for range 4 {
-			if co := <-got; co != third {
+			if co := <-got; co != next {
 				t.Error("the waiting make up more than one cohort")
 			}
 		}
 		for range 5 {
-			c.leave(third)
+			c.leave(next)
 		}
-		c.leave(second)
+		for _, co := range others {
+			c.leave(co)
+		}
 		if c.running != 0 || len(c.waiting) != 0 {
 			t.Errorf("%d running, %d waiting at the end", c.running, len(c.waiting))
 		}

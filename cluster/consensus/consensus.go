@@ -14,8 +14,9 @@ import (
 // Applied, which may be called at any time.
 type Machine interface {
 	// ApplyBatch applies the commands, in order, in one durable transaction; result i answers command i and is handed to
-	// its proposer as it is. When it returns, Applied is the last command's index and a crash keeps all of them. A
-	// machine that cannot go on returns Halt values: from then on the group applies and accepts nothing more.
+	// its proposer as it is. When it returns, Applied is the last command's index and a crash keeps all of them; a machine
+	// that stores a batch while it applies the next gives Later values instead, and this holds when they give their results.
+	// A machine that cannot go on returns Halt values: from then on the group applies and accepts nothing more.
 	ApplyBatch(cmds []Command) []any
 	// Applied is the index of the last command applied and durable together with its effect, 0 before the first.
 	Applied() uint64
@@ -30,6 +31,10 @@ type Command struct {
 	Term  uint64
 	Data  []byte // must not be changed; shared with the proposer
 }
+
+// Later is a result that is not durable yet: called, it waits and gives the result that is. It may be called many times, by many, and
+// must end, with a Halt if nothing else. The results of one batch come before those of the next.
+type Later func() any
 
 // Halt is the result by which a machine stops the group: a broken invariant, a full disk, corrupt state. It is an
 // error so that proposers can receive it as one.

@@ -8,7 +8,7 @@
 // a machine that does not is refused.
 //
 // Promises:
-//   - Propose returns only after the machine's ApplyBatch of the command has returned, hence after the log entry
+//   - Propose returns only after the machine's ApplyBatch of the command has returned and its Later result, if it gave one, has come, hence after the log entry
 //     and the machine's transaction are durable. kill -9 at any moment loses no acknowledged command and applies
 //     none twice.
 //   - Every entry, slot and marker carries its length and SHA-256, checked on each read; what does not match is

@@ -14,6 +14,7 @@ import (
 type fsm struct {
 	machine Machine
 	group   *Group
+	handed  uint64 // last index the machine was given; it may not be stored yet
 }
 
 var _ raft.BatchingFSM = (*fsm)(nil)
@@ -31,7 +32,7 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 		}
 		return results
 	}
-	applied := f.machine.Applied()
+	applied := max(f.machine.Applied(), f.handed)
 	var commands []Command
 	var places []int
 	for i, l := range logs {
@@ -44,7 +45,12 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 		return results
 	}
 	answers := f.machine.ApplyBatch(commands)
-	if err := f.judge(commands, answers); err != nil {
+	f.handed = commands[len(commands)-1].Index
+	err := halted(answers)
+	if err == nil {
+		err = f.judge(commands, answers)
+	}
+	if err != nil {
 		f.group.fail(err)
 		answers = nil
 		for range commands {
@@ -57,8 +63,8 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	return results
 }
 
-// judge returns why the group must stop after a batch, nil if it need not.
-func (f *fsm) judge(commands []Command, answers []any) error {
+// halted gives the Halt among the answers, nil if there is none.
+func halted(answers []any) error {
 	for _, a := range answers {
 		if err, ok := a.(error); ok {
 			var halt Halt
@@ -67,11 +73,30 @@ func (f *fsm) judge(commands []Command, answers []any) error {
 			}
 		}
 	}
+	return nil
+}
+
+// judge returns why the group must stop after a batch, nil if it need not. A batch that is still being stored is judged when it is.
+func (f *fsm) judge(commands []Command, answers []any) error {
 	last := commands[len(commands)-1].Index
-	if len(answers) != len(commands) || f.machine.Applied() != last {
+	if len(answers) == len(commands) {
+		if later, ok := answers[len(answers)-1].(Later); ok {
+			f.group.watchStored(func() error {
+				if err := halted([]any{later()}); err != nil {
+					return err
+				}
+				return f.judgeIndex(last, len(commands), len(answers), f.machine.Applied() >= last)
+			})
+			return nil
+		}
+	}
+	return f.judgeIndex(last, len(commands), len(answers), f.machine.Applied() == last)
+}
+
+func (f *fsm) judgeIndex(last uint64, commands, answers int, stands bool) error {
+	if commands != answers || !stands {
 		return nexus.Errf("apply", nexus.CodeInternal, fmt.Sprintf("index %d", last), "report this as a bug",
-			"state machine gave %d results for %d commands and stands at %d", len(answers), len(commands),
-			f.machine.Applied())
+			"state machine gave %d results for %d commands and stands at %d", answers, commands, f.machine.Applied())
 	}
 	return nil
 }
@@ -79,6 +104,7 @@ func (f *fsm) judge(commands []Command, answers []any) error {
 // Snapshot implements raft.FSM. The machine is synced first: the log up to here may be cut as soon as the marker
 // exists.
 func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
+	f.group.settle()
 	if err := f.group.failure(); err != nil {
 		return nil, err
 	}

@@ -30,10 +30,12 @@ type Group struct {
 	closeOne  sync.Once
 	closeErr  error
 
+	stored chan struct{} // closed when the newest batch that came as Later is stored and judged; set by raft's goroutine, under mu
+
 	failedSignal chan struct{} // closed by the first failure
 	failedOut    chan error    // carries it, then is closed
 
-	mu      sync.Mutex // guards problem
+	mu      sync.Mutex // guards problem and stored
 	problem error
 }
 
@@ -59,6 +61,9 @@ func (g *Group) Propose(ctx context.Context, data []byte) (result any, index uin
 		return nil, 0, err
 	}
 	result, index = future.Response(), future.Index()
+	if later, ok := result.(Later); ok {
+		result = later() // it has come: wait waited for it
+	}
 	if halt, ok := result.(Halt); ok {
 		return nil, index, &nexus.Error{Op: "propose", Code: nexus.CodeUnavailable, Subject: fmt.Sprintf("index %d", index),
 			Cause: halt, Hint: "see nexus status; mend the cause and restart the node"}
@@ -71,7 +76,42 @@ func (g *Group) Barrier(ctx context.Context) error {
 	if err := g.enter(ctx, "barrier"); err != nil {
 		return err
 	}
-	return g.wait(ctx, "barrier", g.raft.Barrier(0), nil)
+	if err := g.wait(ctx, "barrier", g.raft.Barrier(0), nil); err != nil {
+		return err
+	}
+	g.settle()
+	if err := g.failure(); err != nil {
+		return g.unavailable("barrier", err)
+	}
+	return nil
+}
+
+// watchStored judges a batch that the machine is still storing, when it has.
+func (g *Group) watchStored(judge func() error) {
+	done := make(chan struct{})
+	g.mu.Lock()
+	g.stored = done
+	g.mu.Unlock()
+	go func() {
+		defer close(done)
+		if err := judge(); err != nil {
+			g.fail(err)
+		}
+	}()
+}
+
+// settle waits until every batch that was applied is stored, or the group has failed.
+func (g *Group) settle() {
+	g.mu.Lock()
+	stored := g.stored
+	g.mu.Unlock()
+	if stored == nil {
+		return
+	}
+	select {
+	case <-stored:
+	case <-g.failedSignal:
+	}
 }
 
 // Snapshot syncs the machine, writes a marker and cuts the log now instead of at the threshold. Nothing new since the
@@ -115,6 +155,13 @@ func (g *Group) wait(ctx context.Context, op string, future raft.Future, answere
 	done := make(chan error, 1)
 	go func() {
 		err := future.Error()
+		if apply, ok := future.(raft.ApplyFuture); ok && err == nil {
+			if later, ok := apply.Response().(Later); ok {
+				if halt := halted([]any{later()}); halt != nil {
+					g.fail(halt)
+				}
+			}
+		}
 		if answered != nil {
 			answered()
 		}
@@ -283,5 +330,6 @@ func unlockDir(file *os.File) error {
 	if file == nil {
 		return nil
 	}
-	return file.Close()
+	// Unlocked by name: closing alone would leave the lock to a copy of the descriptor in a process just forked.
+	return errors.Join(syscall.Flock(int(file.Fd()), syscall.LOCK_UN), file.Close())
 }

@@ -205,7 +205,7 @@ func mustPropose(tb testing.TB, g *Group, data string) uint64 {
 // eventually retries until ok or ten seconds have passed.
 func eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
 			tb.Fatalf("never happened: %s", what)

@@ -57,6 +57,9 @@ type Config struct {
 	SyncInterval time.Duration // at least 50 ms
 	EventBuffer  int           // member events
 	Logger       *slog.Logger  // nil: silent
+
+	// transport, if set, takes the place of the sockets of the network; tests cut it. It is given what the library would be.
+	transport func(m *memberlist.Config) (memberlist.Transport, error)
 }
 
 func usage(subject, hint, format string, args ...any) error {
@@ -145,6 +148,11 @@ func (c *Config) serfConfig(events chan serf.Event, merge serf.MergeDelegate) (*
 	// A node that died may come back at once under its name from another port: the name is the hash of its key anyway.
 	m.DeadNodeReclaimTime = time.Millisecond
 	m.Logger, m.LogOutput = logger, nil
+	if c.transport != nil {
+		if m.Transport, err = c.transport(m); err != nil {
+			return nil, err
+		}
+	}
 
 	s := serf.DefaultConfig()
 	s.NodeName = cluster.NodeName(c.Key)

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	requestsMax  = 32 // at once; others are told to come again
+	requestsMax  = 32 // judged at once; others are told to come again
 	sizeType     = "text/x.tlog.size"
 	textType     = "text/plain; charset=utf-8"
 	addPath      = "/add-checkpoint"
@@ -24,6 +24,11 @@ func (w *Witness) Handler() http.Handler {
 	busy := make(chan struct{}, requestsMax)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+addPath, func(rw http.ResponseWriter, r *http.Request) {
+		req, ok := read(rw, r)
+		if !ok {
+			return
+		}
+		// Counted from here on: whoever sends slowly must hold up nobody but itself.
 		select {
 		case busy <- struct{}{}:
 			defer func() { <-busy }()
@@ -32,13 +37,14 @@ func (w *Witness) Handler() http.Handler {
 			http.Error(rw, "too many requests at once", http.StatusTooManyRequests)
 			return
 		}
-		w.add(rw, r)
+		w.add(rw, req)
 	})
 	mux.HandleFunc("GET /{origin}/checkpoint", w.monitor)
 	return mux
 }
 
-func (w *Witness) add(rw http.ResponseWriter, r *http.Request) {
+// read takes a request in; false when it was answered with what is wrong with it.
+func read(rw http.ResponseWriter, r *http.Request) (Request, bool) {
 	body, err := io.ReadAll(http.MaxBytesReader(rw, r.Body, requestMax))
 	if err != nil {
 		status := http.StatusBadRequest
@@ -46,13 +52,17 @@ func (w *Witness) add(rw http.ResponseWriter, r *http.Request) {
 			status = http.StatusRequestEntityTooLarge
 		}
 		http.Error(rw, fmt.Sprintf("a request has at most %d bytes: %v", requestMax, err), status)
-		return
+		return Request{}, false
 	}
 	req, err := ParseRequest(body)
 	if err != nil {
 		http.Error(rw, err.Error(), http.StatusBadRequest)
-		return
+		return Request{}, false
 	}
+	return req, true
+}
+
+func (w *Witness) add(rw http.ResponseWriter, req Request) {
 	line, err := w.Add(req)
 	var refused *Refusal
 	switch {

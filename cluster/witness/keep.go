@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	stdslices "slices"
 
 	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
 )
@@ -41,7 +42,7 @@ func (f *Feeder) recall(keys []verify.WitnessKey) {
 	}
 	note := string(b)
 	kept, err := parseTree(note)
-	sigs := verify.Cosignatures(note, keys)
+	sigs := stdslices.DeleteFunc(verify.Cosignatures(note, keys), func(s verify.Cosignature) bool { return s.Seconds > secondsMax })
 	if err != nil || len(sigs) == 0 {
 		f.c.Logger.Warn("kept cosignatures are of none of the witnesses", "component", "witness", "file", f.c.File, "error", err)
 		return

@@ -44,6 +44,10 @@ func ParseTarget(text string) (Target, error) {
 // replyMax bounds what is read of a witness's answer, in bytes.
 const replyMax = 16 << 10
 
+// secondsMax is the last second of the year 9999. The protocol lets a witness date its cosignature later, but no form of a time that
+// people or programs are shown goes further, so it is not taken.
+const secondsMax = 253402300799
+
 // turnsMax bounds how often one checkpoint is offered to a witness that names another size each time.
 const turnsMax = 3
 
@@ -78,6 +82,9 @@ func (t Target) offer(ctx context.Context, client *http.Client, log merkle.Reade
 			found := verify.Cosignatures(h.Note+string(body), []verify.WitnessKey{t.Key})
 			if len(found) != 1 {
 				return verify.Cosignature{}, fmt.Errorf("it answered without a valid cosignature of %s", t.Key)
+			}
+			if s := found[0].Seconds; s > secondsMax {
+				return verify.Cosignature{}, fmt.Errorf("it dated its cosignature %d seconds after 1970, which no calendar has", s)
 			}
 			return found[0], nil
 		case http.StatusConflict:

@@ -49,11 +49,15 @@ var rooms = []roomRule{
 		"slices/session/link", "slices/session/roam"}},
 	{"slices/session/browser", []string{".", "slices/session"}}, // its tests only
 	{"slices/edge/h1", nil},
-	{"slices/edge", []string{".", "slices", "slices/edge/h1", "slices/meter", "slices/session", "slices/session/browser", "slices/shape"}},
+	{"slices/edge/peek", nil},
+	{"slices/edge/quicshare", []string{"."}},
+	{"slices/edge", []string{".", "slices", "slices/edge/h1", "slices/edge/peek", "slices/edge/quicshare", "slices/meter", "slices/session",
+		"slices/session/browser", "slices/shape"}},
 	{"slices/edge/conform", []string{".", "slices", "slices/edge", "slices/session", "slices/session/host", "slices/session/roam"}}, // its tests only
 	{"slices/edge/acme", []string{"."}},
 	{"slices/edge/supervise", []string{"."}},
-	{"slices/edge/satellite", []string{".", "slices", "slices/edge", "slices/edge/supervise", "slices/session", "slices/session/link"}},
+	{"slices/edge/satellite", []string{".", "slices", "slices/edge", "slices/edge/quicshare", "slices/edge/supervise", "slices/session",
+		"slices/session/link", "slices/shape"}},
 
 	{"cluster", []string{"."}},
 	{"cluster/gossip", []string{".", "cluster"}},
@@ -75,6 +79,7 @@ var rooms = []roomRule{
 	{"engine/journal", []string{".", "ledger", "engine/personal"}},
 	{"engine/statement", []string{".", "ledger", "engine/state"}},
 	{"engine/statement/page", []string{".", "engine/statement"}},
+	{"engine/publication", []string{".", "ledger", "engine/state"}},
 	{"engine/identity", fabricMay},
 	{"engine/compute", fabricMay},
 	{"engine/dns", fabricMay},
@@ -94,7 +99,7 @@ var rooms = []roomRule{
 	{"engine/tilelog/tilelogtest", nil}, // an outsider: nothing of the house
 	{"engine/suite", append([]string{"engine/audit", "engine/bench/edge", "engine/bundle"}, aboveTheDoor...)},
 	{"engine/bundle", append([]string{"engine/journal", "engine/statement/page"}, aboveTheDoor...)},
-	{"engine/bench", append([]string{"engine/bench/edge"}, aboveTheDoor...)},
+	{"engine/bench", append([]string{"engine/bench/edge", "engine/bundle"}, aboveTheDoor...)},
 	{"engine/bench/edge", []string{".", "slices/..."}},
 	{"engine/enginetest", aboveTheDoor},
 	{"engine/node", []string{".", "gates/...", "ledger/...", "slices/...", "cluster/...", "engine/..."}},
@@ -121,7 +126,8 @@ var fabricMay = []string{".", "gates", "ledger", "ledger/merkle", "slices/...", 
 
 // engineMay: the door joins the siblings, the state machine and the fabrics.
 var engineMay = append([]string{"gates/...", "ledger/...", "slices/...", "cluster/...", "engine/control/wire",
-	"engine/statement", "engine/personal/keys", "engine/identity", "engine/compute", "engine/dns", "engine/mail", "engine/route", "engine/slicing",
+	"engine/statement", "engine/publication", "engine/personal/keys",
+	"engine/identity", "engine/compute", "engine/dns", "engine/mail", "engine/route", "engine/slicing",
 	"engine/platform", "engine/stream", "engine/ott"}, fabricMay...)
 
 // aboveTheDoor: whoever calls the engine may see all that the engine sees, and the engine itself.
@@ -158,7 +164,7 @@ var libraries = []library{
 
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{"slices/meter"}},
 	{"github.com/coder/websocket", []string{"slices/edge", "slices/session/...", "tests"}},
-	{"github.com/quic-go/quic-go", []string{"slices/edge", "slices/session/roam", "tests"}},
+	{"github.com/quic-go/quic-go", []string{"slices/edge", "slices/edge/quicshare", "slices/session/roam", "tests"}},
 	{"github.com/quic-go/webtransport-go", []string{"slices/edge", "slices/session/roam", "tests"}},
 	{"github.com/caddyserver/certmagic", []string{"slices/edge/acme"}},
 	{"github.com/mholt/acmez/v3", []string{"slices/edge/acme"}},
@@ -167,6 +173,8 @@ var libraries = []library{
 	{"github.com/summerwind/h2spec", []string{"tests"}},
 	{"github.com/lxzan/gws", []string{"tests"}},
 	{"golang.org/x/net/http2", []string{"tests"}},
+	{"golang.org/x/net/ipv4", []string{"slices/edge/quicshare"}},
+	{"golang.org/x/net/http2/hpack", []string{"slices/edge/peek", "tests"}},
 	{"aidanwoods.dev/go-paseto", []string{"slices/session"}},
 
 	{"github.com/prometheus/client_golang", []string{"engine/metrics"}},

@@ -48,6 +48,7 @@ const help = `Usage: nexus-verify --key KEY [flags] FILE...
 Checks exports and proofs of a Nexus COS ledger with the node's public key alone. FILE "-" is standard input.
 KEY is what the operator publishes: the verifier key "nexus/<cluster>+<hash>+<key>", or the base64 public key alone.
 Get it from somewhere else than the file: whoever makes a false file also names a false key in it.
+A FILE may also be what the platform publishes: the exits of a month (nexus exits show --out) or a price list.
 A FOLDER is what a unit left with (nexus imvu exit): signature, every file, entries, statements, and the bundles within it.
 
 With --witness, once for each, the checkpoint must be cosigned by all of these outside witnesses, or by --quorum of them. A key
@@ -74,7 +75,7 @@ func main() {
 type result struct {
 	File      string   `json:"file"`
 	Verified  bool     `json:"verified"`
-	What      string   `json:"what"` // ledger, unit, absence, inclusion, consistency, checkpoint, bundle
+	What      string   `json:"what"` // ledger, unit, absence, inclusion, consistency, checkpoint, bundle, exits, prices
 	Unit      string   `json:"unit,omitempty"`
 	Size      uint64   `json:"size"` // of the log under the checkpoint
 	Entries   uint64   `json:"entries"`
@@ -85,6 +86,9 @@ type result struct {
 	Came      []result `json:"imported,omitempty"`
 	Totals    []total  `json:"totals,omitempty"`
 	Findings  []string `json:"findings"`
+
+	Exits  *verify.ExitsLine  `json:"exits,omitempty"`  // of a month's publication
+	Prices *verify.PricesLine `json:"prices,omitempty"` // of a price list
 
 	entry *verify.EntryLine
 	asked int // witnesses that were named
@@ -232,14 +236,17 @@ func file(ctx context.Context, name string, in io.Reader, o verify.Options) (res
 		in = f
 	}
 	const probe = `{"format":"` + verify.ProofFormat + `"`
-	first := make([]byte, len(probe))
+	const published = `{"format":"` + verify.PublicationFormat + `"`
+	first := make([]byte, len(published))
 	n, err := io.ReadFull(in, first)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return res, err
 	}
 	in = io.MultiReader(bytes.NewReader(first[:n]), in)
 	switch {
-	case string(first) == probe:
+	case string(first) == published:
+		return res, res.publication(in, o)
+	case bytes.HasPrefix(first, []byte(probe)):
 		return res, res.proof(in, o)
 	case bytes.HasPrefix(first, []byte("nexus/")):
 		return res, res.checkpoint(in, o)
@@ -279,6 +286,43 @@ func (r *result) proof(in io.Reader, o verify.Options) error {
 		r.Entries, r.Unit = 1, rep.Unit.String()
 	}
 	return nil
+}
+
+// publication checks what the platform published: a month's exits or a price list.
+func (r *result) publication(in io.Reader, o verify.Options) error {
+	b, err := io.ReadAll(io.LimitReader(in, verify.PublicationMax+1))
+	if err != nil {
+		return err
+	}
+	if len(b) > verify.PublicationMax {
+		r.Findings = append(r.Findings, fmt.Sprintf("has more than %d bytes, which no publication has", verify.PublicationMax))
+		return nil
+	}
+	rep, err := verify.CheckPublication(b, o)
+	if err != nil {
+		r.Findings = append(r.Findings, err.Error())
+		return nil
+	}
+	r.What, r.Size, r.Cosigned, r.Verified, r.Exits, r.Prices = rep.What, rep.Size, rep.Cosigners, true, rep.Exits, rep.Prices
+	r.Entries = 1
+	return nil
+}
+
+// printPublication words a publication for people.
+func (r *result) printPublication(b *strings.Builder) {
+	if d := r.Exits; d != nil {
+		fmt.Fprintf(b, "  exits in %s, as a log of %d entries commits to: %d asked to leave, %d left (%d after more than two hours), %d stayed, %d came back\n",
+			d.Month, r.Size, d.Asked, d.Left, d.Late, d.Stayed, d.CameBack)
+		fmt.Fprintf(b, "  it took %d ms at least, %d in the middle, %d at most; failures: %d seen by the node, %d by owners, in %d exits\n", d.ShortestMs, d.MedianMs,
+			d.LongestMs, d.FailedNode, d.FailedOwner, d.FailedUnits)
+		fmt.Fprintf(b, "  that these figures are what its first %d entries add up to is shown by checking an export of the whole ledger\n", d.Size)
+	}
+	if d := r.Prices; d != nil {
+		fmt.Fprintf(b, "  price list %d, from %s on, as a log of %d entries commits to\n", d.Number, d.From, r.Size)
+		for _, l := range d.Lines {
+			fmt.Fprintf(b, "  %s: %s for each %d\n", clean(l.Meter), money(l.Minor, d.Currency), l.Per)
+		}
+	}
 }
 
 // checkpointMax bounds the size of a checkpoint.
@@ -346,6 +390,8 @@ func (r *result) print(out io.Writer) error {
 		for _, c := range r.Came {
 			fmt.Fprintf(&b, "  it brought %s: %d entries of another log, verified under the key that its own entry names\n", c.File, c.Entries)
 		}
+	case verify.PublicationExits, verify.PublicationPrices:
+		r.printPublication(&b)
 	case "absence":
 		fmt.Fprintf(&b, "  unit %s has no entry in a log of %d\n", r.Unit, r.Size)
 	case "checkpoint":

@@ -34,6 +34,7 @@ type app struct {
 	now    func() time.Time
 	conf   *config
 	args   []string // as typed
+	silent int      // how many of them a console put before what was typed
 	guest  *guest   // who runs it over SSH; nil: the user of this machine
 }
 
@@ -113,10 +114,10 @@ func usage(subject, hint, format string, args ...any) error {
 	return nexus.Errf("", nexus.CodeUsage, subject, hint, format, args...)
 }
 
-// typed is the command line again, quoted so that a shell reads it as it was.
+// typed is the command line again, quoted so that a shell reads it as it was. What a console put before it is not a part of it.
 func (a *app) typed() string {
 	words := []string{"nexus"}
-	for _, w := range a.args {
+	for _, w := range a.args[min(a.silent, len(a.args)):] {
 		if w == "" || strings.ContainsFunc(w, func(r rune) bool {
 			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,@%+", r))
 		}) {

@@ -260,6 +260,18 @@ func squeeze(s string) string {
 // TestSilentTerminal: on a terminal that never answers, version prints its exact bytes, asks nothing and does not wait.
 func TestSilentTerminal(t *testing.T) {
 	t.Parallel()
+	var took time.Duration
+	for range 5 { // a query of the terminal would wait 5 s for its answer, every time; a busy machine is slow once in a while
+		if took = versionOnATerminal(t); took <= 4*time.Second {
+			return
+		}
+	}
+	t.Errorf("took %s", took)
+}
+
+// versionOnATerminal runs nexus version on a terminal that answers nothing, checks what it writes, and gives the time it took.
+func versionOnATerminal(t *testing.T) time.Duration {
+	t.Helper()
 	cmd := exec.Command(binary, "version")
 	cmd.Env = append(os.Environ(), "TERM=xterm-256color", "HOME="+t.TempDir())
 	started := time.Now()
@@ -277,10 +289,7 @@ func TestSilentTerminal(t *testing.T) {
 	if !strings.HasPrefix(got.String(), want) || strings.ContainsRune(got.String(), 0x1b) || strings.Count(got.String(), "\n") != 4 {
 		t.Errorf("got %q", got.String())
 	}
-	// A query of the terminal would wait 5 s for its answer.
-	if took := time.Since(started); took > 4*time.Second {
-		t.Errorf("took %s", took)
-	}
+	return time.Since(started)
 }
 
 // TestStopIsBounded: a store whose directory was removed never finishes closing; the process must end all the same.

@@ -33,7 +33,7 @@ func (a *app) approvalsCommand() *cobra.Command {
 		}
 		t := &table{head: []string{"PROPOSAL", "STATUS", "UNIT", "CHANGE", "BY", "WAITS FOR", "EXPIRES"}, none: "no proposals"}
 		for _, p := range all.Proposals {
-			t.add(p.ID, p.Status, p.Unit, wire.Human(p.Change), p.Proposer, waitsFor(p), when(p.Expires))
+			t.add(p.ID, p.Status, p.Unit, p.Words(), p.Proposer, waitsFor(p), when(p.Expires))
 		}
 		return a.print(all, t.print)
 	})
@@ -82,7 +82,7 @@ func printProposal(w io.Writer, p wire.ProposalRow) error {
 	if p.Decided > 0 {
 		decided = fmt.Sprintf("decision %d: %s", p.Decided, p.Why)
 	}
-	err := pairs(w, "proposal", p.ID, "status", p.Status, "change", wire.Human(p.Change), "unit", p.Unit, "by", p.Proposer, "reason", p.Reason,
+	err := pairs(w, "proposal", p.ID, "status", p.Status, "change", p.Words(), "unit", p.Unit, "by", p.Proposer, "reason", p.Reason,
 		"digest", p.Digest, "opened", fmt.Sprintf("%s, decision %d", when(p.Opened), p.Index), "expires", when(p.Expires)+", silence is refusal",
 		"ended", decided)
 	if err != nil {
@@ -93,7 +93,7 @@ func printProposal(w io.Writer, p wire.ProposalRow) error {
 		if x.Granted {
 			word = fmt.Sprintf("granted by %s, %s, decision %d", x.By, when(x.Time), x.Index)
 		}
-		if err := pairs(w, "party", oneLine(x.Role)+" "+x.Name+": "+word); err != nil {
+		if err := pairs(w, "party", strings.TrimSpace(oneLine(x.Role)+" "+x.Name)+": "+word); err != nil {
 			return err
 		}
 	}

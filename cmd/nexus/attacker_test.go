@@ -8,6 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	stdslices "slices"
+	"strconv"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -89,5 +92,66 @@ func cmdForged(ts *testscript.TestScript, _ bool, args []string) {
 	auth := "Nexus " + base64.StdEncoding.EncodeToString(nexus.Encode(q))
 	if status, code := rawRequest(ts, args[0], http.MethodPost, "/v1/actions", auth, body); status != http.StatusForbidden || code != nexus.CodeRefused {
 		ts.Fatalf("%s: status %d, code %q", args[1], status, code)
+	}
+}
+
+// cmdReaches reaches into another's unit with actions that no command of ours would send, and demands that no answer tells what the unit holds:
+// reaches DIR WHO UNIT, where the unit has 2000 milli-cores and a latency budget of 10000 us.
+func cmdReaches(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	key, err := identity.LoadKey(identity.KeyPath(dir, args[1]))
+	ts.Check(err)
+	file, err := control.ReadNodeFile(dir)
+	ts.Check(err)
+	unit, err := nexus.ParseID(args[2])
+	ts.Check(err)
+	c := control.NewClient(file.Addresses["api"], file.Cluster, key)
+	defer c.Close()
+	ctx := context.Background()
+	for kind, body := range map[string]any{state.KindUnitScale: state.UnitScale{CPUMilli: 1999, MemoryBytes: 1, StorageBytes: 1, Processes: 1},
+		state.KindSliceSet: state.SliceSet{Class: "bulk"}} {
+		a, err := engine.NewAction(key, file.Cluster, kind, unit, body, time.Now())
+		ts.Check(err)
+		verdicts, err := c.Try(ctx, a)
+		ts.Check(err)
+		r, err := c.Do(ctx, a)
+		if err == nil || r.Allowed || r.Index == 0 {
+			ts.Fatalf("%s on another's unit: %+v, %v", kind, r, err)
+		}
+		var ex wire.Explanation
+		at := "/v1/decisions/" + strconv.FormatUint(r.Index, 10)
+		ts.Check(c.Get(ctx, at+"/explain", nil, &ex))
+		for _, vs := range [][]wire.Verdict{verdicts, ex.Verdicts} {
+			if len(vs) != wire.GateCount {
+				ts.Fatalf("%s: %d verdicts", kind, len(vs))
+			}
+			for _, v := range vs {
+				judgesReach := v.Gate == 1 || v.Gate == 2 || v.Gate == 16
+				if judgesReach == (v.Verdict == wire.VerdictWithheld) {
+					ts.Fatalf("%s: gate %d tells %s: %s", kind, v.Gate, v.Verdict, v.Observed)
+				}
+			}
+		}
+		if ex.Facts != "" || stdslices.Contains(ex.Gates, 15) {
+			ts.Fatalf("%s: told %v and the facts %s", kind, ex.Gates, ex.Facts)
+		}
+		var page, by wire.Decisions
+		ts.Check(c.Get(ctx, "/v1/decisions", url.Values{"limit": {"1"}}, &page))
+		if len(page.Decisions) != 1 || stdslices.ContainsFunc(page.Decisions[0].Gates, func(g int) bool { return g != 1 && g != 2 && g != 16 }) {
+			ts.Fatalf("%s: listed as %+v", kind, page.Decisions)
+		}
+		ts.Check(c.Get(ctx, "/v1/decisions", url.Values{"gate": {"15"}, "verdict": {"deny"}}, &by))
+		var o wire.Overview
+		ts.Check(c.Get(ctx, "/v1/overview", nil, &o))
+		if len(by.Decisions) != 0 || len(o.Decisions) == 0 || stdslices.Contains(o.Decisions[0].Gates, 15) {
+			ts.Fatalf("%s: by gate 15 %+v, overview %+v", kind, by.Decisions, o.Decisions)
+		}
+	}
+	var g wire.Gates
+	ts.Check(c.Get(ctx, "/v1/gates", nil, &g))
+	for _, row := range g.Gates {
+		if row.LastReason != "" {
+			ts.Fatalf("gate %d tells the last refusal to anybody: %s", row.Gate, row.LastReason)
+		}
 	}
 }

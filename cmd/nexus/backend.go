@@ -90,8 +90,12 @@ func (b *backend) watchOnce(ctx context.Context, show func(*wire.Overview)) erro
 	early := n.Cluster().IsZero()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	err = n.Watch(ctx, func(o *wire.Overview) {
-		o.Identity.Source = n.source
+	watch := n.Watch
+	if g := b.app.guest; g != nil { // of this process, whose pictures it shares
+		watch = g.watch
+	}
+	err = watch(ctx, func(o *wire.Overview) {
+		o.Identity.Source = n.source // the Overview itself is this session's own
 		show(o)
 		if early && o.Node.Cluster != "" {
 			cancel(errFounded)
@@ -235,7 +239,11 @@ func (b *backend) CreateUnit(ctx context.Context, req wire.UnitCreate) (wire.Uni
 	if err != nil {
 		return wire.UnitCreated{}, err
 	}
-	return n.createUnit(ctx, creationRequest{UnitCreate: req})
+	full, err := n.creationOf(ctx, req)
+	if err != nil {
+		return wire.UnitCreated{}, err
+	}
+	return n.createUnit(ctx, full)
 }
 
 // DryRun implements tui.Backend and wizard.Backend.
@@ -244,7 +252,21 @@ func (b *backend) DryRun(ctx context.Context, req wire.UnitCreate) ([]wire.Verdi
 	if err != nil {
 		return nil, err
 	}
-	return n.dryRun(ctx, creationRequest{UnitCreate: req})
+	full, err := n.creationOf(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return n.dryRun(ctx, full)
+}
+
+// creationOf finds the mini-platform that a channel is to be on.
+func (n *node) creationOf(ctx context.Context, req wire.UnitCreate) (creationRequest, error) {
+	full := creationRequest{UnitCreate: req}
+	var err error
+	if req.On != "" {
+		_, full.Parent, err = n.publicUnit(ctx, req.On)
+	}
+	return full, err
 }
 
 // Identity implements tui.Backend. Its name is what the data directory calls the key; the node says the registered one.
@@ -264,7 +286,7 @@ func (b *backend) Identity() wire.Identity {
 		}
 	}
 	if !key.IsZero() {
-		id.Key, id.Fingerprint = key.String(), key.Short()
+		id.Key, id.Fingerprint = key.String(), identity.Fingerprint(key)
 	}
 	return id
 }

@@ -13,6 +13,7 @@ import (
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine"
+	"github.com/BobbyBlanco400/nexus-cos/engine/bundle"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/engine/identity"
@@ -30,17 +31,29 @@ type backupAnswer struct {
 	Bytes   int64  `json:"bytes"`          // of it
 	Size    uint64 `json:"size"`           // entries in the whole backup
 	Root    string `json:"root"`
+	Imports int    `json:"imports"` // bundles of imported units copied now
 }
 
 func (a *app) ledgerBackupCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "backup DIR", Short: "Back the ledger of the running node up; again into the same DIR adds what is new", Args: oneArg("DIR"),
 		Long: `The node goes on serving. DIR gets one file per call with the records since the call before, under a checkpoint signed by the node;
-before one is added, the node must prove that its log continues the backup. No key is in it: nexus identity backup keeps those.`,
+before one is added, the node must prove that its log continues the backup. Units that came from other logs have their bundles copied to
+DIR/imports, each once, verified; without them a restore would lose the history they brought. No key is in it: nexus identity backup
+keeps those.`,
 		Example: "  nexus ledger backup /mnt/backup/nexus\n  nexus ledger backup /mnt/backup/nexus -o json"}
-	cmd.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, args []string) error {
+	cmd.Flags().Bool("without-imports", false, "leave the bundles of imported units out")
+	cmd.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, args []string) error {
 		ans, err := n.backup(ctx, args[0])
 		if err != nil {
 			return err
+		}
+		if without, _ := cmd.Flags().GetBool("without-imports"); !without {
+			if ans.Imports, err = n.backupImports(ctx, args[0]); err != nil {
+				return err
+			}
+		}
+		if ans.Imports > 0 {
+			a.say("%d bundles of imported units copied to %s", ans.Imports, filepath.Join(args[0], engine.ImportsDir))
 		}
 		return a.print(ans, func(w io.Writer) error {
 			if ans.Part == "" {
@@ -98,6 +111,28 @@ func (n *node) backup(ctx context.Context, dir string) (ans backupAnswer, err er
 		Bytes: p.Bytes, Size: cp.Size, Root: rootText(cp.Root)}, err
 }
 
+// backupImports copies the bundles of imported units that the backup's records speak of and that it does not hold yet. The parts that were
+// written stand whatever becomes of it.
+func (n *node) backupImports(ctx context.Context, dir string) (copied int, err error) {
+	parts, err := backup.Open(dir)
+	if err != nil {
+		return 0, err
+	}
+	for i := range parts {
+		for j := range parts[i].Imports {
+			b := &parts[i].Imports[j]
+			if bundle.Kept(dir, b) {
+				continue
+			}
+			if err := bundle.Carry(ctx, n.app.conf.text("data_dir"), dir, b); err != nil {
+				return copied, err
+			}
+			copied++
+		}
+	}
+	return copied, nil
+}
+
 // continues demands a proof that the node's log begins with what the backup holds.
 func (n *node) continues(ctx context.Context, last backup.Part) error {
 	refuse := func(format string, args ...any) error {
@@ -151,6 +186,7 @@ type restoreAnswer struct {
 	Records  uint64 `json:"records"`
 	Verified uint64 `json:"verified"` // entries
 	Units    uint64 `json:"units"`
+	Imports  uint64 `json:"imports"` // bundles of imported units, verified and brought
 	Root     string `json:"root"`
 	Keys     bool   `json:"keys"` // the node's keys are in the data directory
 }
@@ -159,9 +195,10 @@ func (a *app) ledgerRestoreCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "restore DIR", Short: "Rebuild the ledger of --data-dir from a backup, verified before it is put in place", Args: oneArg("DIR"),
 		Long: `Every record of the backup is applied again and must give the same bytes; hashes, chains, splits, the map of units and the signed
 checkpoints are recomputed by the independent checker. A backup of another cluster, a damaged or mixed one, and one that ends before the
-checkpoint that you saw last are refused. The data directory must hold no ledger. Keys come back with nexus identity backup FILE --restore.`,
+checkpoint that you saw last are refused. Bundles that imported units came with are verified and brought along. The data directory must hold no ledger. Keys come back with nexus identity backup FILE --restore.`,
 		Example: "  nexus ledger restore /mnt/backup/nexus --data-dir /var/lib/nexus\n  nexus ledger restore /mnt/backup/nexus --check"}
 	cmd.Flags().Bool("check", false, "verify the backup whole and put nothing in place")
+	cmd.Flags().Bool("without-imports", false, "restore also without the bundles that imported units came with: their earlier history is lost")
 	cmd.Flags().Bool("older", false, "restore also when a later checkpoint was seen: what came after is lost")
 	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, args []string) error {
 		cfg := engine.RestoreConfig{Backup: args[0], DataDir: a.conf.text("data_dir"), Seen: a.seen}
@@ -178,11 +215,17 @@ checkpoint that you saw last are refused. The data directory must hold no ledger
 			return nexus.Errf("ledger restore", nexus.CodeConflict, "data directory "+cfg.DataDir, "stop the node first: nexus stop",
 				"node %s, pid %d, is using it", file.Name, file.PID)
 		}
+		if without, _ := cmd.Flags().GetBool("without-imports"); !without {
+			cfg.Import = func(ctx context.Context, b *ledger.ImportBody) error {
+				return bundle.Carry(ctx, cfg.Backup, cfg.DataDir, b)
+			}
+		}
 		r, err := engine.Restore(ctx, cfg)
 		if err != nil {
 			return err
 		}
-		ans := restoreAnswer{Cluster: r.Cluster.String(), Parts: r.Parts, Records: r.Records, Verified: r.Entries, Units: r.Units, Root: rootText(r.Root)}
+		ans := restoreAnswer{Cluster: r.Cluster.String(), Parts: r.Parts, Records: r.Records, Verified: r.Entries, Units: r.Units, Imports: r.Imports,
+			Root: rootText(r.Root)}
 		if !cfg.Check {
 			ans.DataDir, ans.Keys = cfg.DataDir, !r.NoKeys
 		}
@@ -194,6 +237,9 @@ checkpoint that you saw last are refused. The data directory must hold no ledger
 func printRestored(w io.Writer, r restoreAnswer) error {
 	_, err := fmt.Fprintf(w, "verified %d entries, %d records, %d units of cluster %s from %d parts\n", r.Verified, r.Records, r.Units,
 		r.Cluster, r.Parts)
+	if err == nil && r.Imports > 0 {
+		_, err = fmt.Fprintf(w, "verified %d bundles that imported units came with\n", r.Imports)
+	}
 	if err != nil {
 		return err
 	}

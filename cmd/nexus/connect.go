@@ -100,7 +100,11 @@ func (a *app) signer() (nexus.Signer, error) {
 	if a.guest != nil {
 		return a.guest.session.Signer, nil
 	}
-	spec := a.conf.text("identity")
+	return a.signerOf(a.conf.text("identity"))
+}
+
+// signerOf gives the key that a name, file or agent:FINGERPRINT says, on this machine.
+func (a *app) signerOf(spec string) (nexus.Signer, error) {
 	s, err := identity.Resolve(spec, a.conf.text("data_dir"), a.getenv("SSH_AUTH_SOCK"))
 	if err == nil || !errors.Is(err, identity.ErrPassphrase) {
 		return s, err

@@ -207,7 +207,11 @@ func (a *app) consentUse() *cobra.Command {
 
 // person reads a key, or finds the identity of a name.
 func (n *node) person(ctx context.Context, word string) (nexus.PublicKey, error) {
-	if key, err := identity.LoadPublic(word); err == nil {
+	read := identity.LoadPublic
+	if n.app.guest != nil { // no file of this machine
+		read = identity.ParsePublic
+	}
+	if key, err := read(word); err == nil {
 		return key, nil
 	}
 	row, err := n.findIdentity(ctx, word)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -104,6 +105,10 @@ func (a *app) afterConsole(ctx context.Context, b *backend, result tui.Result) e
 		return failed{exitFailed}
 	}
 	if result.Quit != tui.QuitStop && result.Launch != wire.StatusFailed {
+		if !control.Alive(b.file.PID) { // it was killed, or fell, while it was watched
+			return nexus.Errf("launch", nexus.CodeNoNode, fmt.Sprintf("the node, pid %d", b.file.PID),
+				"its log, node.log in the data directory, has its last lines; nexus launch starts it again", "is no longer there")
+		}
 		a.say("the node goes on serving as pid %d; see nexus status, end it with nexus stop", b.file.PID)
 	}
 	return a.verdict(result.Launch)
@@ -113,6 +118,9 @@ func (a *app) afterConsole(ctx context.Context, b *backend, result tui.Result) e
 func (a *app) showWizard(ctx context.Context, n *node, req creationRequest) error {
 	o := a.wizardOptions(&backend{app: a, file: n.file}, req)
 	o.In, o.Out, o.Lines = a.in, a.screenOut(), a.out
+	if a.guest != nil && o.Accessible {
+		o.In = &guestLines{in: a.in, echo: a.out}
+	}
 	o.Width, o.Height, o.Resizes = a.sizes()
 	_, created, err := wizard.Run(ctx, o)
 	if errors.Is(err, wizard.ErrLeft) {
@@ -131,7 +139,7 @@ func (a *app) showWizard(ctx context.Context, n *node, req creationRequest) erro
 // guide is the wizard inside the console, on the console's terminal and in its look.
 func (a *app) guide(b *backend, look theme.Options) tui.Guide {
 	return func(ctx context.Context, in io.Reader, out io.Writer, width, height int) (string, error) {
-		o := a.wizardOptions(b, creationRequest{UnitCreate: wire.UnitCreate{Kind: "imvu"}})
+		o := a.wizardOptions(b, creationRequest{}) // no kind: it would overrule that of a kept draft
 		o.In, o.Out, o.Theme, o.Width, o.Height, o.Accessible, o.NoCard = in, out, look, width, height, false, true
 		if a.guest != nil { // whose terminal does not say its size by itself
 			size := make(chan [2]int, 1)
@@ -146,7 +154,7 @@ func (a *app) guide(b *backend, look theme.Options) tui.Guide {
 			return "", err
 		}
 		u := created.Unit
-		said := fmt.Sprintf("done: created %s %s, decision %d; enter on it in 6 units, or nexus imvu show %s", u.Label, u.Name, created.Receipt.Index, u.Label)
+		said := fmt.Sprintf("done: created %s %s at %s, decision %d", u.Label, u.Name, u.Domain, created.Receipt.Index)
 		if created.OwnerKeyFile != "" {
 			said += "; its owner's key is " + created.OwnerKeyFile
 		}
@@ -154,18 +162,28 @@ func (a *app) guide(b *backend, look theme.Options) tui.Guide {
 	}
 }
 
+// draftFile is where the answers of a guided creation are kept. That of the console, which asks for the kind, is the one of imvu create -i.
+func draftFile(dir, kind string) string {
+	if kind == "" {
+		kind = "imvu"
+	}
+	return filepath.Join(dir, "draft-"+kind+".json")
+}
+
 // wizardOptions are what the wizard offers and where it keeps its draft.
 func (a *app) wizardOptions(b *backend, req creationRequest) wizard.Options {
 	o := wizard.Options{Backend: b, Prefill: req.UnitCreate, Theme: theme.Detect(a.getenv), Accessible: a.conf.yes("plain"),
 		BaseDomain: a.conf.text("base_domain")}
 	if dir := a.stateFolder(); dir != "" {
-		o.DraftFile = dir + "/draft-" + req.Kind + ".json"
+		o.DraftFile = draftFile(dir, req.Kind)
 	}
 	for _, j := range rules.Jurisdictions() {
 		o.Jurisdictions = append(o.Jurisdictions, wizard.Choice{Value: j.Tag, Words: j.Meaning})
 	}
 	for _, c := range slices.ClassSpecs() {
-		o.Classes = append(o.Classes, wizard.Choice{Value: c.Class.String(), Words: c.Purpose})
+		if c.Class != slices.ClassControl { // the platform's own
+			o.Classes = append(o.Classes, wizard.Choice{Value: c.Class.String(), Words: c.Purpose})
+		}
 	}
 	return o
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/engine/identity"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+	"github.com/BobbyBlanco400/nexus-cos/tui/wizard"
 )
 
 // creationRequest is what flags, wizard and console ask for. Zero values take the node's defaults.
@@ -48,6 +49,9 @@ func (n *node) createUnit(ctx context.Context, req creationRequest) (wire.UnitCr
 	var out wire.UnitCreated
 	kind, err := creationKind(req.Kind)
 	if err != nil {
+		return out, err
+	}
+	if err := wizard.ValidName(req.Name); err != nil { // said here in words; the node would refuse the same, as a decision
 		return out, err
 	}
 	if req.Backend != "" {

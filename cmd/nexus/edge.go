@@ -28,9 +28,11 @@ func (a *app) edgeCommand() *cobra.Command {
 sessions come over a socket of the node that only its user can open. A stop (Ctrl-C, SIGTERM) first sends the sessions to other edges. The first line
 on stdout says where it listens.
 
-With --supervise this process keeps the ports and a worker process serves from them. A worker that dies is started again while clients wait
-in the ports' backlog. SIGUSR2 starts a worker from the program's present file, and when it serves, the old one accepts nothing more, sends
-its sessions on and ends with its last stream: no connection is refused, no stream is cut. Each worker that serves is a line on stdout.
+With --supervise this process keeps the ports and two worker processes serve from them: one for slices of the classes control, realtime and
+interactive, which also accepts, and one for live, video, default and bulk, which is handed its connections before anything of them is read. So what
+the patient ones cost, handshakes above all, keeps nobody else waiting for the processor; --patient-nice lowers their weight further. A worker that
+dies is started again while clients wait. SIGUSR2 starts workers from the program's present file, and when they serve, the old ones accept nothing
+more, send their sessions on and end with their last stream: no connection is refused, no stream is cut, over HTTP/3 neither. Each worker that serves is a line on stdout.
 
 With --acme, each host's certificate comes from an authority and is renewed by itself. The authority must reach the plain listener as port 80
 or the TLS listener as port 443 of the host. What fails is said on stderr with what to do, and tried again.`,
@@ -43,12 +45,13 @@ or the TLS listener as port 443 of the host. What fails is said on stderr with w
 	cmd.Flags().String("acme", "", "URL of an ACME directory that certificates come from (default: the node's own development authority)")
 	cmd.Flags().String("acme-email", "", "address for the authority's account")
 	cmd.Flags().String("acme-roots", "", "PEM file of the root that the directory's own certificate is checked with (default: the system's)")
-	cmd.Flags().Bool("supervise", false, "keep the ports in this process and serve from a worker: restarts, upgrades without a cut")
+	cmd.Flags().Bool("supervise", false, "keep the ports in this process and serve from workers, one per latency group: restarts, upgrades without a cut")
+	cmd.Flags().Int("patient-nice", 0, "with --supervise: nice value of the worker for live, video, default and bulk, 0 to 19")
 	cmd.Flags().Duration("retire-limit", 0, "with --supervise: cut what a retired worker still has after this long; 0: never")
 	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 		if on, _ := cmd.Flags().GetBool("supervise"); on {
-			if sockets := a.getenv(supervise.Variable); sockets != "" {
-				return a.edgeWorker(ctx, cmd, sockets)
+			if a.getenv(supervise.Variable) != "" {
+				return a.edgeWorker(ctx, cmd)
 			}
 			return a.superviseEdge(ctx, cmd)
 		}
@@ -104,7 +107,11 @@ func (a *app) edgeConfig(cmd *cobra.Command) (satellite.Config, error) {
 // printEdge says where an edge serves. A line that cannot be written tells nobody; the edge serves all the same.
 func (a *app) printEdge(r satellite.Ready) {
 	_ = a.print(r, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "edge %s serves at %s\n", r.Name, strings.Join(r.Addresses, " "))
+		what := ""
+		if r.Group != "" {
+			what = fmt.Sprintf(" the %s classes", r.Group)
+		}
+		_, err := fmt.Fprintf(w, "edge %s serves%s at %s\n", r.Name, what, strings.Join(r.Addresses, " "))
 		return err
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -101,18 +102,49 @@ func (x *exitRun) run(ctx context.Context, reason string, announce bool) error {
 		return x.printExit(ctx, x.unit.ID)
 	}
 	if err := x.fetch(ctx); err != nil {
+		x.failed(ctx, fetchStep(err), err)
 		return err
 	}
 	if x.unit.Status != state.StatusExited && x.unit.Status != state.StatusClosed {
 		m := &x.got.Report.Manifest
 		if _, err := x.act(ctx, state.KindExitComplete, x.id, state.ExitComplete{Manifest: x.got.Report.Digest, Size: m.Size, UnitSeq: m.UnitSeq,
 			UnitHead: m.UnitHead, Files: uint32(len(m.Files)), Bytes: x.got.Report.Bytes}); err != nil {
+			x.failed(ctx, state.ExitStepEnd, err)
 			return err
 		}
 	} else {
 		x.app.say("%s has left already: its bundle was made anew", x.unit.Label)
 	}
 	return x.printDone(ctx)
+}
+
+// fetchStep says at which step of fetching a bundle it failed; "" when nothing of the exit did: the target was not free.
+func fetchStep(err error) string {
+	switch code := nexus.CodeOf(err); {
+	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, fs.ErrPermission):
+		return state.ExitStepStore
+	case code == nexus.CodeCorrupt:
+		return state.ExitStepCheck
+	case code == nexus.CodeConflict || code == nexus.CodeRefused || code == nexus.CodeUsage:
+		return ""
+	}
+	return state.ExitStepFetch
+}
+
+// failed states a failure of the exit, so that it is among what is published of exits. What the owner broke off is none.
+func (x *exitRun) failed(ctx context.Context, step string, err error) {
+	if step == "" || ctx.Err() != nil || x.unit.Status == state.StatusExited || x.unit.Status == state.StatusClosed {
+		return
+	}
+	code := nexus.CodeOf(err)
+	if code == "" {
+		code = nexus.CodeInternal
+	}
+	if _, err := x.act(ctx, state.KindExitFail, x.id, state.ExitFail{Step: step, Code: code}); err != nil {
+		x.app.say("this failure (%s) could not be recorded: %v", step, err)
+		return
+	}
+	x.app.say("recorded: this exit failed at the step %s; the same command goes on", step)
 }
 
 // have reports whether the target holds this unit's verified bundle from an earlier run that did not get to its end.
@@ -139,7 +171,7 @@ func (x *exitRun) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	to := bundle.Receiver{Target: x.target, Key: key, Progress: func(step, path string) { x.app.say("%s  %s", step, path) }}
+	to := bundle.Receiver{Target: x.target, Key: key, Progress: func(step, path string) { x.app.say("%s%s  %s", step, percentText(step), path) }}
 	if x.target == "-" {
 		tmp, err := os.MkdirTemp("", "nexus-exit-")
 		if err != nil {
@@ -154,6 +186,9 @@ func (x *exitRun) fetch(ctx context.Context) error {
 	}
 	x.got, err = to.Receive(ctx, in)
 	if err = errors.Join(err, closer.Close()); err != nil {
+		if row, known := x.exitOf(ctx, x.unit.ID); known == nil && row.Progress != nil && row.Progress.Broke != "" {
+			return fmt.Errorf("%w: the node says: %s", err, row.Progress.Broke) // the stream itself can only end
+		}
 		return err
 	}
 	if x.target == "-" {
@@ -162,6 +197,15 @@ func (x *exitRun) fetch(ctx context.Context) error {
 		}
 	}
 	return x.pin(ctx, x.got.Report.Manifest.Checkpoint)
+}
+
+// percentText is how much of a bundle is here when the file of a step like "3/20" begins: 10 %. A step of another form gives "".
+func percentText(step string) string {
+	var at, of int
+	if n, err := fmt.Sscanf(step, "%d/%d", &at, &of); n != 2 || err != nil || at < 1 || at > of {
+		return ""
+	}
+	return fmt.Sprintf(" %3d %%", (at-1)*100/of)
 }
 
 // writeTar writes a folder's files, in order.
@@ -244,9 +288,21 @@ func printExitRow(w io.Writer, r *wire.ExitRow) error {
 	if r.Late {
 		late = "under way for more than two hours: run nexus imvu exit --imvu-id " + r.Unit + " again"
 	}
-	return pairs(w, "unit", r.Unit+" ("+r.UnitID+")", "status", r.Status+", before "+r.Was, "serving", yesNo(r.Serving), "late", late,
+	progress := ""
+	if r.Completed.IsZero() {
+		progress = oneLine(r.Words())
+	}
+	return pairs(w, "unit", r.Unit+" ("+r.UnitID+")", "status", r.Status+", before "+r.Was, "progress", progress, "serving", yesNo(r.Serving), "late", late,
 		"begun", fmt.Sprintf("%s, decision %d", when(r.Begun), r.Decision), "complete", at(r.Completed), "manifest", r.Manifest,
-		"back until", at(r.GraceUntil), "hosts went", at(r.Released), "kept until", at(r.RetainedUntil), "closed", at(r.Closed), "owed", strings.Join(owed, ", "))
+		"failures", failuresText(r), "back until", at(r.GraceUntil), "hosts went", at(r.Released),
+		"kept until", at(r.RetainedUntil), "closed", at(r.Closed), "owed", strings.Join(owed, ", "))
+}
+
+func failuresText(r *wire.ExitRow) string {
+	if r.Failures == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d, the last at the step %s, %s", r.Failures, r.FailedStep, when(r.FailedAt))
 }
 
 func (a *app) exitStatusCommand(word string) *cobra.Command {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -220,7 +221,11 @@ verdicts, effects and tree root must come out as they are stored. A long log is 
 }
 
 func printExplanation(w io.Writer, e wire.Explanation) error {
-	err := pairs(w, "decision", strconv.FormatUint(e.Index, 10), "time", when(e.Time), "verdict", e.Verdict, "action", e.Action+" "+e.ActionID,
+	verdict := e.Verdict
+	if e.InVain() {
+		verdict += " by all gates, and nothing was done"
+	}
+	err := pairs(w, "decision", strconv.FormatUint(e.Index, 10), "time", when(e.Time), "verdict", verdict, "action", e.Action+" "+e.ActionID,
 		"actor", e.ActorName+" "+e.Actor, "unit", e.UnitLabel, "reason", e.Reason, "observed", e.Observed, "required", e.Required, "fix", e.Fix,
 		"gate set", e.GateSet, "replayed", fmt.Sprintf("from the recorded facts: %s", sameWord(e.Same)), "from the log", logReplayText(e.FromLog),
 		"logged", fmt.Sprintf("entry %d, under a checkpoint of %d entries that %d other parties cosigned", e.Entry, e.Size, e.Cosigners))
@@ -230,10 +235,20 @@ func printExplanation(w io.Writer, e wire.Explanation) error {
 	return printVerdicts(w, e.Verdicts)
 }
 
+// printVerdicts has a row for each gate, narrow enough for a terminal; what a refusal asks for stands in sentences below.
 func printVerdicts(w io.Writer, verdicts []wire.Verdict) error {
-	t := &table{head: []string{">GATE", "NAME", "VERDICT", "OBSERVED", "REQUIRED", "FIX"}}
+	t := &table{head: []string{">GATE", "NAME", "VERDICT", "OBSERVED"}}
 	for _, v := range verdicts {
-		t.add(strconv.Itoa(v.Gate), v.Name, v.Verdict, v.Observed, v.Required, v.Fix)
+		t.add(strconv.Itoa(v.Gate), v.Name, v.Verdict, v.Observed)
 	}
-	return t.print(w)
+	err := t.print(w)
+	for _, v := range verdicts {
+		for _, row := range [][2]string{{"requires", v.Required}, {"fix", v.Fix}} {
+			if row[1] != "" && v.Verdict != wire.VerdictAllow {
+				_, e := fmt.Fprintf(w, "gate %d %s %s: %s\n", v.Gate, v.Name, row[0], oneLine(row[1]))
+				err = errors.Join(err, e)
+			}
+		}
+	}
+	return err
 }

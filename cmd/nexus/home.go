@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 )
 
@@ -51,7 +52,15 @@ func (n *node) home(ctx context.Context) (wire.Home, error) {
 	if err != nil {
 		return wire.Home{}, err
 	}
-	return wire.HomeOf(&o, &m, &p, &notices, &record), nil
+	used, err := get[wire.Used](ctx, n, "/v1/used")
+	if err != nil {
+		return wire.Home{}, err
+	}
+	exits, err := get[wire.Exits](ctx, n, "/v1/exits")
+	if err != nil {
+		return wire.Home{}, err
+	}
+	return wire.HomeOf(&o, &m, &p, &notices, &record, &used, &exits), nil
 }
 
 func printHome(w io.Writer, h *wire.Home) error {
@@ -74,12 +83,13 @@ func printHome(w io.Writer, h *wire.Home) error {
 	t := &table{head: []string{"UNIT", "NAME", "STATUS", "CURRENCY", ">TODAY", ">MONTH", ">ALL", ">OWED"}, none: "nothing of yours is here yet: nexus imvu create"}
 	for i := range h.Money {
 		r := &h.Money[i]
-		status, today, month := "given away", "-", "-"
+		status := "given away"
 		if r.Current {
-			status, today, month = standing[r.UnitID], money(r.Today.Creator, r.Currency), money(r.Month.Creator, r.Currency)
+			status = standing[r.UnitID]
 		}
 		earned[r.UnitID] = true
-		t.add(r.Unit, r.Name, status, r.Currency, today, month, money(r.Earned, r.Currency), money(r.Payable, r.Currency))
+		cell := func(minor int64) string { return money(minor, r.Currency) }
+		t.add(r.Unit, r.Name, status, r.Currency, cell(r.Today.Creator), cell(r.Month.Creator), cell(r.Earned), cell(r.Payable))
 	}
 	for i := range h.Units {
 		if u := &h.Units[i]; !earned[u.ID] {
@@ -95,10 +105,18 @@ func printHome(w io.Writer, h *wire.Home) error {
 	if err := printUsage(w, h.Usage); err != nil {
 		return err
 	}
+	if err := printUsedMonths(w, h.Used); err != nil {
+		return err
+	}
+	for i := range h.Exits {
+		if _, err := fmt.Fprintf(w, "leaving %s: %s\n", h.Exits[i].Unit, oneLine(h.Exits[i].Words())); err != nil {
+			return err
+		}
+	}
 	for i := range h.Proposals {
 		p := &h.Proposals[i]
 		if _, err := fmt.Fprintf(w, "decide %s: %s on %s, by %s; nexus approvals grant|refuse %s\n", oneLine(p.ID[:8]),
-			oneLine(wire.Human(p.Change)), oneLine(p.Unit), oneLine(p.Proposer), oneLine(p.ID[:8])); err != nil {
+			oneLine(p.Words()), oneLine(p.Unit), oneLine(p.Proposer), oneLine(p.ID[:8])); err != nil {
 			return err
 		}
 	}
@@ -108,6 +126,29 @@ func printHome(w io.Writer, h *wire.Home) error {
 		}
 	}
 	return nil
+}
+
+// printUsedMonths prints what the ledger says was used this month, at list prices.
+func printUsedMonths(w io.Writer, months []wire.UsedMonth) error {
+	if len(months) == 0 {
+		return nil
+	}
+	t := &table{head: []string{"UNIT", "MONTH", "METER", ">QUANTITY", ">LIST PRICE", ">AT LIST PRICE"}}
+	for i := range months {
+		m := &months[i]
+		for _, l := range m.Lines {
+			price, amount := "no list price", "-"
+			if l.Amount != nil {
+				price = fmt.Sprintf("%s per %d (list %d)", nexus.Money{Minor: l.Price, Currency: l.Currency}, l.Per, l.List)
+				amount = nexus.Money{Minor: *l.Amount, Currency: l.Currency}.String()
+			}
+			t.add(m.Unit, m.Month, l.Meter, fmt.Sprint(l.Quantity), price, amount)
+		}
+	}
+	if _, err := fmt.Fprintf(w, "\nused, at list prices, as the ledger has it so far: what the platform's share bought; nothing is deducted\n"); err != nil {
+		return err
+	}
+	return t.print(w)
 }
 
 // printUsage prints what was used, and says what it is not.
@@ -123,7 +164,7 @@ func printUsage(w io.Writer, rows []wire.UsageRow) error {
 		}
 		t.add(u.Unit, bytesText(u.BytesIn), bytesText(u.BytesOut), fmt.Sprint(u.Requests), fmt.Sprint(u.Sessions), kept)
 	}
-	if _, err := fmt.Fprintf(w, "\nused since the node started, %s, as its gateway metered it; not priced, there are no list prices in this version\n",
+	if _, err := fmt.Fprintf(w, "\nused since the node started, %s, as its gateway metered it\n",
 		when(rows[0].Since)); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,6 +20,7 @@ import (
 func (a *app) identityCommand() *cobra.Command {
 	cmd := noun("identity", "Identities: Ed25519 keys with a name")
 	cmd.AddCommand(a.identityNew(), a.identityImport(), a.identityList(), a.identityShow(), a.identityRotate(), a.identityRevoke(),
+		a.identityBind(), a.identityAttest(), a.identityUnbind(),
 		a.identityErase(), a.identityErasures(), a.identityBackup())
 	cmd.AddCommand(a.recoveryCommands()...)
 	return cmd
@@ -137,7 +139,7 @@ func (a *app) register(ctx context.Context, cmd *cobra.Command, name string, key
 		a.say("recovery words (write them down, they are shown once):\n%s", recovery.Secret())
 	}
 	if local, _ := cmd.Flags().GetBool("local"); local {
-		row := wire.IdentityRow{Name: name, Key: key.String(), Fingerprint: key.Short(), Role: "not registered"}
+		row := wire.IdentityRow{Name: name, Key: key.String(), Fingerprint: identity.Fingerprint(key), Role: "not registered"}
 		return a.print(row, func(w io.Writer) error { return printIdentity(w, row) })
 	}
 	n, err := a.connect(ctx)
@@ -164,9 +166,10 @@ func printIdentity(w io.Writer, r wire.IdentityRow) error {
 	if r.PendingKey != "" {
 		pending = r.PendingKey + ", may be completed from " + when(r.PendingTime)
 	}
-	return pairs(w, "name", r.Name, "role", r.Role, "standing", standing, "key", r.Key, "openssh", identity.AuthorizedLine(pub, r.Name),
+	err = pairs(w, "name", r.Name, "role", r.Role, "standing", standing, "key", r.Key, "openssh", identity.AuthorizedLine(pub, r.Name),
 		"fingerprint", identity.Fingerprint(pub), "words", identity.Words(pub), "issued", when(r.Issued), "successor", r.Successor,
 		"recovery key", r.Recovery, "recovery pending", pending)
+	return errors.Join(err, printBindings(w, r))
 }
 
 func (a *app) identityList() *cobra.Command {
@@ -239,6 +242,12 @@ func (n *node) showIdentity(ctx context.Context, word string) error {
 	return n.app.print(row, func(w io.Writer) error { return printIdentity(w, row) })
 }
 
+// hasFingerprint takes the fingerprint as ssh prints it, with SHA256: before it or without, and the short form that stands in narrow columns.
+func hasFingerprint(r *wire.IdentityRow, word string) bool {
+	key, err := identity.ParsePublic(r.Key)
+	return err == nil && ("SHA256:"+strings.TrimPrefix(word, "SHA256:") == r.Fingerprint || word == key.Short())
+}
+
 // findIdentity finds an identity by name, key or fingerprint; of several of one name the valid one.
 func (n *node) findIdentity(ctx context.Context, word string) (wire.IdentityRow, error) {
 	all, err := get[wire.Identities](ctx, n, "/v1/identities")
@@ -248,7 +257,7 @@ func (n *node) findIdentity(ctx context.Context, word string) (wire.IdentityRow,
 	var found *wire.IdentityRow
 	for i := range all.Identities {
 		r := &all.Identities[i]
-		if r.Name != word && r.Key != word && r.Fingerprint != word {
+		if r.Name != word && r.Key != word && !hasFingerprint(r, word) {
 			continue
 		}
 		if found == nil || found.Revoked {

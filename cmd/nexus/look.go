@@ -8,13 +8,17 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/tui"
 	"github.com/BobbyBlanco400/nexus-cos/tui/keymap"
 	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
+	"github.com/BobbyBlanco400/nexus-cos/tui/wizard"
 )
 
 // consoleOptions are a console's options by configuration, environment and the user's files: themes, keys, state folder.
 func (a *app) consoleOptions(b *backend, launching bool) (tui.Options, error) {
 	o := tui.Options{Backend: b, In: a.in, Out: a.screenOut(), Launching: launching, Now: a.now, Commands: &commands{app: a}, StateDir: a.stateFolder(),
 		ReadOnly: a.conf.yes("read_only"), Mouse: a.conf.yes("mouse"), Tmux: a.getenv("TMUX") != "", Screen: a.getenv("STY") != "", Job: a.guest == nil,
-		Hosted: a.guest != nil}
+		Hosted: a.guest != nil, FarTmux: a.guest != nil && strings.HasPrefix(a.getenv("TERM"), "tmux")}
+	if dir := o.StateDir; dir != "" {
+		o.Draft = func() string { return wizard.Waiting(draftFile(dir, "")) }
+	}
 	o.Width, o.Height, o.Resizes = a.sizes()
 	if g := a.guest; g != nil {
 		o.ReadOnly = o.ReadOnly || !g.session.Agent

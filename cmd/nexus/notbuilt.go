@@ -29,8 +29,6 @@ func notBuiltCommands() []notBuilt {
 		{"cluster join", "a node joins when it is launched: nexus launch --join-token FILE"}, {"cluster leave", needsCluster}, {"cluster rtt", needsCluster},
 		{"cluster keys", needsCluster}, {"cluster peers", needsCluster}, {"cluster promote", needsCluster}, {"cluster drain", needsCluster},
 		{"dns", needsNames}, {"mail", needsNames},
-		{"identity bind", "a unit is bound to its owner when it is created; other bindings are not built in this version"},
-		{"identity attest", "attestations are not built in this version"},
 	}
 }
 

@@ -6,9 +6,9 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
 )
 
 // print writes a result to stdout: as JSON when asked for, else by the function.
@@ -25,7 +25,8 @@ func printJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// table prints aligned columns. A column whose name in head begins with > is aligned to the right.
+// table prints columns that are aligned on a terminal, where some characters take two cells and some none.
+// A column whose name in head begins with > is aligned to the right.
 type table struct {
 	head []string
 	rows [][]string
@@ -49,13 +50,13 @@ func (t *table) print(w io.Writer) error {
 	for _, row := range t.rows {
 		for i := range row {
 			row[i] = oneLine(row[i])
-			width[i] = max(width[i], utf8.RuneCountInString(row[i]))
+			width[i] = max(width[i], theme.Width(row[i]))
 		}
 	}
 	for _, row := range append([][]string{head}, t.rows...) {
 		var b strings.Builder
 		for i, cell := range row {
-			gap := strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell))
+			gap := strings.Repeat(" ", width[i]-theme.Width(cell))
 			if right[i] {
 				b.WriteString(gap + cell)
 			} else {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	stdslices "slices"
 	"strings"
 	"sync"
 
@@ -57,7 +58,8 @@ func readingVerbs() []string {
 		"revenue pending", "revenue hold list", "revenue payout list", "revenue sources", "route list", "route prove",
 		"identity list", "identity show", "approvals list", "approvals show", "cluster members", "ledger head", "ledger show", "ledger prove", "ledger verify",
 		"gates list", "gates log", "gates explain", "gates try", "slices list", "slices show", "slices probe", "notices list",
-		"notices show", "audit", "verify", "doctor"}
+		"notices show", "policy show", "policy try", "consent log", "exits list", "exits show", "revenue prices list", "revenue prices show",
+		"revenue dispute show", "audit findings", "slices record", "audit", "verify", "doctor"}
 }
 
 // shellVerbs need a terminal of their own or run for ever: they are listed, with the reason why not from here.
@@ -82,7 +84,7 @@ func (c *commands) Verbs() []tui.Verb {
 
 func (c *commands) walk(cmd *cobra.Command, reads map[string]bool) {
 	for _, sub := range cmd.Commands() {
-		if sub.Hidden {
+		if sub.Hidden && sub.Annotations[elsewhereMark] == "" {
 			continue
 		}
 		path := strings.TrimPrefix(sub.CommandPath(), "nexus ")
@@ -177,7 +179,9 @@ func (c *commands) globals(readOnly bool) []string {
 func (c *commands) Run(ctx context.Context, args []string, readOnly bool) tui.Outcome {
 	undo := c.inverse(ctx, args)
 	var out, errs cappedBuffer
-	code := c.inner(&out, &errs).run(ctx, append(c.globals(readOnly), args...))
+	inner, globals := c.inner(&out, &errs), c.globals(readOnly)
+	inner.silent = len(globals)
+	code := inner.run(ctx, append(globals, args...))
 	o := tui.Outcome{Code: code, Out: out.String(), Err: errs.String()}
 	if code == exitDone {
 		o.Undo = undo
@@ -222,6 +226,9 @@ func hidden(flag string) bool {
 // inverse works out, before an act, the command line that brings back what is there now: nil when nothing can. The parts it
 // reads are those that the ledger keeps: envelope, standing and routes.
 func (c *commands) inverse(ctx context.Context, args []string) []string {
+	if back := stayWords(args); back != nil {
+		return back
+	}
 	words := positional(args)
 	if len(words) < 3 {
 		return nil
@@ -257,6 +264,23 @@ func (c *commands) inverse(ctx context.Context, args []string) []string {
 	return nil
 }
 
+// stayWords is the way back from the announcement of an exit, nil for any other command line.
+func stayWords(args []string) []string {
+	if len(args) < 3 || args[0] != "imvu" && args[0] != "platform" || args[1] != "exit" || stdslices.Contains(args, "--cancel") {
+		return nil
+	}
+	flag := "--" + args[0] + "-id"
+	for i, a := range args {
+		if value, ok := strings.CutPrefix(a, flag+"="); ok {
+			return []string{args[0], "exit", flag, value, "--cancel"}
+		}
+		if a == flag && i+1 < len(args) {
+			return []string{args[0], "exit", flag, args[i+1], "--cancel"}
+		}
+	}
+	return nil
+}
+
 // routeBack restores a route as it is now, or drops the one that is about to be made.
 func routeBack(d *wire.UnitDetail, words []string) []string {
 	if len(words) < 4 {
@@ -285,8 +309,13 @@ func positional(args []string) []string {
 	return out
 }
 
-// configFolder is where the user's theme and key files lie, beside the configuration.
+// configFolder is where the user's theme and key files lie: beside the configuration that was named, else in the user's own folder.
 func (a *app) configFolder() string {
+	if a.conf != nil && a.guest == nil {
+		if named := a.conf.text("config"); named != "" {
+			return filepath.Dir(named)
+		}
+	}
 	if home := a.getenv("XDG_CONFIG_HOME"); filepath.IsAbs(home) {
 		return filepath.Join(home, "nexus")
 	}

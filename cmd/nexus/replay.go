@@ -144,7 +144,7 @@ func (a *app) showReplay(ctx context.Context, path string) error {
 		session, end := context.WithCancel(ctx)
 		defer end()
 		r.done = end
-		_, err := tui.Plain(session, tui.PlainOptions{Backend: r, Out: a.out, Now: a.now})
+		_, err := tui.Plain(session, tui.PlainOptions{Backend: r, Out: a.out, Recorded: true, Now: a.now})
 		return err
 	}
 	o, err := a.consoleOptions(&backend{app: a}, false)

@@ -22,7 +22,8 @@ func (a *app) revenueCommand() *cobra.Command {
 	cmd.AddCommand(a.recordCommand(), a.refundCommand(), a.importCommand(), a.tallyCommand(), a.balanceCommand(), a.sourcesCommand(),
 		a.pendingCommand(), a.settlePendingCommand("post", state.KindPendingPost, "Post an announced event, or part of it: from now on it counts"),
 		a.settlePendingCommand("void", state.KindPendingVoid, "Take an announced event back"),
-		a.moneyTransferCommand(), a.holdCommand(), a.payoutCommand(), a.statementCommand(), a.disputeCommand(), a.journalCommand())
+		a.moneyTransferCommand(), a.holdCommand(), a.payoutCommand(), a.statementCommand(), a.disputeCommand(), a.journalCommand(),
+		a.pricesCommand())
 	return cmd
 }
 
@@ -163,23 +164,22 @@ func (a *app) refundCommand() *cobra.Command {
 func (a *app) tallyCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "tally", Short: "The split of every unit in every currency", Args: noArgs,
 		Example: "  nexus revenue tally\n  nexus revenue tally --unit IMVU-001 -o json\n  nexus revenue tally --at 2026-10-31T23:59:59Z"}
-	cmd.Flags().String("at", "", "as of an earlier ledger: its number of entries, or a time (RFC 3339); recomputed from the entries")
+	momentFlag(cmd)
 	cmd.Flags().String("unit", "", "only this unit (and a mini-platform's channels)")
 	cmd.Flags().Bool("probes", false, "with the probe units of the suites")
 	cmd.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, _ []string) error {
-		head, err := n.pinned(ctx)
+		at, err := n.moment(ctx, cmd)
 		if err != nil {
 			return err
 		}
 		word, _ := cmd.Flags().GetString("unit")
-		at, _ := cmd.Flags().GetString("at")
 		probes := ""
 		if yes, _ := cmd.Flags().GetBool("probes"); yes {
 			probes = "1"
 		}
-		tally, err := get[wire.Tally](ctx, n, "/v1/tally", "unit", word, "probes", probes, "at", at)
-		if err == nil && at != "" {
-			err = n.earlier(ctx, tally.At, head)
+		tally, err := get[wire.Tally](ctx, n, "/v1/tally", "unit", word, "probes", probes, "at", at.at)
+		if err == nil {
+			err = n.checkMoment(ctx, &at, tally.At)
 		}
 		if err != nil {
 			return err
@@ -190,22 +190,30 @@ func (a *app) tallyCommand() *cobra.Command {
 }
 
 func printTally(w io.Writer, tally wire.Tally) error {
-	t := &table{head: []string{"UNIT", "NAME", "RULE", "CURRENCY", ">GROSS", ">CREATOR", ">PLATFORM", ">EVENTS"}, none: "no revenue yet"}
+	t := &table{head: []string{"UNIT", "NAME", "RULE", "CURRENCY", ">GROSS", ">CREATOR", ">PLATFORM", ">EVENTS", ">PENDING"}, none: "no revenue yet"}
 	for _, r := range tally.Units {
 		unit := r.Unit
 		if r.Channel != "" {
 			unit += "/" + r.Channel
 		}
 		t.add(unit, r.Name, r.Rule, r.Currency, money(r.Gross, r.Currency), money(r.Creator, r.Currency), money(r.Platform, r.Currency),
-			fmt.Sprint(r.Events))
+			fmt.Sprint(r.Events), pendingText(r.Pending, r.PendingEvents, r.Currency))
 	}
 	if len(tally.Units) > 0 {
 		for _, r := range tally.Totals {
 			t.add("total", fmt.Sprintf("%d units", r.Units), r.Rule, r.Currency, money(r.Gross, r.Currency), money(r.Creator, r.Currency),
-				money(r.Platform, r.Currency), fmt.Sprint(r.Events))
+				money(r.Platform, r.Currency), fmt.Sprint(r.Events), pendingText(r.Pending, r.PendingEvents, r.Currency))
 		}
 	}
 	return t.print(w)
+}
+
+// pendingText words what waits; a dash when nothing does.
+func pendingText(minor int64, events uint64, currency string) string {
+	if events == 0 {
+		return "-"
+	}
+	return money(minor, currency)
 }
 
 func (a *app) sourcesCommand() *cobra.Command {

@@ -54,7 +54,7 @@ Without a command, on a terminal, it opens the console of the running node.`,
 			a.frontCommand("ott", "Nexus OTT Mini: video on demand"), a.revenueCommand(), a.routeCommand(), a.identityCommand(),
 			a.approvalsCommand(), a.policyCommand(), a.consentCommand(), a.clusterCommand()}},
 		{groupSee, []*cobra.Command{a.ledgerCommand(), a.gatesCommand(), a.slicesCommand(), a.homeCommand(), a.noticesCommand(), a.auditCommand(),
-			a.verifyCommand(), a.witnessCommand(), a.reportCommand(), a.sshCommand(), a.logsCommand(), a.benchCommand()}},
+			a.exitsCommand(), a.verifyCommand(), a.witnessCommand(), a.reportCommand(), a.sshCommand(), a.logsCommand(), a.benchCommand()}},
 	} {
 		for _, c := range g.cmds {
 			c.GroupID = g.id

@@ -40,7 +40,8 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": cmdExits, "json": cmdJSON, "films": cmdFilms, "killnode": cmdKillNode, "flip": cmdFlip, "jsonlines": cmdJSONLines,
-			"unsigned": cmdUnsigned, "forged": cmdForged, "keep": cmdKeep, "waitunread": cmdWaitUnread,
+			"unsigned": cmdUnsigned, "forged": cmdForged, "reaches": cmdReaches, "keep": cmdKeep, "waitunread": cmdWaitUnread,
+			"past": cmdPast,
 		},
 	})
 }

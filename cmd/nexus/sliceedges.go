@@ -13,7 +13,7 @@ const notMeasured = "not measured"
 
 // printSliceEdges prints the edges that serve a slice and how its hosts are served there.
 func printSliceEdges(w io.Writer, s wire.SliceRow, now time.Time) error {
-	edges := &table{head: []string{"EDGE", ">P99 ms", ">Mbit/s", ">IN FLIGHT", ">QUEUE", ">REQUESTS", ">REFUSED", ">OUT", ">EJECTIONS", ">RETRIES LEFT",
+	edges := &table{head: []string{"EDGE", ">P99 ms", ">Mbit/s", ">IN FLIGHT", ">QUEUE", ">REQUESTS", ">REFUSED", ">STRAYS", ">OUT", ">EJECTIONS", ">RETRIES LEFT",
 		">LINK ms", ">RTT P50 ms", ">REPORTED"}, none: "no edge has told of this slice yet"}
 	for _, e := range s.Edges {
 		link, reported := orNotMeasured(e.LinkRTTMs), fmt.Sprintf("%.1f s ago", float64(e.ReportAgeMs)/1000)
@@ -21,8 +21,8 @@ func printSliceEdges(w io.Writer, s wire.SliceRow, now time.Time) error {
 			link, reported = "-", "now" // the node's own gateway needs no link
 		}
 		edges.add(e.Edge, orNotMeasured(e.P99Ms), fmt.Sprintf("%.2f", e.RateBps/1e6), strconv.Itoa(e.InFlight), strconv.Itoa(e.Queue),
-			strconv.FormatUint(e.Requests, 10), strconv.FormatUint(e.Refused, 10), strconv.Itoa(e.BackendsOut), strconv.FormatUint(e.Ejections, 10),
-			strconv.Itoa(e.RetriesLeft), link, orNotMeasured(e.TripP50Ms), reported)
+			strconv.FormatUint(e.Requests, 10), strconv.FormatUint(e.Refused, 10), strconv.FormatUint(e.Strays, 10), strconv.Itoa(e.BackendsOut),
+			strconv.FormatUint(e.Ejections, 10), strconv.Itoa(e.RetriesLeft), link, orNotMeasured(e.TripP50Ms), reported)
 	}
 	hosts := &table{head: []string{"HOST", "EDGE", "BACKEND", "HEALTH", "LAST ANSWER", "CERTIFICATE", "UNTIL", "RENEWS", "ERROR"},
 		none: "no host leads to this slice"}

@@ -41,12 +41,12 @@ Edge processes report every 2 s. What was not measured says so.`,
 }
 
 func sliceTable(rows []wire.SliceRow) *table {
-	t := &table{head: []string{"SLICE", "NAME", "CLASS", ">P50 ms", ">P99 ms", ">P99.9 ms", ">BUDGET", ">SAMPLES", ">Mbit/s", ">IN FLIGHT", ">QUEUE",
-		">REFUSED", ">DROPPED"}, none: "no slices"}
+	t := &table{head: []string{"UNIT", "NAME", "CLASS", ">P50 ms", ">P99 ms", ">P99.9 ms", ">BUDGET", ">SAMPLES", ">Mbit/s", ">IN FLIGHT", ">QUEUE",
+		">REFUSED", ">DROPPED", "SLICE"}, none: "no slices"}
 	for _, r := range rows {
-		t.add(r.Slice, r.Name, r.Class, milliseconds(r.P50Ms), milliseconds(r.P99Ms), milliseconds(r.P999Ms), fmt.Sprintf("%g", r.BudgetMs),
+		t.add(r.Label, r.Name, r.Class, milliseconds(r.P50Ms), milliseconds(r.P99Ms), milliseconds(r.P999Ms), fmt.Sprintf("%g", r.BudgetMs),
 			strconv.FormatUint(r.Samples, 10), fmt.Sprintf("%.2f", r.RateBps/1e6), strconv.Itoa(r.InFlight), strconv.Itoa(r.Queue),
-			strconv.FormatUint(r.Refused, 10), strconv.FormatUint(r.Dropped, 10))
+			strconv.FormatUint(r.Refused, 10), strconv.FormatUint(r.Dropped, 10), r.Slice)
 	}
 	return t
 }

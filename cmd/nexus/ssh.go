@@ -13,6 +13,7 @@ import (
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	nodes "github.com/BobbyBlanco400/nexus-cos/engine/node"
 	"github.com/BobbyBlanco400/nexus-cos/tui/sshd"
 )
@@ -46,7 +47,15 @@ func (a *app) openSSH(addr, dataDir, record string) func(*nodes.Node) (nodes.Doo
 // serveGuest runs what a client asked for: a command line, or the console.
 func serveGuest(ctx context.Context, g *guest) int {
 	words, err := sshd.Words(g.session.Command)
-	a := &app{in: g.session.In, out: g.session.Text, err: g.session.Err, getenv: g.getenv, now: time.Now, guest: g}
+	ctx, interrupt := context.WithCancel(ctx)
+	defer interrupt()
+	in := g.session.In
+	if g.screen { // without a terminal the client makes a signal of ctrl-c itself
+		keys := newGuestInput(in, interrupt)
+		defer keys.close()
+		in = keys
+	}
+	a := &app{in: in, out: g.session.Text, err: g.session.Err, getenv: g.getenv, now: time.Now, guest: g}
 	if err != nil {
 		a.say("nexus: %v", err)
 		return exitUsage
@@ -87,6 +96,11 @@ func (g *guest) connect(a *app) *node {
 	return n
 }
 
+// watch follows the node of this process, whose pictures all its guests share.
+func (g *guest) watch(ctx context.Context, show func(*wire.Overview)) error {
+	return g.node.WatchSession(ctx, g.token, show)
+}
+
 // source says where a guest's key is.
 func (g *guest) source() string {
 	if g.session.Agent {
@@ -100,12 +114,15 @@ func (g *guest) source() string {
 func guestVerbs() map[string]bool {
 	out := map[string]bool{}
 	for _, v := range []string{"console", "home", "status", "version", "help", "launch rerun", "imvu list", "imvu show",
-		"imvu exit", "imvu exit-status", "platform exit", "platform exit-status",
-		"imvu create", "imvu scale", "imvu suspend", "imvu resume", "platform list", "platform show", "platform create", "stream list",
+		"imvu exit", "imvu exit-status", "platform exit", "platform exit-status", "exits list", "exits show",
+		"revenue prices list", "revenue prices show", "imvu create", "imvu transfer", "platform transfer",
+		"imvu scale", "imvu suspend", "imvu resume", "platform list", "platform show", "platform create", "stream list",
 		"stream show", "stream channel create", "ott list", "ott show", "ott channel create", "revenue record",
-		"revenue refund", "revenue tally", "revenue balance", "revenue statement", "revenue pending", "revenue hold list",
+		"revenue refund", "revenue dispute open", "revenue dispute show", "revenue dispute withdraw",
+		"revenue tally", "revenue balance", "revenue statement", "revenue journal", "revenue pending", "revenue hold list",
 		"revenue payout list", "revenue payout set", "revenue payout request", "revenue sources", "route list", "route set",
-		"route drop", "identity show", "approvals list", "approvals show",
+		"route drop", "policy show", "policy set", "policy try", "consent give", "consent withdraw", "consent use", "consent log",
+		"stream channel transfer", "ott channel transfer", "identity show", "approvals list", "approvals show",
 		"approvals grant", "approvals refuse", "notices list", "notices show", "notices read", "cluster members",
 		"ledger head", "ledger show", "ledger prove", "gates list", "gates log", "gates explain", "slices list", "slices show",
 		"slices probe", "slices top", "audit"} {
@@ -115,7 +132,18 @@ func guestVerbs() map[string]bool {
 }
 
 // guestFlags are flags that reach into this machine; no guest gives them.
-func guestFlags() []string { return []string{"out", "junit", "node", "replay"} }
+func guestFlags() []string {
+	return []string{"out", "junit", "node", "replay", "text", "sign-only", "by"}
+}
+
+// errNoFile refuses to read a file of the node's machine for a guest; what is read from standard input comes from the guest.
+func errNoFile(path string) error {
+	return usage("file "+path, "give - and send it on standard input: ssh HOST policy set --unit UNIT --file - < policy.json",
+		"is on the node's machine, which a session over SSH does not reach")
+}
+
+// elsewhereMark marks a verb that is hidden only because it is not served here.
+const elsewhereMark = "elsewhere"
 
 // forGuest takes from a command tree what a guest may not run. A refused verb stays, to say so.
 func (a *app) forGuest(cmd *cobra.Command, allowed map[string]bool) {
@@ -133,7 +161,13 @@ func (a *app) forGuest(cmd *cobra.Command, allowed map[string]bool) {
 			}
 			continue
 		}
-		if sub.HasSubCommands() && !sub.Runnable() || holdsAllowed(sub, allowed) {
+		if holdsAllowed(sub, allowed) {
+			continue
+		}
+		if !sub.Hidden {
+			sub.Hidden, sub.Annotations = true, map[string]string{elsewhereMark: "ssh"} // help lists what goes from here; the palette says why not
+		}
+		if sub.HasSubCommands() && !sub.Runnable() {
 			continue
 		}
 		sub.Args, sub.DisableFlagParsing, sub.PreRunE, sub.ValidArgsFunction = cobra.ArbitraryArgs, true, nil, nil

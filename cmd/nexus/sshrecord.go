@@ -67,7 +67,8 @@ func (a *app) sshCommand() *cobra.Command {
 	})
 	verify := &cobra.Command{Use: "verify FILE", Short: "Check a recording against its entry in the ledger", Args: oneArg("FILE"),
 		Long: `The file's SHA-256 is compared with the one that the node put into the ledger when the session ended; the entry's inclusion is
-re-computed here. It matches (exit 0), was changed, or is unknown to the ledger (exit 1, with the word). Of the newest 4096 sessions.`,
+re-computed here. It matches (exit 0), was changed, is of a session that is still running, or is unknown to the ledger (exit 1, with the
+word). Of the newest 4096 sessions.`,
 		Example: "  nexus ssh verify recordings/20260131T120000Z-0a1b2c3d4e.cast"}
 	verify.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, args []string) error {
 		return n.verifyRecording(ctx, args[0])
@@ -114,6 +115,10 @@ func (n *node) verifyRecording(ctx context.Context, path string) error {
 			}
 			return err
 		})
+	}
+	if running, err := sshd.Running(path); err == nil && running {
+		return nexus.Errf("ssh verify", nexus.CodeUnavailable, path, "verify it when the session has ended",
+			"running: its session still lasts, and its SHA-256 goes into the ledger at its end")
 	}
 	return nexus.Errf("ssh verify", nexus.CodeNotFound, path, "compare it with nexus ssh recordings; a node that was killed posts nothing",
 		"unknown: the ledger holds neither its SHA-256 %s nor its session", digest)

@@ -49,6 +49,12 @@ func (n *liveNode) openSSH(key string, env []string, flags ...string) *sshScreen
 // startSSH does not wait for what the console shows first.
 func (n *liveNode) startSSH(columns, rows int, key string, env []string, flags ...string) *sshScreen {
 	n.t.Helper()
+	return n.runSSH("", columns, rows, key, env, flags...)
+}
+
+// runSSH is startSSH for a command line instead of the console, unless it is empty.
+func (n *liveNode) runSSH(command string, columns, rows int, key string, env []string, flags ...string) *sshScreen {
+	n.t.Helper()
 	node, err := control.ReadNodeFile(n.dir)
 	if err != nil {
 		n.t.Fatal(err)
@@ -71,7 +77,11 @@ func (n *liveNode) startSSH(columns, rows int, key string, env []string, flags .
 	}
 	args := append([]string{"-F", "none", "-t", "-e", "none", "-p", port, "-i", key, "-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR",
 		"-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "SendEnv=LC_ALL"}, flags...)
-	s.cmd = exec.Command("ssh", append(args, host)...)
+	args = append(args, host)
+	if command != "" {
+		args = append(args, command)
+	}
+	s.cmd = exec.Command("ssh", args...)
 	s.cmd.Env, s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = append(env, n.env...), tty, tty, tty
 	if err := s.cmd.Start(); err != nil {
 		n.t.Fatal(err)
@@ -113,6 +123,30 @@ func TestStopGivesSSHTerminalsBack(t *testing.T) {
 		if err != nil || *after != *s.before {
 			t.Errorf("%s: the terminal's modes differ: %v", name, err)
 		}
+	}
+}
+
+// Sessions of the node share its pictures, each as far as its key reaches: an operator whose key another one revokes sees the units go while
+// the session beside it, which held the very same picture, sees them stay; a creator's never had them.
+func TestARevokedOperatorsSessionSeesUnitsGo(t *testing.T) {
+	t.Parallel()
+	n := launchNode(t, "--ssh", "127.0.0.1:0")
+	n.run("imvu", "create", "--name", "Night Show", "--owner", "mia")
+	stays, goes := n.openSSH(n.sshKey("eva", "operator"), nil), n.openSSH(n.sshKey("ivo", "operator"), nil)
+	other := n.startSSH(80, 24, n.sshKey("max", "creator"), nil)
+	for _, s := range []*sshScreen{stays, goes} {
+		typeKeys(t, s.Screen, "6")
+		eventuallyTrue(t, "the unit on an operator's screen", func() bool { return s.Shows("Night Show") }, s.Text)
+	}
+	typeKeys(t, other.Screen, "6")
+	eventuallyTrue(t, "a creator's list of units", func() bool { return other.Shows("6 Units") }, other.Text)
+	if other.Shows("Night Show") {
+		t.Errorf("a creator is shown another's unit:\n%s", other.Text())
+	}
+	n.run("identity", "revoke", "ivo")
+	eventuallyTrue(t, "the unit gone", func() bool { return !goes.Shows("Night Show") }, goes.Text)
+	if !stays.Shows("Night Show") {
+		t.Errorf("the other operator's screen:\n%s", stays.Text())
 	}
 }
 
@@ -172,4 +206,50 @@ func TestTheConsoleNamesVerbsThatExist(t *testing.T) {
 	if seen < 10 {
 		t.Errorf("only %d command lines were found", seen)
 	}
+}
+
+// What prints lines until it is told to end can be left over SSH by ctrl-c, as on a terminal of this machine, and says so: the client's
+// terminal is raw, so no signal comes of the key, and before this only the client's own escape ended such a session.
+func TestLinesOverSSHAreLeftByCtrlC(t *testing.T) {
+	t.Parallel()
+	records := filepath.Join(t.TempDir(), "records")
+	n := launchNode(t, "--ssh", "127.0.0.1:0", "--ssh-record", records)
+	key := n.sshKey("eva", "operator")
+	for command, c := range map[string]struct {
+		says string
+		code int
+	}{"console --plain": {"ctrl-c leaves", exitDone}, "gates log --follow": {"this session is recorded", exitInterrupted}} {
+		s := n.runSSH(command, 100, 40, key, nil)
+		eventuallyTrue(t, command, func() bool { return s.Shows(c.says) }, s.Text)
+		if got := n.runningRecordings(records); got != 1 {
+			t.Errorf("%s: %d recordings are said to be of a running session", command, got)
+		}
+		typeKeys(t, s.Screen, "q") // no key of it
+		typeKeys(t, s.Screen, "\x03")
+		ended := make(chan error, 1)
+		go func() { ended <- s.cmd.Wait() }()
+		select {
+		case <-ended:
+			if code := s.cmd.ProcessState.ExitCode(); code != c.code {
+				t.Errorf("%s: exit %d, want %d:\n%s", command, code, c.code, s.Text())
+			}
+		case <-time.After(time.Minute):
+			t.Errorf("%s: ctrl-c does not end it:\n%s", command, s.Text())
+		}
+	}
+}
+
+// runningRecordings counts the files of a folder that nexus ssh verify says are still being written.
+func (n *liveNode) runningRecordings(dir string) (running int) {
+	n.t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.cast"))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	for _, file := range files {
+		if _, errs, code := n.try("ssh", "verify", file); code == exitFailed && strings.Contains(errs, ": running: ") {
+			running++
+		}
+	}
+	return running
 }

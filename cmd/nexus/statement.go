@@ -230,6 +230,9 @@ func printStatement(w io.Writer, s *control.Statement) error {
 	if err := printStatementLists(w, d, s.Note); err != nil {
 		return err
 	}
+	if err := printUsed(w, &d.Usage); err != nil {
+		return err
+	}
 	fmt.Fprintf(w, "\nservice level  %s\n", d.ServiceText())
 	for _, line := range d.Basis() {
 		fmt.Fprintf(w, "made from      %s\n", line)
@@ -258,5 +261,19 @@ func printStatementLists(w io.Writer, d *statement.Document, note func(string) s
 			strconv.FormatUint(l.Entry, 10), l.Source, l.Event)
 	}
 	fmt.Fprintln(w, "\nLate items: events of months that were over")
+	return t.print(w)
+}
+
+// printUsed prints what was metered at list prices, beside the split.
+func printUsed(w io.Writer, u *statement.Usage) error {
+	if len(u.Lines) == 0 {
+		return nil
+	}
+	t := &table{head: []string{"METER", ">QUANTITY", ">LIST PRICE", ">AT LIST PRICE"}}
+	for i := range u.Lines {
+		l := &u.Lines[i]
+		t.add(l.Meter, strconv.FormatUint(l.Quantity, 10), l.PriceText(), l.AmountText())
+	}
+	fmt.Fprintf(w, "\n%s\n", statement.UsageWords)
 	return t.print(w)
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -132,7 +133,8 @@ func (a *app) checkOwnership(path, key string) error {
 }
 
 // checkOwner re-computes an ownership proof with nothing but a public key: the entry names unit and owner, its leaf is what its
-// bytes commit to, the leaf is in the tree, the tree is what the key signed.
+// bytes commit to, the leaf is in the tree, the tree is what the key signed. What the proof says beside that of the entry and its signer is
+// replaced by what was checked. That no later entry names another owner, one entry cannot show.
 func checkOwner(p *wire.OwnershipProof, key string) error {
 	bad := func(format string, args ...any) error {
 		return nexus.Errf("check proof", nexus.CodeCorrupt, "owner of "+p.Unit, "do not trust this proof", format, args...)
@@ -167,12 +169,19 @@ func checkOwner(p *wire.OwnershipProof, key string) error {
 	case cp.Size != p.Entry.Size || rootText(cp.Root) != p.Entry.Root:
 		return bad("the checkpoint beside it is of another tree")
 	}
-	return ledger.CheckInclusion(proof, entry.Seq, cp.Size, cp.Root, leaf)
+	if err := ledger.CheckInclusion(proof, entry.Seq, cp.Size, cp.Root, leaf); err != nil {
+		return err
+	}
+	e := &p.Entry
+	p.Node, e.Leaf = key, leaf.String()
+	e.Seq, e.Index, e.Time, e.Kind = entry.Seq, entry.Index, time.UnixMilli(entry.TimeMs).UTC(), entry.Kind.String()
+	return nil
 }
 
 func printOwnership(w io.Writer, p *wire.OwnershipProof) error {
 	return pairs(w, "unit", p.Unit+" ("+p.UnitID+")", "owner", p.Owner+", called "+p.OwnerName+" by whoever made the proof",
 		"entry", fmt.Sprintf("%d of decision %d, %s", p.Entry.Seq, p.Entry.Index, when(p.Entry.Time)), "leaf", p.Entry.Leaf,
 		"tree size", fmt.Sprint(p.Entry.Size), "root", p.Entry.Root, "signed by", p.Node,
-		"checked", fmt.Sprintf("entry, %d hashes and checkpoint re-computed here", len(p.Entry.Inclusion)))
+		"checked", fmt.Sprintf("entry, %d hashes and checkpoint re-computed here", len(p.Entry.Inclusion)),
+		"not shown", "that no later entry names another owner: an export of the unit (nexus ledger export --unit) or its bundle shows it")
 }

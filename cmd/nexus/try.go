@@ -32,6 +32,8 @@ func bodyOf(kind string) any {
 		return &state.SliceSet{}
 	case state.KindExitBegin, state.KindExitCancel:
 		return &state.ExitBegin{}
+	case state.KindExitFail:
+		return &state.ExitFail{}
 	case state.KindExitComplete:
 		return &state.ExitComplete{}
 	case state.KindRouteSet, state.KindRouteDrop:
@@ -64,6 +66,10 @@ func bodyOf(kind string) any {
 		return &state.ConsentStatement{}
 	case state.KindConsentUse:
 		return &state.ConsentUse{}
+	case state.KindIdentityBind, state.KindIdentityAttest:
+		return &state.BindingStatement{}
+	case state.KindIdentityUnbind:
+		return &state.BindingEnd{}
 	case state.KindIdentityErase:
 		return &state.IdentityErase{}
 	case state.KindGateSetSwitch:
@@ -99,6 +105,8 @@ func moneyBody(kind string) any {
 		return &state.PayoutSettle{}
 	case state.KindStatementIssue:
 		return &state.StatementIssue{}
+	case state.KindPricesPublish:
+		return &state.PricesPublish{}
 	case state.KindDisputeOpen:
 		return &state.DisputeOpen{}
 	case state.KindDisputeAnswer, state.KindDisputeWithdraw:
@@ -196,6 +204,8 @@ func (a *app) argument(text string) ([]byte, error) {
 	switch {
 	case text == "-":
 		return io.ReadAll(io.LimitReader(a.in, limit))
+	case strings.HasPrefix(text, "@") && a.guest != nil:
+		return nil, errNoFile(text[1:])
 	case strings.HasPrefix(text, "@"):
 		b, err := os.ReadFile(text[1:])
 		if err != nil {
@@ -372,7 +382,7 @@ func (a *app) showTry(kind string, verdicts []wire.Verdict, invalid error) error
 		Verdicts []wire.Verdict `json:"verdicts"`
 	}{Action: kind, Verdict: wire.VerdictAllow, Gates: []int{}, Invalid: wire.ProblemOf(invalid), Verdicts: verdicts}
 	for _, v := range verdicts {
-		if v.Verdict != wire.VerdictAllow {
+		if v.Verdict == wire.VerdictDeny {
 			out.Verdict = wire.VerdictDeny
 			out.Gates = append(out.Gates, v.Gate)
 		}

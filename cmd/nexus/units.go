@@ -40,7 +40,7 @@ func (a *app) frontCommand(slug, short string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		platform, _, err := n.unit(ctx, slug)
+		label, _, err := n.publicUnit(ctx, slug) // the platform's: its channels are for everybody, its figures are not
 		if err != nil {
 			return err
 		}
@@ -50,7 +50,7 @@ func (a *app) frontCommand(slug, short string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if d.Parent == platform.Label {
+			if d.Parent == label {
 				own.Units = append(own.Units, u)
 			}
 		}
@@ -79,7 +79,7 @@ func (a *app) channelCommand(platform string) *cobra.Command {
 		if err := required(cmd, "name"); err != nil {
 			return err
 		}
-		_, parent, err := n.unit(ctx, platform)
+		_, parent, err := n.publicUnit(ctx, platform)
 		if err != nil {
 			return err
 		}
@@ -240,7 +240,11 @@ func status(u wire.UnitRow) string {
 }
 
 func envelope(e wire.Envelope) string {
-	return fmt.Sprintf("%g cores, %s memory, %s storage, %d processes", e.CPUCores, bytesText(e.MemoryBytes), bytesText(e.StorageBytes), e.Processes)
+	cores := "cores"
+	if e.CPUCores == 1 {
+		cores = "core"
+	}
+	return fmt.Sprintf("%g %s, %s memory, %s storage, %d processes", e.CPUCores, cores, bytesText(e.MemoryBytes), bytesText(e.StorageBytes), e.Processes)
 }
 
 func (a *app) listCommand(kind nexus.UnitKind) *cobra.Command {

@@ -134,6 +134,7 @@ func (a *Auditor) scrub(ctx context.Context, unit string, gentle bool) (wire.Aud
 				"the newest checkpoint commits to every unit's sequence, head and balances")
 		}
 		s.whole()
+		s.publications(ctx)
 	}
 	now := time.Now().UTC()
 	rep := wire.AuditReport{Time: now, Units: len(subjects), Checks: s.checks, Findings: s.findings, LastFull: now}

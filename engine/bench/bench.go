@@ -51,7 +51,7 @@ type Options struct {
 	Progress io.Writer     // a line a case; nil: none
 	Binary   string        // of nexus, for benches that start processes of it
 	Env      []string      // of other programs that a bench starts
-	Case     string        // ledger: only cases whose name contains it, empty: all; edge: "groups"
+	Case     string        // ledger, exit: only cases whose name contains it, empty: all; edge: floods whose line does, or "groups"
 	Events   int           // of the history bench; 0: 1,000,000
 
 	notes *[]string
@@ -88,6 +88,7 @@ var benches = []struct {
 	{"ledger", "durable revenue events a second, in signed batches and singly, beside the disk's sync rate and PostgreSQL", ledgerBench},
 	{"history", "a ledger of many events (--events): deduplication, start after a kill, export, proofs, bytes and memory", historyBench},
 	{"gates", "one decision of all 17 gates", gatesBench},
+	{"exit", "how long a unit takes to leave with everything, by its number of events, and its bundle's check offline", exitBench},
 	{"session", "the gap when a live session moves to another edge: asked to, its edge killed, its edge silent", sessionBench},
 	{"edge", "the edge beside nginx, haproxy, caddy and Go's ReverseProxy: added latency, throughput, a tenant beside five floods", edgeBench},
 }

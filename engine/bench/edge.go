@@ -16,7 +16,7 @@ func edgeBench(ctx context.Context, o Options) ([]Row, error) {
 	if o.Case == edgeGroups {
 		run = edge.Groups
 	}
-	report, err := run(ctx, edge.Options{Dir: o.Dir, Binary: o.Binary, Env: o.Env, Runs: o.Runs, Duration: o.Duration, Progress: o.Progress})
+	report, err := run(ctx, edge.Options{Dir: o.Dir, Binary: o.Binary, Env: o.Env, Runs: o.Runs, Duration: o.Duration, Case: o.Case, Progress: o.Progress})
 	var rows []Row
 	for _, c := range report.Cases {
 		row := Row{Case: c.Name, Unit: c.Unit, Runs: len(c.Values), Detail: c.Note}

@@ -27,7 +27,7 @@ func TestAUnitMovesWithItsHistory(t *testing.T) {
 	if rep := first.Report; rep.Statements != 2 || rep.Export.Entries < 20 {
 		t.Fatalf("bundle %+v", rep)
 	}
-	wish, err := bundle.Take(context.Background(), to.eng, first.Dir, from.eng.NodeKey())
+	wish, err := bundle.Take(context.Background(), to.eng, first.Dir, from.eng.NodeKey(), to.keys.Operator.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestAUnitMovesWithItsHistory(t *testing.T) {
 	sameTree(t, first.Dir, inner)
 
 	// The same once more: a third cluster sees both pasts, each under its own log's key.
-	wish, err = bundle.Take(context.Background(), third.eng, second.Dir, to.eng.NodeKey())
+	wish, err = bundle.Take(context.Background(), third.eng, second.Dir, to.eng.NodeKey(), third.keys.Operator.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,10 +155,10 @@ func TestAnImportWantsItsEvidence(t *testing.T) {
 	if _, err := to.do(to.keys.Operator, state.KindUnitImport, nexus.ID{}, wish); nexus.CodeOf(err) != nexus.CodeConflict {
 		t.Errorf("without the bundle: %v", err)
 	}
-	if _, err := bundle.Take(context.Background(), to.eng, got.Dir, key(66).Public()); nexus.CodeOf(err) != nexus.CodeCorrupt {
+	if _, err := bundle.Take(context.Background(), to.eng, got.Dir, key(66).Public(), to.keys.Operator.Public()); nexus.CodeOf(err) != nexus.CodeCorrupt {
 		t.Errorf("under another key: %v", err)
 	}
-	if _, err := bundle.Take(context.Background(), to.eng, got.Dir, from.eng.NodeKey()); err != nil {
+	if _, err := bundle.Take(context.Background(), to.eng, got.Dir, from.eng.NodeKey(), to.keys.Operator.Public()); err != nil {
 		t.Fatal(err)
 	}
 	stolen := wish

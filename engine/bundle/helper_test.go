@@ -115,3 +115,36 @@ func put(t *testing.T, path, text string) {
 		t.Fatal(err)
 	}
 }
+
+func jsonText(t *testing.T, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(text); err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// retrail makes the last line of an export anew.
+func retrail(t *testing.T, path string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.SplitAfter(b, []byte("\n"))
+	lines = lines[:len(lines)-2] // without the last line, and what is behind its line break
+	body := bytes.Join(lines, nil)
+	last, err := json.Marshal(struct {
+		Lines  int        `json:"lines"`
+		SHA256 nexus.Hash `json:"sha256"`
+	}{len(lines) - 1, sha(body)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(append(body, last...), '\n'), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -56,7 +56,7 @@ func (r *rig) stored(unit nexus.ID) (dir string, raw []byte, boundary string) {
 	r.t.Helper()
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
-	if err := bundle.Write(context.Background(), r.eng, unit, w); err != nil {
+	if err := bundle.Write(context.Background(), r.eng, unit, w, nil); err != nil {
 		r.t.Fatal(err)
 	}
 	dir = r.t.TempDir()

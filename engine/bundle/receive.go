@@ -60,7 +60,7 @@ func (r *Receiver) Receive(ctx context.Context, in *multipart.Reader) (got Recei
 		return got, err
 	}
 	defer func() {
-		if err != nil {
+		if err != nil && sameFolder(lock, tmp) { // once renamed, what has its name is another's
 			err = errors.Join(err, os.RemoveAll(tmp))
 		}
 		_ = lock.Close()
@@ -133,6 +133,10 @@ func claim(tmp string) (*os.File, error) {
 			_ = f.Close()
 			return nil, nexus.Errf("write bundle", nexus.CodeConflict, tmp, "wait for the other command", "another process is writing there")
 		}
+		if !sameFolder(f, tmp) { // another attempt put it in its place, or removed it, between the opening and the lock
+			_ = f.Close()
+			continue
+		}
 		list, err := os.ReadDir(tmp)
 		for _, d := range list {
 			err = errors.Join(err, os.RemoveAll(filepath.Join(tmp, d.Name())))
@@ -144,6 +148,13 @@ func claim(tmp string) (*os.File, error) {
 		return f, nil
 	}
 	return nil, nexus.Errf("write bundle", nexus.CodeConflict, tmp, "try again", "others make and remove it")
+}
+
+// sameFolder reports whether an open folder is still the one at a path.
+func sameFolder(f *os.File, path string) bool {
+	held, err := f.Stat()
+	there, err2 := os.Lstat(path)
+	return err == nil && err2 == nil && os.SameFile(held, there)
 }
 
 // parts writes every part of the stream to its file.
@@ -209,6 +220,8 @@ func copyAll(ctx context.Context, to io.Writer, from io.Reader) error {
 // explain words what the disk or the stream said.
 func explain(err error, target string) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return nexus.Errf("write bundle", nexus.CodeUnavailable, target, "free space there, or give --export-path another disk, and run the same command again",
 			"the disk is full; nothing was left: %w", err)

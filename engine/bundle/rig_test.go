@@ -18,7 +18,7 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/engine/bus"
 	"github.com/BobbyBlanco400/nexus-cos/engine/identity"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
-	"github.com/BobbyBlanco400/nexus-cos/engine/statement"
+	"github.com/BobbyBlanco400/nexus-cos/ledger"
 )
 
 // rig is a cluster of its own, with a clock that the test turns.
@@ -98,8 +98,17 @@ func (r *rig) sell(unit nexus.ID, id string, minor int64, refundOf string) {
 		{Unit: unit, EventID: id, Kind: kind, Currency: "USD", Minor: minor, TimeMs: r.nowMs.Load(), RefundOf: refundOf}}})
 }
 
+// use has the node meter what the unit used in the last second.
+func (r *rig) use(unit nexus.ID, bytes uint64) {
+	r.t.Helper()
+	r.nowMs.Add(1000)
+	now := r.nowMs.Load()
+	r.must(r.keys.Node, state.KindUsagePost, nexus.ID{}, state.UsagePost{FromMs: now - 1000, ToMs: now, Rows: []state.UsageRow{{Unit: unit,
+		Counts: []ledger.UsageCount{{Meter: state.MeterBytesIn, Quantity: bytes}, {Meter: state.MeterRequests, Quantity: 1}}}}})
+}
+
 func (r *rig) nextMonth() uint32 {
-	month := statement.MonthOf(r.nowMs.Load())
+	month := state.MonthOf(r.nowMs.Load())
 	end, _ := state.MonthEndMs(month)
 	r.nowMs.Store(end + 1000)
 	return month
@@ -148,9 +157,14 @@ func (r *rig) populate() (unit nexus.ID, ada nexus.KeySigner) {
 	r.must(ada, state.KindPayoutSet, unit, state.PayoutSet{Schedule: state.ScheduleManual, Destination: "acct_1"})
 	r.must(ada, state.KindPayoutOpen, unit, state.PayoutOpen{Currency: "USD", Minor: 100})
 	r.must(ada, state.KindHoldPlace, unit, state.HoldPlace{Currency: "USD", Minor: 50, LifeMs: 80 * 86_400_000, Reason: "deposit"})
+	r.use(unit, 1_500)
+	r.must(r.keys.Operator, state.KindPricesPublish, nexus.ID{}, state.PricesPublish{FromMonth: state.MonthOf(r.nowMs.Load()), Currency: "EUR",
+		Lines: []ledger.PriceLine{{Meter: state.MeterBytesIn, Per: 1000, Minor: 3}}})
+	r.use(unit, 1_999) // 5 at list price: 5.997, rounded down
 	month := r.nextMonth()
 	r.sell(unit, "c", 777, "")
 	r.issue(unit, month)
+	r.use(unit, 2_000)
 	r.sell(unit, "late", 10, "")
 	return unit, ada
 }
@@ -160,7 +174,7 @@ func (r *rig) receive(unit nexus.ID, to *bundle.Receiver) (bundle.Received, erro
 	r.t.Helper()
 	in, out := io.Pipe()
 	w := multipart.NewWriter(out)
-	go func() { out.CloseWithError(bundle.Write(context.Background(), r.eng, unit, w)) }()
+	go func() { out.CloseWithError(bundle.Write(context.Background(), r.eng, unit, w, nil)) }()
 	to.Key = r.eng.NodeKey()
 	got, err := to.Receive(context.Background(), multipart.NewReader(in, w.Boundary()))
 	_ = in.Close()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine"
@@ -95,8 +96,23 @@ func exportProof(root *os.Root) (*verify.UnitProof, error) {
 }
 
 // Take verifies a bundle under the key of its signer and keeps it on this node, so that its unit can be imported: the evidence of where the
-// unit comes from. Taking it again changes nothing. Nothing acts on the state. Errors: as Check and Refusal, and of the disk.
-func Take(ctx context.Context, eng *engine.Engine, dir string, key nexus.PublicKey) (state.UnitImport, error) {
+// unit comes from. Taking it again changes nothing where it is kept whole, and mends what was kept where it is not. Nothing acts on the
+// state. By is who asks: the unit's owner or an operator, since nobody else can import it and the disk is the platform's. Errors: as Check
+// and Refusal, and of the disk; nexus.CodeRefused for anybody else, nexus.CodeConflict while another takes the same bundle in.
+func Take(ctx context.Context, eng *engine.Engine, dir string, key, by nexus.PublicKey) (state.UnitImport, error) {
+	return takeInto(ctx, eng.DataDir(), dir, key, func(owner nexus.PublicKey) error {
+		may := false
+		eng.View(func(st *state.State) { may = st.MayTakeIn(by, owner) })
+		if !may {
+			return nexus.Errf("import bundle", nexus.CodeRefused, "identity "+by.Short(), "let its owner or an operator import it",
+				"the unit is %s's", owner.Short())
+		}
+		return nil
+	})
+}
+
+// takeInto is Take for a data directory, or a backup, that keeps bundles in the same places. Nothing is kept unless may allows it of the unit's owner.
+func takeInto(ctx context.Context, dataDir, dir string, key nexus.PublicKey, may func(owner nexus.PublicKey) error) (state.UnitImport, error) {
 	rep, err := Check(ctx, dir, key)
 	if err != nil {
 		return state.UnitImport{}, err
@@ -108,29 +124,56 @@ func Take(ctx context.Context, eng *engine.Engine, dir string, key nexus.PublicK
 	if err != nil {
 		return wish, err
 	}
-	target := engine.ImportPath(eng.DataDir(), rep.Digest)
+	if err := may(wish.Evidence.Owner); err != nil {
+		return state.UnitImport{}, err
+	}
+	target := engine.ImportPath(dataDir, rep.Digest)
 	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
 		return wish, err
 	}
-	body := nexus.Encode(wish.Evidence)
-	if kept, err := os.ReadFile(engine.ImportEvidencePath(eng.DataDir(), rep.Digest)); err == nil && bytes.Equal(kept, body) {
-		return wish, nil
-	}
-	if err := keep(ctx, dir, target, &rep); err != nil {
-		return wish, explain(err, target)
-	}
-	return wish, writeSynced(engine.ImportEvidencePath(eng.DataDir(), rep.Digest), body)
-}
-
-// keep copies a verified bundle into its place. What was copied is checked against the manifest again: the files may change meanwhile.
-func keep(ctx context.Context, dir, target string, rep *verify.BundleReport) error {
+	// The lock is taken before the look: whoever waits with a look from before would take away what another has just kept.
 	tmp := target + partial
 	lock, err := claim(tmp)
 	if err != nil {
-		return err
+		return wish, err
 	}
 	defer lock.Close()
-	defer os.RemoveAll(tmp) // gone already when all went well
+	err = keepOnce(ctx, dir, tmp, target, &rep)
+	if err == nil {
+		err = writeOnce(engine.ImportEvidencePath(dataDir, rep.Digest), nexus.Encode(wish.Evidence))
+	}
+	return wish, explain(err, target)
+}
+
+// keepOnce keeps a bundle unless it stands whole in its place. The folder tmp is the caller's by its lock, and gone afterwards.
+func keepOnce(ctx context.Context, dir, tmp, target string, rep *verify.BundleReport) error {
+	whole, err := standsWhole(ctx, target, rep)
+	if err == nil && !whole {
+		err = keep(ctx, dir, tmp, target, rep)
+	}
+	if err != nil || whole { // else it was renamed, and what has its name now is another's
+		err = errors.Join(err, os.RemoveAll(tmp))
+	}
+	return err
+}
+
+// standsWhole reports whether the very bundle of a report stands at a place.
+func standsWhole(ctx context.Context, target string, rep *verify.BundleReport) (bool, error) {
+	root, err := os.OpenRoot(target)
+	if err != nil {
+		return false, nil // keep says what is wrong with the place
+	}
+	defer root.Close()
+	key, err := verify.ParseKey(rep.Manifest.Key)
+	if err != nil {
+		return false, err
+	}
+	kept, err := verify.CheckBundle(ctx, root.FS(), key)
+	return kept.Clean() && kept.Digest == rep.Digest, err
+}
+
+// keep copies a verified bundle into its place. What was copied is checked against the manifest again: the files may change meanwhile.
+func keep(ctx context.Context, dir, tmp, target string, rep *verify.BundleReport) error {
 	from, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
@@ -166,7 +209,7 @@ func keep(ctx context.Context, dir, target string, rep *verify.BundleReport) err
 	if err = errors.Join(err, Refusal(&again)); err != nil {
 		return err
 	}
-	if err := errors.Join(syncTree(tmp), os.RemoveAll(target)); err != nil { // of an earlier attempt that did not get to its evidence
+	if err := errors.Join(syncTree(tmp), os.RemoveAll(target)); err != nil { // what stood there was not whole
 		return err
 	}
 	if err := os.Rename(tmp, target); err != nil {
@@ -175,17 +218,44 @@ func keep(ctx context.Context, dir, target string, rep *verify.BundleReport) err
 	return syncDir(filepath.Dir(target))
 }
 
+// writeOnce writes a small file unless it says so already.
+func writeOnce(path string, b []byte) error {
+	if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, b) {
+		return nil
+	}
+	return writeSynced(path, b)
+}
+
+// writeSynced writes a file beside its place, locked against RemoveLeftovers, and renames it.
 func writeSynced(path string, b []byte) error {
-	f, err := os.OpenFile(path+partial, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := openLocked(path + partial)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
+	if err = errors.Join(err, f.Sync()); err == nil {
+		err = os.Rename(path+partial, path)
 	}
-	if err := os.Rename(path+partial, path); err != nil {
+	if err = errors.Join(err, f.Close()); err != nil { // the lock goes with it
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// openLocked opens an empty file that nobody else writes or removes until it is closed.
+func openLocked(path string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err == nil && sameFolder(f, path) {
+			if err = f.Truncate(0); err == nil {
+				return f, nil
+			}
+		}
+		if err = errors.Join(err, f.Close()); err != nil { // else it was removed, or put in its place, meanwhile
+			return nil, err
+		}
+	}
 }

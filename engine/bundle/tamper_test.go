@@ -11,6 +11,7 @@ import (
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/bundle"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
 )
 
@@ -101,6 +102,10 @@ func signedAgain(r *rig, unit nexus.ID, closed string) map[string]tamperCase {
 		"a statement's sum":   {again(edit(closed, `"net": 2001`, `"net": 1001`), nil), "the ledger commits to"},
 		"an incomplete draft": {again(shrinkOpen, nil), "entries were left out or added"},
 		"a draft's sum":       {again(func(t *testing.T, d string) { editOpen(t, d, `"net": 787`, `"net": 788`) }, nil), "the entries add up to"},
+		"a draft's usage":     {again(func(t *testing.T, d string) { editOpen(t, d, `"quantity": 2000`, `"quantity": 2001`) }, nil), "the entries add up to 2000"},
+		"a draft's price":     {again(func(t *testing.T, d string) { editOpen(t, d, `"price": 3`, `"price": 4`) }, nil), "price list 1"},
+		"a draft's amount":    {again(func(t *testing.T, d string) { editOpen(t, d, `"amount": 6`, `"amount": 7`) }, nil), "price list 1 says"},
+		"a draft's form":      {again(func(t *testing.T, d string) { editOpen(t, d, `"version": 2`, `"version": 1`) }, nil), "lead to form 2"},
 		"a journal":           {again(edit("journal.beancount", "19.99", "19.98"), nil), "journal.beancount"},
 		"a csv": {again(func(t *testing.T, d string) {
 			appendTo(t, filepath.Join(d, strings.TrimSuffix(closed, "json")+"csv"), "x")
@@ -133,6 +138,23 @@ func TestTamperingIsFound(t *testing.T) {
 	}
 	if rep, err := bundle.Check(context.Background(), copyTree(t, good.Dir), r.eng.NodeKey()); err != nil || !rep.Clean() {
 		t.Errorf("the untouched copy: %q, %v", rep.Findings, err)
+	}
+}
+
+// A unit of which nothing was metered has statements of the first form, which the checker knows as well.
+func TestStatementsWithoutUsageVerify(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	rec := r.must(r.keys.Operator, state.KindIMVUCreate, nexus.ID{}, state.UnitCreate{Name: "Quiet", OwnerName: "eve", OwnerKey: key(3).Public()})
+	var made state.UnitCreated
+	if err := nexus.Decode(rec.Result, &made); err != nil {
+		t.Fatal(err)
+	}
+	r.sell(made.ID, "a", 1999, "")
+	r.issue(made.ID, r.nextMonth())
+	got := r.bundle(made.ID)
+	if !got.Report.Clean() || got.Report.Statements != 2 {
+		t.Errorf("%d statements, findings %q", got.Report.Statements, got.Report.Findings)
 	}
 }
 

@@ -41,8 +41,12 @@ type part struct {
 }
 
 // Write sends a unit's bundle as the parts of a multipart stream, the manifest and its signature last. The unit goes on as it is: all of it
-// is read under one checkpoint. An error leaves the stream without its end, and Receive refuses it.
-func Write(ctx context.Context, eng *engine.Engine, unit nexus.ID, w *multipart.Writer) error {
+// is read under one checkpoint. Each part is told to told before it is written, 1 of how many, from the caller's goroutine; nil tells nobody. An
+// error leaves the stream without its end, and Receive refuses it.
+func Write(ctx context.Context, eng *engine.Engine, unit nexus.ID, w *multipart.Writer, told func(part, of int, path string)) error {
+	if told == nil {
+		told = func(int, int, string) {}
+	}
 	s, err := gather(eng, unit)
 	if err != nil {
 		return err
@@ -53,6 +57,7 @@ func Write(ctx context.Context, eng *engine.Engine, unit nexus.ID, w *multipart.
 	}
 	sort.Slice(parts, func(i, j int) bool { return parts[i].path < parts[j].path })
 	for i, p := range parts {
+		told(i+1, len(parts)+2, p.path)
 		out, err := w.CreatePart(textproto.MIMEHeader{pathHeader: {p.path}, stepHeader: {fmt.Sprintf("%d/%d", i+1, len(parts)+2)}})
 		if err != nil {
 			return err
@@ -75,6 +80,7 @@ func Write(ctx context.Context, eng *engine.Engine, unit nexus.ID, w *multipart.
 		path string
 		text []byte
 	}{{verify.ManifestFile, raw}, {verify.SignatureFile, []byte(signature)}} {
+		told(len(parts)+1+i, len(parts)+2, last.path)
 		out, err := w.CreatePart(textproto.MIMEHeader{pathHeader: {last.path}, stepHeader: {fmt.Sprintf("%d/%d", len(parts)+1+i, len(parts)+2)}})
 		if err != nil {
 			return err
@@ -220,7 +226,7 @@ func (s *source) journal(format string) func(context.Context, io.Writer) error {
 
 // statements makes every document; each form of it is written when its turn comes.
 func (s *source) statements(ctx context.Context) ([]part, error) {
-	closed, open, err := s.frozen.Statements(ctx, s.issued, statement.MonthOf(s.nowMs))
+	closed, open, err := s.frozen.Statements(ctx, s.issued, state.MonthOf(s.nowMs))
 	if err != nil {
 		return nil, err
 	}

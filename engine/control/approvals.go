@@ -54,7 +54,7 @@ func (s *Server) proposals(_ http.ResponseWriter, r *http.Request, who caller) (
 			unit = u
 		}
 		all := st.Proposals()
-		for i := len(all) - 1; i >= 0 && len(out.Proposals) < maxPage; i-- {
+		for i := len(all) - 1; i >= 0 && len(out.Proposals) < min(maxPage, wire.ProposalsMost); i-- {
 			p := all[i]
 			if (status == "" || p.Status == status) && (unit == nil || p.Unit == unit.ID) && s.seesProposal(who, st, p) {
 				out.Proposals = append(out.Proposals, proposalRow(st, p, who.query.Actor))
@@ -91,18 +91,15 @@ func (s *Server) proposal(_ http.ResponseWriter, r *http.Request, who caller) (a
 	return row, nil
 }
 
-func nameIn(st *state.State, key nexus.PublicKey) string {
-	if id := st.Identities[key]; id != nil {
-		return id.Name
-	}
-	return ""
-}
-
 func proposalRow(st *state.State, p *state.Proposal, reader nexus.PublicKey) wire.ProposalRow {
 	row := wire.ProposalRow{ID: p.ID.String(), Status: p.Status, Kind: p.Kind, Change: state.DescribeChange(p), Digest: p.Change.String(),
 		UnitID: p.Unit.String(), Proposer: nameIn(st, p.Proposer), Reason: p.Reason, Opened: utc(p.OpenedMs), Expires: utc(p.ExpiresMs),
 		Index: p.OpenedIndex, Decided: p.DecidedIndex, Why: p.Why, Parties: []wire.PartyRow{},
 		Yours: p.Status == state.ProposalPending && st.Awaits(p, reader)}
+	var to state.UnitTransfer
+	if p.Kind == state.KindUnitTransfer && nexus.Decode(p.Body, &to) == nil { // nobody decides by eight digits of a key
+		row.To = nameIn(st, to.To)
+	}
 	if u := st.Units[p.Unit]; u != nil {
 		row.Unit = u.Label
 	}

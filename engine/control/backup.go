@@ -11,7 +11,7 @@ import (
 
 // backup streams the records since a place of the log (docs/operate/backup.md). What comes is complete only with its
 // trailer: a node that dies or fails on the way leaves it out.
-func (s *Server) backup(w http.ResponseWriter, r *http.Request, _ caller) (any, error) {
+func (s *Server) backup(w http.ResponseWriter, r *http.Request, who caller) (any, error) {
 	from, err := uintParam(r, "from", 0)
 	if err != nil {
 		return nil, err
@@ -20,26 +20,21 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request, _ caller) (any, 
 	if err != nil {
 		return nil, err
 	}
-	out := &counted{w: w}
+	held, end, err := s.backups.take(who.query.Actor)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	out, ended := held.pace(w)
+	defer ended()
 	w.Header().Set("Content-Type", "application/octet-stream")
 	if err := s.engine().Backup(out, from, size); err != nil {
-		if out.n == 0 {
+		if out.n() == 0 {
 			return nil, err
 		}
 		s.log.Warn("backup broke off", "component", "control", "error", err)
 	}
 	return nil, nil
-}
-
-type counted struct {
-	w io.Writer
-	n int
-}
-
-func (c *counted) Write(b []byte) (int, error) {
-	n, err := c.w.Write(b)
-	c.n += n
-	return n, err
 }
 
 // Raw reads an answer that is not JSON. The caller closes it.

@@ -28,9 +28,12 @@ func (s *Server) exitRoutes() {
 }
 
 func (s *Server) exits(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
-	only, err := s.unitAsked(r)
-	if err != nil {
-		return nil, err
+	var only nexus.ID
+	if word := r.URL.Query().Get("unit"); word != "" { // an empty list would say that another's unit neither leaves nor left
+		var err error
+		if only, err = s.findFor(who, word); err != nil {
+			return nil, err
+		}
 	}
 	now := s.engine().Now().UnixMilli()
 	out := wire.Exits{Exits: []wire.ExitRow{}}
@@ -40,7 +43,9 @@ func (s *Server) exits(_ http.ResponseWriter, r *http.Request, who caller) (any,
 			if !only.IsZero() && u.ID != only || only.IsZero() && u.Kind == nexus.KindProbe || !s.sees(who, st, u) {
 				continue
 			}
-			out.Exits = append(out.Exits, exitRow(st, u, &x, now))
+			row := exitRow(st, u, &x, now)
+			row.Progress = s.leave.of(u.ID)
+			out.Exits = append(out.Exits, row)
 		}
 	})
 	return out, nil
@@ -58,6 +63,9 @@ func exitRow(st *state.State, u *state.Unit, x *state.Exit, nowMs int64) wire.Ex
 	}
 	if x.ClosedMs != 0 {
 		row.Closed = utc(x.ClosedMs)
+	}
+	if f := st.ExitFailuresOf(u.ID); f.Count > 0 {
+		row.Failures, row.FailedAt, row.FailedStep = f.Count, utc(f.LastMs), f.Step
 	}
 	period := len(st.OwnerPeriods(u.ID))
 	for _, a := range st.MoneyAccounts(u.ID, st.MovedAccounts()) {
@@ -87,11 +95,21 @@ func (s *Server) bundle(w http.ResponseWriter, r *http.Request, who caller) (any
 	if err != nil {
 		return nil, err
 	}
-	out := &counted{w: w}
+	held, end, err := s.bundlePlaces(who, id).take(who.query.Actor)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	out, ended := held.pace(w)
+	defer ended()
 	parts := multipart.NewWriter(out)
 	w.Header().Set("Content-Type", "multipart/mixed; boundary="+parts.Boundary())
-	if err := s.node.Bundle(r.Context(), id, parts); err != nil {
-		if out.n == 0 {
+	told, broken := s.leave.begin(id, out.n, s.engine().Now)
+	err = s.node.Bundle(r.Context(), id, parts, told)
+	broken(err)
+	if err != nil {
+		s.exitFailed(r, id, out, err)
+		if out.n() == 0 {
 			return nil, err
 		}
 		s.log.Warn("bundle broke off", "component", "control", "unit", id.String(), "error", err)
@@ -100,7 +118,37 @@ func (s *Server) bundle(w http.ResponseWriter, r *http.Request, who caller) (any
 	return nil, nil
 }
 
-// takeIn has the node verify and keep a bundle. What the caller may make of it, the gates judge when the import is asked for.
+// bundlePlaces are those of owners whose unit leaves, or of all others.
+func (s *Server) bundlePlaces(who caller, unit nexus.ID) *places {
+	leaves := false
+	s.engine().View(func(st *state.State) {
+		u := st.Units[unit]
+		_, leaves = st.ExitOf(unit)
+		leaves = leaves && u != nil && u.Owner == who.query.Actor
+	})
+	if leaves {
+		return &s.leavers
+	}
+	return &s.readers
+}
+
+// exitFailed makes an entry of a bundle that the node could not write for a unit that leaves. That the reader went away is the reader's to state.
+func (s *Server) exitFailed(r *http.Request, id nexus.ID, out *paced, err error) {
+	leaving := false
+	s.engine().View(func(st *state.State) {
+		u := st.Units[id]
+		leaving = u != nil && u.Status == state.StatusExiting
+	})
+	if !leaving || r.Context().Err() != nil || out.broken() {
+		return
+	}
+	if _, err := s.engine().Act(r.Context(), state.KindExitFail, id, state.ExitFail{Step: state.ExitStepWrite, Code: nexus.CodeOf(err)}); err != nil {
+		s.log.Warn("failure of an exit not recorded", "component", "control", "unit", id.String(), "error", err)
+	}
+}
+
+// takeIn has the node verify and keep a bundle, for its unit's owner or an operator. What the caller may make of it, the gates judge when the
+// import is asked for.
 func (s *Server) takeIn(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
 	if who.session != "" {
 		return nil, nexus.Errf("import bundle", nexus.CodeRefused, "session over SSH", "run nexus imvu import on the node's machine",
@@ -117,7 +165,12 @@ func (s *Server) takeIn(_ http.ResponseWriter, r *http.Request, who caller) (any
 	if !filepath.IsAbs(b.Dir) {
 		return nil, nexus.Errf("import bundle", nexus.CodeMalformed, "folder "+b.Dir, "give an absolute path", "is relative to nothing here")
 	}
-	wish, err := s.node.TakeIn(r.Context(), b.Dir, key)
+	_, end, err := s.imports.take(who.query.Actor)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	wish, err := s.node.TakeIn(r.Context(), b.Dir, key, who.query.Actor)
 	return wire.TakenIn{Wish: nexus.Encode(wish)}, err
 }
 

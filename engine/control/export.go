@@ -15,28 +15,34 @@ func (s *Server) exportRoutes() {
 
 // export streams the ledger, or one unit's part of it. An error under way ends the answer early, and the file then lacks its last line.
 func (s *Server) export(w http.ResponseWriter, r *http.Request, who caller) (any, error) {
-	word := r.URL.Query().Get("unit")
-	if word == "" {
+	var unit *nexus.ID // nil: all
+	if word := r.URL.Query().Get("unit"); word == "" {
 		if err := s.mayRead(who, nexus.ID{}, platformRead); err != nil {
 			return nil, err
 		}
-		return nil, s.stream(w, func() error { return s.engine().Export(r.Context(), w, nil) })
+	} else {
+		id, err := s.exportUnit(who, word)
+		if err != nil {
+			return nil, err
+		}
+		unit = &id
 	}
-	id, err := s.exportUnit(who, word)
+	held, end, err := s.exports.take(who.query.Actor)
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.stream(w, func() error { return s.engine().Export(r.Context(), w, &id) })
-}
-
-// stream lets fn write the answer. After the first byte an error can only break the connection.
-func (s *Server) stream(w http.ResponseWriter, fn func() error) error {
+	defer end()
+	out, ended := held.pace(w)
+	defer ended()
 	w.Header().Set("Content-Type", "application/x-ndjson")
-	if err := fn(); err != nil {
+	if err := s.engine().Export(r.Context(), out, unit); err != nil {
+		if out.n() == 0 {
+			return nil, err
+		}
 		s.log.Warn("export broke off", "component", "control", "error", err)
 		panic(http.ErrAbortHandler)
 	}
-	return nil
+	return nil, nil
 }
 
 // exportUnit finds the unit to export. That an id has no unit is public: whoever knows it may have the proof.

@@ -19,7 +19,7 @@ func (s *Server) gateRoutes() {
 	s.handle("GET /v1/gates/sets", publicRead, func(http.ResponseWriter, *http.Request, caller) (any, error) {
 		return s.engine().GateSets(), nil
 	})
-	s.handle("POST /v1/gates/what-if", publicRead, s.whatIf)
+	s.handle("POST /v1/gates/what-if", publicRead, s.reads.within(s.whatIf))
 	s.handle("GET /v1/units/{word}/policy", publicRead, s.policy)
 	s.handle("POST /v1/policy/try", publicRead, s.policyTry)
 	s.handle("GET /v1/consents", publicRead, s.consents)

@@ -121,7 +121,7 @@ func readLog(path string, from int64) (wire.LogPage, error) {
 // entryScanMost bounds how many entries one page looks at.
 const entryScanMost = 20_000
 
-// unitEntries pages through a unit's entries, newest first. The log has no index by unit, so a page looks at so many entries and
+// unitEntries pages through a unit's entries, newest first. It walks the log, not the index by unit: a page looks at so many entries and
 // says where the next begins.
 func (s *Server) unitEntries(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
 	id, err := s.findFor(who, r.PathValue("word"))

@@ -19,7 +19,7 @@ func (s *Server) moneyRoutes() {
 	s.handle("GET /v1/money/holds", publicRead, s.holds)
 	s.handle("GET /v1/money/payouts", publicRead, s.payouts)
 	s.handle("GET /v1/money/disputes", publicRead, s.disputes)
-	s.handle("GET /v1/statement", need{resource: publicRead.resource, public: true, sealed: true}, s.statement)
+	s.handle("GET /v1/statement", need{resource: publicRead.resource, public: true, sealed: true}, s.reads.within(s.statement))
 }
 
 // seesPeriod reports whether the caller may see a period's money: the platform all, an owner the unit's whole, an earlier owner the
@@ -53,7 +53,20 @@ func (s *Server) money(_ http.ResponseWriter, r *http.Request, who caller) (any,
 	if err != nil {
 		return nil, err
 	}
-	return s.engine().Money(engine.MoneyFilter{Unit: id, Probes: r.URL.Query().Get("probes") == "1", Sees: s.seesPeriod(who)})
+	f := engine.MoneyFilter{Unit: id, Probes: r.URL.Query().Get("probes") == "1", Sees: s.seesPeriod(who)}
+	at, earlier, err := momentAsked(r)
+	if err != nil {
+		return nil, err
+	}
+	if !earlier {
+		return s.engine().Money(f)
+	}
+	end, err := s.reads.hold(who)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	return s.engine().MoneyAt(r.Context(), at, f)
 }
 
 func (s *Server) periods(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
@@ -151,19 +164,34 @@ func (s *Server) payouts(_ http.ResponseWriter, r *http.Request, who caller) (an
 	return out, err
 }
 
-// tallyAsked gives the tally of now, or with ?at= as of a size of the ledger or an RFC 3339 time.
-func (s *Server) tallyAsked(r *http.Request) (wire.Tally, error) {
-	probes, at := r.URL.Query().Get("probes") == "1", r.URL.Query().Get("at")
+// tallyAsked gives the tally of now, or with ?at= of an earlier ledger.
+func (s *Server) tallyAsked(r *http.Request, who caller) (wire.Tally, error) {
+	probes := r.URL.Query().Get("probes") == "1"
+	at, earlier, err := momentAsked(r)
+	if err != nil || !earlier {
+		return s.engine().Tally(probes), err
+	}
+	end, err := s.reads.hold(who)
+	if err != nil {
+		return wire.Tally{}, err
+	}
+	defer end()
+	return s.engine().TallyAt(r.Context(), at, probes)
+}
+
+// momentAsked reads ?at=, the size of an earlier ledger or an RFC 3339 time; false when it is absent.
+func momentAsked(r *http.Request) (engine.Moment, bool, error) {
+	at := r.URL.Query().Get("at")
 	if at == "" {
-		return s.engine().Tally(probes), nil
+		return engine.Moment{}, false, nil
 	}
 	if size, err := strconv.ParseUint(at, 10, 64); err == nil && size > 0 {
-		return s.engine().TallyAt(size, 0, probes)
+		return engine.Moment{Size: size}, true, nil
 	}
 	when, err := time.Parse(time.RFC3339, at)
 	if err != nil {
-		return wire.Tally{}, nexus.Errf("tally", nexus.CodeMalformed, "at "+strconv.Quote(at), "a number of entries, or a time such as 2026-10-31T23:59:59Z",
-			"neither a size nor a time")
+		return engine.Moment{}, false, nexus.Errf("read earlier ledger", nexus.CodeMalformed, "at "+strconv.Quote(at),
+			"a checkpoint's number of entries, or a time such as 2026-10-31T23:59:59Z", "neither a size nor a time")
 	}
-	return s.engine().TallyAt(0, when.UnixMilli(), probes)
+	return engine.Moment{TimeMs: when.UnixMilli()}, true, nil
 }

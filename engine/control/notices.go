@@ -2,6 +2,7 @@ package control
 
 import (
 	"net/http"
+	"strings"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/bus"
@@ -29,7 +30,7 @@ func (s *Server) notices(_ http.ResponseWriter, r *http.Request, who caller) (an
 func (s *Server) inbox(key nexus.PublicKey, unreadOnly bool, after uint64) wire.Notices {
 	out := wire.Notices{Notices: []wire.NoticeRow{}}
 	s.engine().View(func(st *state.State) {
-		box := st.InboxOf(key)
+		box, names := st.InboxOf(key), &keyNames{st: st}
 		out.Newest, out.Overflow = box.Next, box.Overflow.Count
 		out.OverflowFirst, out.OverflowLast = box.Overflow.First, box.Overflow.Last
 		for i := range box.List {
@@ -38,16 +39,17 @@ func (s *Server) inbox(key nexus.PublicKey, unreadOnly bool, after uint64) wire.
 				out.Unread++
 			}
 			if n.ID > after && (n.ReadMs == 0 || !unreadOnly) {
-				out.Notices = append(out.Notices, noticeRow(st, n))
+				out.Notices = append(out.Notices, noticeRow(names, n))
 			}
 		}
 	})
 	return out
 }
 
-func noticeRow(st *state.State, n *state.InboxNotice) wire.NoticeRow {
-	row := wire.NoticeRow{ID: n.ID, Index: n.Index, Time: utc(n.TimeMs), Text: n.Text, Times: n.Times}
-	if u := st.Units[n.Unit]; u != nil {
+// noticeRow words a notice for whoever reads it. A reason that nobody gave leaves no colon behind.
+func noticeRow(names *keyNames, n *state.InboxNotice) wire.NoticeRow {
+	row := wire.NoticeRow{ID: n.ID, Index: n.Index, Time: utc(n.TimeMs), Text: strings.TrimSuffix(names.in(n.Text), ": "), Times: n.Times}
+	if u := names.st.Units[n.Unit]; u != nil {
 		row.Unit = u.Label
 	}
 	if n.DeliveredMs != 0 {
@@ -82,7 +84,7 @@ func (s *Server) noticeStream(w http.ResponseWriter, r *http.Request, who caller
 		if rc.Flush() != nil {
 			return nil, nil
 		}
-		if _, err := sub.Next(r.Context()); err != nil {
+		if _, err := sub.Next(r.Context()); err != nil || s.stillMay(who, publicRead) != nil {
 			return nil, nil
 		}
 	}

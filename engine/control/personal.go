@@ -47,7 +47,7 @@ func (s *Server) seal(_ http.ResponseWriter, r *http.Request, _ caller) (any, er
 func (s *Server) erasures(_ http.ResponseWriter, _ *http.Request, who caller) (any, error) {
 	out := wire.Erasures{Erasures: []wire.ErasureRow{}}
 	s.engine().View(func(st *state.State) {
-		all := s.seesAll(who, st)
+		all := seesAll(st, who.query.Actor)
 		for _, e := range st.Erasures() {
 			if !all && e.Subject != who.query.Actor && !st.Speaks(who.query.Actor, e.Subject) {
 				continue
@@ -70,15 +70,19 @@ func (s *Server) encode(w io.Writer, who caller, v any) error {
 	if err != nil {
 		return err
 	}
-	text := s.reveal(who, string(b), func(words string) string {
+	_, err = io.WriteString(w, s.revealJSON(who, string(b))+"\n")
+	return err
+}
+
+// revealJSON is reveal in a text of JSON.
+func (s *Server) revealJSON(who caller, text string) string {
+	return s.reveal(who, text, func(words string) string {
 		quoted, err := json.Marshal(words)
 		if err != nil { // a string always has a form
 			return personal.Hidden
 		}
 		return strings.TrimSuffix(strings.TrimPrefix(string(quoted), `"`), `"`)
 	})
-	_, err = io.WriteString(w, text+"\n")
-	return err
 }
 
 // reveal puts what the caller may read in the place of every sealed text, in the form that form gives it.

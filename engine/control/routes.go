@@ -7,6 +7,7 @@ import (
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 )
@@ -42,8 +43,8 @@ func (s *Server) routes() {
 	s.handle("GET /v1/entries", platformRead, s.entries)
 	s.handle("GET /v1/entries/{seq}", publicRead, s.entry)
 	s.handle("GET /v1/proof", publicRead, s.proof)
-	s.handle("GET /v1/gates", publicRead, func(http.ResponseWriter, *http.Request, caller) (any, error) {
-		return wire.Gates{Gates: s.engine().GateRows()}, nil
+	s.handle("GET /v1/gates", publicRead, func(_ http.ResponseWriter, _ *http.Request, who caller) (any, error) {
+		return wire.Gates{Gates: s.gatesFor(who, s.engine().GateRows())}, nil
 	})
 	s.handle("GET /v1/decisions", publicRead, s.decisions)
 	s.handle("GET /v1/decisions/{index}", publicRead, s.decision)
@@ -57,17 +58,18 @@ func (s *Server) routes() {
 	s.moneyRoutes()
 	s.exportRoutes()
 	s.exitRoutes()
+	s.publicationRoutes()
 	s.gateRoutes()
 	s.personalRoutes()
 	s.handle("POST /v1/actions", publicRead, s.actions)
-	s.handle("POST /v1/verify", platformRead, func(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {
+	s.handle("POST /v1/verify", platformRead, s.checks.within(func(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {
 		return s.node.Verify(r.Context())
-	})
-	s.handle("POST /v1/audit", platformRead, func(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {
+	}))
+	s.handle("POST /v1/audit", platformRead, s.checks.within(func(_ http.ResponseWriter, r *http.Request, _ caller) (any, error) {
 		return s.node.Audit(r.Context(), r.URL.Query().Get("unit"))
-	})
+	}))
 	s.handle("GET /v1/backup", platformRead, s.backup)
-	s.handle("POST /v1/suites", platformAct, s.suites)
+	s.handle("POST /v1/suites", platformAct, s.checks.within(s.suites))
 	s.handle("POST /v1/invite", platformAct, s.invite)
 	s.handle("POST /v1/phases/{phase}/rerun", rerunAct, s.rerunEarly)
 	s.handle("GET /v1/slices/{slice}", earlyRead, s.slice)
@@ -95,7 +97,11 @@ func (s *Server) actions(_ http.ResponseWriter, r *http.Request, who caller) (an
 		if len(d.Verdicts) == 0 && err != nil {
 			return nil, err
 		}
-		return wire.ActionAnswer{Verdicts: s.engine().WireVerdicts(&d), Error: wire.ProblemOf(err)}, nil
+		verdicts := s.engine().WireVerdicts(&d)
+		if s.stranger(who, a.Unit) {
+			verdicts = wire.WithholdVerdicts(verdicts)
+		}
+		return wire.ActionAnswer{Verdicts: verdicts, Error: wire.ProblemOf(err)}, nil
 	}
 	if who.readOnly {
 		return nil, errReadOnly(r)
@@ -138,7 +144,7 @@ func (s *Server) created(kind string, r nexus.Receipt) *wire.UnitRow {
 	var row *wire.UnitRow
 	s.engine().View(func(st *state.State) {
 		if u := st.Units[c.ID]; u != nil {
-			v := unitRow(st, u)
+			v := engine.UnitRow(st, u)
 			row = &v
 		}
 	})

@@ -44,9 +44,10 @@ type Node interface {
 	Audit(ctx context.Context, unit string) (wire.AuditReport, error)
 	Suites(ctx context.Context, names []string) (wire.Suites, error)
 	RerunPhase(ctx context.Context, phase int) error
-	// Bundle writes a unit's bundle as parts; TakeIn verifies one in a folder of this machine and keeps it.
-	Bundle(ctx context.Context, unit nexus.ID, w *multipart.Writer) error
-	TakeIn(ctx context.Context, dir string, key nexus.PublicKey) (state.UnitImport, error)
+	// Bundle writes a unit's bundle as parts; TakeIn verifies one in a folder of this machine and keeps it for its
+	// owner or an operator.
+	Bundle(ctx context.Context, unit nexus.ID, w *multipart.Writer, told func(part, of int, path string)) error
+	TakeIn(ctx context.Context, dir string, key, by nexus.PublicKey) (state.UnitImport, error)
 	StopRequested()
 }
 
@@ -59,6 +60,14 @@ type Server struct {
 	mux    *http.ServeMux
 	socket net.Listener
 	doors  doorSessions
+
+	pictures pictures
+
+	// What holds a whole unit's files: bundles for owners whose unit leaves, bundles for everybody else, folders being taken in.
+	leavers, readers, imports places
+	// What reads or recomputes much of the ledger: see newBounds.
+	bounds
+	leave leaving
 }
 
 // NewServer listens on the socket (mode 0600). A stale socket file of a dead node is replaced; the data directory's lock
@@ -74,7 +83,10 @@ func NewServer(path string, node Node, b *bus.Bus, log *slog.Logger) (*Server, e
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	s := &Server{node: node, bus: b, log: log, mux: http.NewServeMux(), socket: l}
+	s := &Server{node: node, bus: b, log: log, mux: http.NewServeMux(), socket: l,
+		leavers: newPlaces("bundles of leaving units are being written", placesEach, placesLeaver),
+		readers: newPlaces("bundles are being written", placesEach, placesAll),
+		imports: newPlaces("bundles are being taken in", placesEach, placesAll), bounds: newBounds()}
 	s.routes()
 	return s, nil
 }
@@ -120,7 +132,10 @@ type caller struct {
 	readOnly bool // the request says that its session changes nothing; the signature covers that
 	// session is the SSH session that asks, empty for any other client. Signed says that the request is signed all the same.
 	session string
+	token   string // of that session
 	signed  bool
+	early   bool // asks before there is an engine
+	shown   bool // who asks was shown when a stream began that goes on now
 }
 
 type handler func(w http.ResponseWriter, r *http.Request, who caller) (any, error)
@@ -144,7 +159,8 @@ func (s *Server) handle(pattern string, n need, h handler) {
 			return
 		}
 		who, err := s.authenticate(r, body)
-		if err == nil && s.engine() == nil && !n.early {
+		who.early = s.engine() == nil
+		if err == nil && who.early && !n.early {
 			err = nexus.Errf("ask node", nexus.CodeUnavailable, "ledger", "wait for phase 2, or ask the node that holds it",
 				"it is not open on this node")
 		}
@@ -206,7 +222,7 @@ func (s *Server) authenticate(r *http.Request, body []byte) (caller, error) {
 		if q.Actor != within.query.Actor {
 			return refuse("forged-query", "the signature is not that of the session's identity")
 		}
-		who.session, who.readOnly = within.session, who.readOnly || within.readOnly
+		who.session, who.token, who.readOnly = within.session, within.token, who.readOnly || within.readOnly
 	}
 	return who, nil
 }
@@ -219,7 +235,7 @@ func (s *Server) mayRead(who caller, unit nexus.ID, n need) error {
 	var d gates.Decision
 	s.engine().View(func(st *state.State) {
 		f := st.ReadFacts(&who.query, time.Now().UnixMilli(), unit, n.resource, n.public)
-		if who.session != "" { // its login has shown who asks, to this node, now
+		if who.session != "" || who.shown { // its login has shown who asks, to this node, now; or its signature did, when it began
 			f.Identity.SignatureValid, f.Identity.ClusterMatches = true, true
 		}
 		d = st.Decide(&f, gates.DecisionInput{Kind: f.Kind, Actor: who.query.Actor, Unit: unit, TimeMs: f.NowMs})
@@ -234,7 +250,7 @@ func (s *Server) mayRead(who caller, unit nexus.ID, n need) error {
 func (s *Server) reply(w http.ResponseWriter, who caller, out any, err error) {
 	if err != nil {
 		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(statusOf(nexus.CodeOf(err)))
+		w.WriteHeader(status(w, err))
 		_ = s.encode(w, who, map[string]any{"error": wire.ProblemOf(err)})
 		return
 	}

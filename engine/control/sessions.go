@@ -48,20 +48,22 @@ func (s *Server) OpenSession(id string, key nexus.PublicKey, readOnly bool) (tok
 	}
 }
 
-// session gives the caller that a token stands for; false when the request bears none that is open.
+// session gives the caller that a request's token stands for; false when it bears none that is open.
 func (s *Server) session(r *http.Request) (caller, bool) {
-	token := r.Header.Get(tokenHeader)
-	if token == "" {
-		return caller{}, false
-	}
+	c, err := s.within(r.Header.Get(tokenHeader))
+	c.readOnly = c.readOnly || r.Header.Get(modeHeader) == modeReadOnly
+	return c, err == nil
+}
+
+// within gives the caller that a token stands for while its session is open.
+func (s *Server) within(token string) (caller, error) {
 	s.doors.mu.Lock()
 	d, ok := s.doors.open[token]
 	s.doors.mu.Unlock()
 	if !ok {
-		return caller{}, false
+		return caller{}, nexus.Errf("read", nexus.CodeRefused, "gate 1 identity-binding", "connect again", "the session is over")
 	}
-	c := caller{query: nexus.Query{Actor: d.key, TimeMs: time.Now().UnixMilli()}, session: d.id, readOnly: d.readOnly || r.Header.Get(modeHeader) == modeReadOnly}
-	return c, true
+	return caller{query: nexus.Query{Actor: d.key, TimeMs: time.Now().UnixMilli()}, session: d.id, token: token, readOnly: d.readOnly}, nil
 }
 
 // errUnsignedAct answers a request that changes something and was not signed by the session's own client.

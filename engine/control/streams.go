@@ -1,56 +1,116 @@
 package control
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
+	"sort"
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
-	"github.com/BobbyBlanco400/nexus-cos/engine"
 	"github.com/BobbyBlanco400/nexus-cos/engine/bus"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
-	"github.com/BobbyBlanco400/nexus-cos/gates"
 )
 
 // watchInterval paces the overview stream: at most ten a second. When nothing changes nothing is sent; a dead node is told
 // from a quiet one by the connection, which ends with the node.
 const watchInterval = 100 * time.Millisecond
 
-func (s *Server) overview(_ http.ResponseWriter, _ *http.Request, who caller) (any, error) {
-	return s.overviewFor(who), nil
+// overview answers with the caller's picture.
+func (s *Server) overview(w http.ResponseWriter, _ *http.Request, who caller) (any, error) {
+	f, id, err := s.picture(who, false)
+	if err != nil {
+		return nil, err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := s.writePicture(w, who, f, id); err != nil {
+		s.log.Debug("answer not delivered", "component", "control", "error", err)
+	}
+	return nil, nil
 }
 
-// overviewFor is the overview with the caller's identity in it, and only what the caller may see (gate 16).
-func (s *Server) overviewFor(who caller) *wire.Overview {
-	o := *s.node.Overview()
-	s.personalise(&o, who)
-	return &o
-}
-
-// watch streams overviews: at once, then whenever something changed, at most ten a second. Nothing changes, nothing is sent.
+// watch streams overviews: at once, then whenever something changed, at most ten a second. Nothing changes, nothing is sent. The stream
+// ends when the gates would refuse it now; the client asks again and is told why.
 func (s *Server) watch(w http.ResponseWriter, r *http.Request, who caller) (any, error) {
 	rc := http.NewResponseController(w)
 	w.Header().Set("Content-Type", "application/x-ndjson")
+	sent := false
+	err := s.follow(r.Context(), who, func(f *frame, id wire.Identity) error {
+		sent = true
+		if err := s.writePicture(w, who, f, id); err != nil {
+			return err
+		}
+		return rc.Flush()
+	})
+	if sent { // too late for a status: the client's connection is gone, or it asks again
+		return nil, nil
+	}
+	return nil, err
+}
+
+// WatchSession is watch for a session over SSH, in this process: it calls show with each new picture until ctx ends or the gates refuse. The
+// session's own is the Overview itself; what it points at is shared with others and must not be changed. show returns soon.
+func (s *Server) WatchSession(ctx context.Context, token string, show func(*wire.Overview)) error {
+	who, err := s.within(token)
+	if err != nil {
+		return err
+	}
+	return s.follow(ctx, who, func(f *frame, id wire.Identity) error {
+		o, err := f.overview(id)
+		if err == nil {
+			show(o)
+		}
+		return err
+	})
+}
+
+// follow shows a caller each new picture until ctx ends, show fails or the gates refuse. They are asked anew for each, so that a revoked
+// key, and a session that has ended, see nothing more.
+func (s *Server) follow(ctx context.Context, who caller, show func(*frame, wire.Identity) error) error {
 	for {
 		changed := s.node.Changed()
-		if err := s.encode(w, who, s.overviewFor(who)); err != nil {
-			return nil, nil
+		if err := s.stillMay(who, earlyRead); err != nil {
+			return err
 		}
-		if err := rc.Flush(); err != nil {
-			return nil, nil
+		f, id, err := s.picture(who, true)
+		if err == nil {
+			err = show(f, id)
+		}
+		if err != nil {
+			return err
 		}
 		select {
-		case <-r.Context().Done():
-			return nil, nil
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-time.After(watchInterval):
 		}
 		select {
-		case <-r.Context().Done():
-			return nil, nil
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-changed:
 		}
 	}
+}
+
+// stillMay judges a read again that goes on. That it was signed, and for this cluster, was shown when it began. Who began to watch before
+// there was a ledger, under a key that is nobody's, sees on what is everybody's.
+func (s *Server) stillMay(who caller, n need) error {
+	if who.token != "" {
+		if _, err := s.within(who.token); err != nil {
+			return err
+		}
+	}
+	who.shown, who.query.TimeMs, who.query.Signature = true, time.Now().UnixMilli(), nil
+	err := s.mayRead(who, nexus.ID{}, n)
+	if err != nil && who.early {
+		s.engine().View(func(st *state.State) {
+			if st.Identities[who.query.Actor] == nil {
+				err = nil
+			}
+		})
+	}
+	return err
 }
 
 // events streams durable events until the caller goes. Refusals and results are never dropped for a live reader.
@@ -71,7 +131,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, who caller) (any
 		if err != nil {
 			return nil, nil
 		}
-		if err := s.encode(w, who, wireEvent(d.Event)); err != nil || rc.Flush() != nil {
+		if s.stillMay(who, platformRead) != nil || s.encode(w, who, wireEvent(d.Event)) != nil || rc.Flush() != nil {
 			return nil, nil
 		}
 	}
@@ -88,39 +148,23 @@ func wireEvent(ev nexus.Event) wire.Event {
 	return out
 }
 
-// personalise puts the caller's identity into an overview copy and, for whoever is not an operator, leaves only their own
-// units, tallies and decisions in it.
-func (s *Server) personalise(o *wire.Overview, who caller) {
-	o.Identity = wire.Identity{Key: who.query.Actor.String(), Fingerprint: who.query.Actor.Short(), Roles: []string{}}
-	if s.engine() == nil {
-		return
-	}
+// gatesFor leaves out the words of refusals for whoever does not act for the platform.
+func (s *Server) gatesFor(who caller, rows []wire.GateRow) []wire.GateRow {
 	all := false
-	s.engine().View(func(st *state.State) {
-		if id := st.Identities[who.query.Actor]; id != nil {
-			o.Identity.Name, o.Identity.Roles = id.Name, []string{engine.RoleName(id.Role)}
-			all = id.Role == gates.RoleOperator || id.Role == gates.RoleNode || id.Role == gates.RolePlatform
-		}
-	})
+	s.engine().View(func(st *state.State) { all = seesAll(st, who.query.Actor) })
 	if all {
-		return
+		return rows
 	}
-	key, own := who.query.Actor.String(), map[string]bool{}
-	o.Units = keep(o.Units, func(u wire.UnitRow) bool { own[u.ID] = u.Owner == key; return own[u.ID] })
-	o.Tallies = keep(o.Tallies, func(t wire.TallyRow) bool { return own[t.UnitID] })
-	o.Slices = keep(o.Slices, func(r wire.SliceRow) bool { return own[r.Unit] })
-	o.Decisions = keep(o.Decisions, func(d wire.DecisionRow) bool { return d.Actor == key || own[d.Unit] })
-	labels := map[string]bool{}
-	for _, u := range o.Units {
-		labels[u.Label] = true
+	return withoutReasons(rows)
+}
+
+// withoutReasons gives rows without the words of the last refusal, which may be another's.
+func withoutReasons(rows []wire.GateRow) []wire.GateRow {
+	out := append([]wire.GateRow(nil), rows...)
+	for i := range out {
+		out[i].LastReason = ""
 	}
-	o.Alerts = keep(o.Alerts, func(a wire.Alert) bool { return labels[a.Unit] })
-	o.Ledger.Witnesses = publicWitnesses(o.Ledger.Witnesses)
-	o.Gates = append([]wire.GateRow(nil), o.Gates...)
-	for i := range o.Gates { // the last refusal may be another's
-		o.Gates[i].LastReason = ""
-	}
-	o.UnitsTotal, o.TalliesTotal, o.Totals = len(o.Units), len(o.Tallies), engine.SumTallies(o.Tallies)
+	return out
 }
 
 // slicesFor leaves only the slices of units that the caller may see.
@@ -147,5 +191,17 @@ func keep[T any](in []T, ok func(T) bool) []T {
 			out = append(out, v)
 		}
 	}
+	return out
+}
+
+// reportsOf names the active revenue sources that a key is bound to, sorted; none is an empty list.
+func reportsOf(st *state.State, key nexus.PublicKey) []string {
+	out := []string{}
+	for _, x := range st.Sources {
+		if x.Active && x.Key == key {
+			out = append(out, x.Name)
+		}
+	}
+	sort.Strings(out)
 	return out
 }

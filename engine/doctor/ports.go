@@ -124,6 +124,9 @@ func taken(o *Options, a Address, other string) Check {
 	case h.pid == o.NodePID:
 		return passed("%s is held by the running node (pid %d)", shown, h.pid)
 	}
-	return failed(fmt.Sprintf("stop it (kill %d), or %s", h.pid, other), "%s is taken by %s (pid %d)", shown,
-		h.name, h.pid)
+	stop := fmt.Sprintf("stop it (kill %d)", h.pid)
+	if h.name == "nexus" { // most likely another node, which a kill would take out of its order
+		stop = "stop that node (nexus stop --data-dir DIR, with its directory)"
+	}
+	return failed(stop+", or "+other, "%s is taken by %s (pid %d)", shown, h.name, h.pid)
 }

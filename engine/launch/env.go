@@ -42,6 +42,9 @@ type Env interface {
 	Operate(ctx context.Context, kind string, unit nexus.ID, body any) (nexus.Receipt, error)
 	// Before is the desired-state digest and unit count found when the ledger was opened.
 	Before() (hash nexus.Hash, units int)
+	// Meanwhile counts the acts since then that wrote about real units or real money: the node's own, by kinds of entries that the
+	// digest covers, and those of others.
+	Meanwhile() (own, others int, err error)
 	// WriteReport writes and signs the deployment report over phases 1 to 11, and reads it back.
 	WriteReport(ctx context.Context, phases [wire.PhaseCount]wire.Phase) (ReportFile, error)
 	// Results are the phases so far.

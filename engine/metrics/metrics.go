@@ -126,6 +126,8 @@ var families = []family{
 			emit(float64(s.BytesIn), "in")
 			emit(float64(s.BytesOut), "out")
 		})},
+	edgeFamily("nexus_slice_edge_strays_total", "Connections that another process of the edge should have served, since this one started.",
+		prometheus.CounterValue, func(e *wire.SliceEdge) *float64 { return value(e.Strays) }),
 	edgeFamily("nexus_slice_backends_out", "Backends that get no requests now, because they gave no answer.", prometheus.GaugeValue,
 		func(e *wire.SliceEdge) *float64 { return value(e.BackendsOut) }),
 	edgeFamily("nexus_slice_backend_ejections_total", "Times that a backend was taken out, since the edge started.", prometheus.CounterValue,

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"context"
 	"log/slog"
+	"strings"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine"
@@ -29,7 +31,8 @@ func (n *Node) openDoor() wire.Check {
 	if door == nil {
 		var err error
 		if door, err = n.cfg.OpenSSH(n); err != nil {
-			return wire.Check{Name: check.Name, Status: wire.StatusFailed, Detail: err.Error(), Remedy: "give another --ssh address, or mend what is named"}
+			detail := strings.TrimPrefix(err.Error(), check.Name+": ") // which is said already
+			return wire.Check{Name: check.Name, Status: wire.StatusFailed, Detail: detail, Remedy: "give another --ssh address, or mend what is named"}
 		}
 		n.mu.Lock()
 		n.door = door
@@ -64,8 +67,8 @@ func (n *Node) Knows(key nexus.PublicKey) (name string, err error) {
 		id := s.Identities[key]
 		switch {
 		case id == nil:
-			err = nexus.Errf("", nexus.CodeRefused, "this key", "have it registered: nexus identity import YOUR-KEY.pub NAME, on the node or by an operator",
-				"is of no identity here")
+			err = nexus.Errf("", nexus.CodeRefused, "this key",
+				"have an operator register it on the node: nexus identity import YOUR-KEY.pub NAME, for an operator with --role operator", "is of no identity here")
 		case id.Role == gates.RoleNode || id.Role == gates.RolePlatform:
 			err = nexus.Errf("", nexus.CodeRefused, "this key", "use one of your own", "is the %s's", engine.RoleName(id.Role))
 		default:
@@ -78,6 +81,11 @@ func (n *Node) Knows(key nexus.PublicKey) (name string, err error) {
 // OpenSession lets a session over SSH read as the holder of key until end is called (engine/control).
 func (n *Node) OpenSession(id string, key nexus.PublicKey, readOnly bool) (token string, end func()) {
 	return n.server.OpenSession(id, key, readOnly)
+}
+
+// WatchSession shows the pictures of this process to such a session, by pointer (engine/control).
+func (n *Node) WatchSession(ctx context.Context, token string, show func(*wire.Overview)) error {
+	return n.server.WatchSession(ctx, token, show)
 }
 
 // Cluster is the cluster's id; zero before there is one.

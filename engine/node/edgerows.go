@@ -44,8 +44,9 @@ func trouble(r *wire.SliceRoute) int {
 func edgeRow(e sliceAtEdge, trips []host.EdgeTrips, now time.Time) wire.SliceEdge {
 	s := e.stats
 	out := wire.SliceEdge{Edge: e.edge, ReportAgeMs: now.Sub(e.at).Milliseconds(), Samples: uint64(s.Added.Samples), RateBps: float64(s.Gateway.RateBps),
-		InFlight: s.Gateway.InFlight, Queue: s.Gateway.Queue, Requests: s.Gateway.Requests, Refused: s.Gateway.Refused, BackendsOut: s.Backends.Ejected,
-		Ejections: s.Backends.Ejections, TurnedAway: s.Backends.Turned, Retries: s.Backends.Retries, RetriesLeft: s.Backends.RetriesLeft}
+		InFlight: s.Gateway.InFlight, Queue: s.Gateway.Queue, Requests: s.Gateway.Requests, Refused: s.Gateway.Refused, Strays: s.Gateway.Strays,
+		BackendsOut: s.Backends.Ejected, Ejections: s.Backends.Ejections, TurnedAway: s.Backends.Turned, Retries: s.Backends.Retries,
+		RetriesLeft: s.Backends.RetriesLeft}
 	if s.Added.Samples > 0 {
 		out.P99Ms = milliseconds(time.Duration(s.Added.AddedP99) * time.Microsecond)
 	}

@@ -32,7 +32,7 @@ func (n *Node) openMetrics() wire.Check {
 	return n.openEndpoint(endpointMetrics, "--metrics", n.cfg.MetricsAddr, "/metrics", metrics.Handler(n.view.picture))
 }
 
-// openLog opens the published log; it answers 503 until the ledger is open, and always on a node that holds none.
+// openLog opens the published log, and beside it what is published monthly; it answers 503 until the ledger is open, and always on a node that holds none.
 func (n *Node) openLog() wire.Check {
 	open := func() tilelog.Log {
 		if e := n.eng.Load(); e != nil {
@@ -40,7 +40,8 @@ func (n *Node) openLog() wire.Check {
 		}
 		return nil
 	}
-	return n.openEndpoint(endpointLog, "--log-http", n.cfg.LogHTTPAddr, "/checkpoint", tilelog.Handler(open, n.log))
+	return n.openEndpoint(endpointLog, "--log-http", n.cfg.LogHTTPAddr, "/checkpoint",
+		newPublications(n.eng.Load, n.log).beside(tilelog.Handler(open, n.log)))
 }
 
 // publishedLog is a ledger as tilelog reads it.

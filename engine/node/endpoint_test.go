@@ -1,9 +1,13 @@
 package node_test
 
 import (
+	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -100,5 +104,60 @@ func TestPublishedLog(t *testing.T) {
 	}
 	if _, err := c.Head(); err == nil {
 		t.Error("the endpoint outlives its node")
+	}
+}
+
+// A port that another process holds is one failure, its own, which names the holder; what needs it is skipped and says so.
+func TestATakenPortFailsOnce(t *testing.T) {
+	t.Parallel()
+	holder := exec.Command(os.Args[0], "-test.run=^TestHoldAPort$")
+	holder.Env = append(os.Environ(), "NEXUS_TEST_HOLD_PORT=1")
+	stdin, err := holder.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := holder.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := holder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = stdin.Close() // ends it
+		_ = holder.Wait()
+	}()
+	addr, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, last, _ := start(t, node.Config{DataDir: t.TempDir(), MetricsAddr: strings.TrimSpace(addr)})
+	if last.Status != wire.StatusFailed {
+		t.Errorf("the launch: %+v", last)
+	}
+	var failed []string
+	for _, c := range n.Results()[0].Checks {
+		if c.Status == wire.StatusFailed {
+			failed = append(failed, c.Name+": "+c.Detail)
+		}
+		if c.Name == "metrics" && (c.Status != wire.StatusSkipped || c.Detail != "needs port metrics") {
+			t.Errorf("what needs the port: %+v", c)
+		}
+	}
+	if len(failed) != 1 || !strings.HasPrefix(failed[0], "port metrics: ") || !strings.Contains(failed[0], fmt.Sprintf("(pid %d)", holder.Process.Pid)) {
+		t.Errorf("failed are %q", failed)
+	}
+}
+
+// TestHoldAPort is the other process of TestATakenPortFailsOnce; alone it checks that a port can be had.
+func TestHoldAPort(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	if os.Getenv("NEXUS_TEST_HOLD_PORT") != "" {
+		fmt.Println(l.Addr())
+		_, _ = os.Stdin.Read(make([]byte, 1))
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/engine/launch"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 	"github.com/BobbyBlanco400/nexus-cos/engine/suite"
+	"github.com/BobbyBlanco400/nexus-cos/ledger"
 )
 
 var _ launch.Env = (*Node)(nil)
@@ -36,16 +37,30 @@ func (n *Node) HostChecks(ctx context.Context) []wire.Check {
 		addresses = append(addresses, doctor.Address{Name: endpointLog, Network: "tcp", Addr: c.LogHTTPAddr})
 	}
 	checks := doctor.Run(ctx, doctor.Options{DataDir: c.DataDir, SocketPath: n.socket, NodePID: os.Getpid(), BuildTime: c.BuildTime, Addresses: addresses})
-	if c.SSHAddr != "" && ctx.Err() == nil {
-		checks = append(checks, n.openDoor())
-	}
-	if c.MetricsAddr != "" && ctx.Err() == nil {
-		checks = append(checks, n.openMetrics())
-	}
-	if c.LogHTTPAddr != "" && ctx.Err() == nil {
-		checks = append(checks, n.openLog())
+	for _, way := range []struct {
+		addr, port, check string
+		open              func() wire.Check
+	}{{c.SSHAddr, "ssh", "ssh console", n.openDoor}, {c.MetricsAddr, endpointMetrics, endpointMetrics, n.openMetrics},
+		{c.LogHTTPAddr, endpointLog, endpointLog, n.openLog}} {
+		switch {
+		case way.addr == "" || ctx.Err() != nil:
+		case failedPort(checks, way.port): // one cause is one failure, and its check names the holder
+			checks = append(checks, wire.Check{Name: way.check, Status: wire.StatusSkipped, Detail: "needs port " + way.port})
+		default:
+			checks = append(checks, way.open())
+		}
 	}
 	return checks
+}
+
+// failedPort reports whether a port was found not to be had.
+func failedPort(checks []wire.Check, name string) bool {
+	for i := range checks {
+		if checks[i].Name == "port "+name && checks[i].Status == wire.StatusFailed {
+			return true
+		}
+	}
+	return false
 }
 
 // CheckFiles implements launch.Env.
@@ -94,7 +109,7 @@ func (n *Node) OpenLedger(ctx context.Context) error {
 	n.mu.Lock()
 	n.key, n.gossipKey, n.auditor = keys.Node, secret, audit.New(e)
 	e.View(func(s *state.State) {
-		n.before = s.DesiredHash()
+		n.before, n.beforeAt = s.DesiredHash(), s.Index
 		if !fresh {
 			for _, u := range s.Units {
 				if u.Kind != nexus.KindProbe {
@@ -107,6 +122,7 @@ func (n *Node) OpenLedger(ctx context.Context) error {
 	n.mu.Unlock()
 	n.server.Attach(e)
 	n.wg.Go(func() { _ = n.auditor.Run(n.ctx, n.postFinding) })
+	n.wg.Go(n.sweepImports)
 	return ctx.Err()
 }
 
@@ -222,6 +238,62 @@ func (n *Node) Before() (nexus.Hash, int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.before, n.existing
+}
+
+// Meanwhile implements launch.Env.
+func (n *Node) Meanwhile() (own, others int, err error) {
+	e := n.Engine()
+	n.mu.Lock()
+	since := n.beforeAt
+	n.mu.Unlock()
+	probes := map[nexus.ID]bool{{}: true} // the platform's own chain is no unit
+	e.View(func(s *state.State) {
+		for id, u := range s.Units {
+			probes[id] = probes[id] || u.Kind == nexus.KindProbe
+		}
+	})
+	err = e.Store().Records(since+1, e.Store().Applied(), func(r ledger.Record) error {
+		first, err := r.Entry(r.FirstSeq)
+		if err != nil || first.Kind != ledger.KindDecision {
+			return err
+		}
+		var body state.DecisionBody
+		if err := nexus.Decode(first.Body, &body); err != nil {
+			return err
+		}
+		for seq := r.FirstSeq + 1; seq < r.Next(); seq++ {
+			x, err := r.Entry(seq)
+			if err != nil {
+				return err
+			}
+			switch {
+			case !concerns(&x, probes):
+			case body.Decision.Actor == e.NodeKey():
+				own++
+				return nil
+			default:
+				others++
+				return nil
+			}
+		}
+		return nil
+	})
+	return own, others, err
+}
+
+// concerns reports whether an entry is about a real unit or real money, in a way that the desired state shows. Measurements, findings
+// and notices are not.
+func concerns(x *ledger.Entry, probes map[nexus.ID]bool) bool {
+	for _, p := range x.Postings {
+		if p.Currency != nexus.TestCurrency {
+			return true
+		}
+	}
+	switch x.Kind {
+	case ledger.KindUsage, ledger.KindService, ledger.KindAudit, ledger.KindNotice, ledger.KindProbe, ledger.KindReport:
+		return false
+	}
+	return !probes[x.Unit]
 }
 
 // Results implements launch.Env.

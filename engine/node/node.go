@@ -133,6 +133,7 @@ type Node struct {
 	agent     *gossip.Agent
 	gossipKey [32]byte
 	before    nexus.Hash
+	beforeAt  uint64 // index of the last decision that before covers
 	existing  int
 	state     string
 	report    launch.ReportFile

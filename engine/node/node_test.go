@@ -2,6 +2,8 @@ package node_test
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -65,7 +67,7 @@ func client(t *testing.T, dir string) *control.Client {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		if ok() {
 			return
 		}
@@ -146,7 +148,16 @@ func TestLaunchOverExistingData(t *testing.T) {
 	if err := n.Stop(); err != nil {
 		t.Fatal(err)
 	}
+	// What a killed import left goes with the next start.
+	left := filepath.Join(dir, engine.ImportsDir, "killed.partial", "unit.json")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(left), 0o700), os.WriteFile(left, []byte("half"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	again, last, _ := start(t, node.Config{DataDir: dir})
+	eventually(t, "the leftovers of an import are gone", func() bool {
+		_, err := os.Stat(filepath.Dir(left))
+		return errors.Is(err, fs.ErrNotExist)
+	})
 	if last.Failed != 0 {
 		t.Fatalf("%+v %+v", last, again.Results())
 	}

@@ -145,6 +145,7 @@ func sliceRow(n *Node, s edge.SliceStats) wire.SliceRow {
 	ms := func(micros int64) *float64 { v := float64(micros) / 1000; return &v }
 	if s.Added.Samples > 0 {
 		row.P50Ms, row.P99Ms, row.P999Ms, row.BaselineP50Ms = ms(s.Added.AddedP50), ms(s.Added.AddedP99), ms(s.Added.AddedP999), ms(s.Added.BaselineP50)
+		row.BaselineP99Ms = ms(s.Added.BaselineP99)
 	}
 	if s.Gateway.Samples > 0 {
 		row.GatewayP99Ms = ms(s.Gateway.P99)

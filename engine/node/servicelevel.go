@@ -3,7 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
-	"errors"
+	"fmt"
 	stdslices "slices"
 	"time"
 
@@ -17,19 +17,24 @@ import (
 const servicePostEvery = time.Hour
 
 // serviceLevel keeps the service-level record (SPEC section 4): once a minute it judges what the probes of each slice measured
-// in that minute, posts a breach or its end at once, and the counts of minutes every hour. What a killed node had counted and
-// not posted is lost and stays unmeasured: nothing is made up for it. Owned by one goroutine.
+// in that minute, posts a breach or its end at once, and the counts of minutes every hour, when the month ends and when the node stops. Counts
+// that cannot be posted wait, span by span (outbox); what a killed node had counted and not posted stays unmeasured, and the next start says
+// so: nothing is made up for it. Owned by one goroutine.
 type serviceLevel struct {
-	post   func(ctx context.Context, kind string, unit nexus.ID, body any) error
+	out    *outbox
 	view   func(func(*state.State))
 	edges  *edgeReports
-	fromMs int64
+	span   span
 	counts map[nexus.ID]*state.MinutesRow
 }
 
-func newServiceLevel(post func(context.Context, string, nexus.ID, any) error, view func(func(*state.State)), now time.Time,
+func newServiceLevel(post func(context.Context, string, nexus.ID, any) error, view func(func(*state.State)), node nexus.PublicKey, now time.Time,
 	edges *edgeReports) *serviceLevel {
-	return &serviceLevel{post: post, view: view, edges: edges, fromMs: now.UnixMilli(), counts: map[nexus.ID]*state.MinutesRow{}}
+	out := &outbox{kind: state.KindSliceMinutes, what: "service level", post: post, postedTo: func() (at int64) {
+		view(func(s *state.State) { at = s.MinutesPostedTo(node) })
+		return at
+	}}
+	return &serviceLevel{out: out, view: view, edges: edges, span: span{fromMs: now.UnixMilli()}, counts: map[nexus.ID]*state.MinutesRow{}}
 }
 
 // minute judges the minute that ends now. stats are the figures of the last minute of every slice
@@ -41,13 +46,14 @@ func (l *serviceLevel) minute(ctx context.Context, now time.Time, stats []edge.S
 			first = err
 		}
 	}
-	keep(l.turn(ctx, now))
+	l.span.look(now, l.cut)
 	for i := range stats {
 		keep(l.judge(ctx, now, &stats[i]))
 	}
-	if now.UnixMilli()-l.fromMs >= servicePostEvery.Milliseconds() {
-		keep(l.flush(ctx, now))
+	if l.span.due(now) {
+		l.cut(now.UnixMilli())
 	}
+	keep(l.out.send(ctx))
 	return first
 }
 
@@ -84,37 +90,60 @@ func (l *serviceLevel) judge(ctx context.Context, now time.Time, s *edge.SliceSt
 		if broken {
 			since = now.Add(-time.Minute).UnixMilli()
 		}
-		return l.post(ctx, state.KindSliceBreach, unit, state.SliceBreach{Open: broken, SinceMs: since, UntilMs: now.UnixMilli(),
+		return l.out.post(ctx, state.KindSliceBreach, unit, state.SliceBreach{Open: broken, SinceMs: since, UntilMs: now.UnixMilli(),
 			Budget: s.Slice.LatencyBudgetMicros, AddedP99: minute.AddedP99, BaselineP99: minute.BaselineP99, Samples: minute.Samples, Missed: minute.Missed})
 	}
 	return nil
 }
 
-// turn posts what belongs to a month that has ended.
-func (l *serviceLevel) turn(ctx context.Context, now time.Time) error {
-	if start := time.UnixMilli(l.fromMs).UTC(); !sameMonth(start, now.UTC()) {
-		return l.flush(ctx, monthEnd(start))
+// since is the begin of what was counted and not posted, 0 when there is nothing.
+func (l *serviceLevel) since() int64 {
+	if at := l.out.oldest(); at > 0 || len(l.counts) == 0 {
+		return at
 	}
-	return nil
+	return l.span.fromMs
 }
 
-// flush posts what was counted since the last post, up to a moment within the same month. What cannot be posted now is kept and
-// posted with the next.
-func (l *serviceLevel) flush(ctx context.Context, end time.Time) error {
-	if len(l.counts) == 0 {
-		l.fromMs = end.UnixMilli()
-		return nil
+// flush posts what was counted until now.
+func (l *serviceLevel) flush(ctx context.Context, now time.Time) error {
+	l.cut(now.UnixMilli())
+	return l.out.send(ctx)
+}
+
+// minutesRowsMax is how many units one slice.minutes takes.
+const minutesRowsMax = 8192
+
+// cut ends the span at a moment within its month. Of units beyond those that one post takes it is said that their minutes are not in the record.
+func (l *serviceLevel) cut(endMs int64) {
+	if endMs <= l.span.fromMs {
+		return
 	}
-	body := state.SliceMinutes{FromMs: l.fromMs, ToMs: end.UnixMilli()}
+	var rows []state.MinutesRow
 	for _, row := range l.counts {
-		body.Rows = append(body.Rows, *row)
+		rows = append(rows, *row)
 	}
-	stdslices.SortFunc(body.Rows, func(a, b state.MinutesRow) int { return bytes.Compare(a.Unit[:], b.Unit[:]) })
-	if err := l.post(ctx, state.KindSliceMinutes, nexus.ID{}, body); err != nil {
-		return err
+	from := max(l.span.fromMs, endMs-usageSpanMax.Milliseconds())
+	l.span.fromMs, l.counts = endMs, map[nexus.ID]*state.MinutesRow{}
+	if len(rows) == 0 {
+		return
 	}
-	l.fromMs, l.counts = end.UnixMilli(), map[nexus.ID]*state.MinutesRow{}
-	return nil
+	stdslices.SortFunc(rows, func(a, b state.MinutesRow) int { return bytes.Compare(a.Unit[:], b.Unit[:]) })
+	spanOf := func(rows []state.MinutesRow) metered {
+		return metered{fromMs: from, toMs: endMs, body: func(from int64) any { return state.SliceMinutes{FromMs: from, ToMs: endMs, Rows: rows} },
+			lost: func() (ids []nexus.ID, what []string) {
+				for _, r := range rows {
+					ids = append(ids, r.Unit)
+					what = append(what, fmt.Sprintf("measured and not posted: %d minutes kept, %d broken, %d void", r.Kept, r.Broken, r.Void))
+				}
+				return ids, what
+			}}
+	}
+	if len(rows) > minutesRowsMax {
+		beyond := spanOf(rows[minutesRowsMax:])
+		l.out.lose(&beyond, fmt.Sprintf("one post takes %d units", minutesRowsMax))
+		rows = rows[:minutesRowsMax]
+	}
+	l.out.add(spanOf(rows))
 }
 
 func sameMonth(a, b time.Time) bool { return a.Year() == b.Year() && a.Month() == b.Month() }
@@ -124,13 +153,16 @@ func monthEnd(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month()+1, 1, 0, 0, 0, 0, time.UTC)
 }
 
-// serviceLoop runs the record until ctx ends.
+// serviceLoop runs the record of service levels and the meter of usage until ctx ends.
 func (n *Node) serviceLoop(ctx context.Context) {
 	post := func(ctx context.Context, kind string, unit nexus.ID, body any) error {
 		_, err := n.Engine().Act(ctx, kind, unit, body)
 		return err
 	}
-	l := newServiceLevel(post, n.Engine().View, time.Now(), n.edgeReports())
+	now, key := time.Now(), n.key.Public()
+	r := meters{level: newServiceLevel(post, n.Engine().View, key, now, n.edgeReports()), usage: newUsageMeter(post, n.Engine().View, key, now, n.edgeReports()),
+		dir: n.cfg.DataDir}
+	r.complain("gap of metering not read", n.log, r.begin(now))
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
 	for {
@@ -138,14 +170,11 @@ func (n *Node) serviceLoop(ctx context.Context) {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
-			now := time.Now()
-			if err := errors.Join(l.turn(last, now), l.flush(last, now)); err != nil {
-				n.log.Warn("minutes of slices not posted", "component", "service-level", "error", err)
-			}
+			r.end(last, time.Now(), n.SliceStats(), n.log)
 			return
 		case now := <-t.C:
-			if err := l.minute(ctx, now, n.SliceStats()); err != nil && ctx.Err() == nil {
-				n.log.Warn("service level not posted", "component", "service-level", "error", err)
+			if err := r.minute(ctx, now, n.SliceStats(), n.log); err != nil && ctx.Err() == nil {
+				r.complain("mark of metering not written", n.log, err)
 			}
 		}
 	}

@@ -23,7 +23,8 @@ type levelRig struct {
 	fail   error
 }
 
-func newLevelRig(t *testing.T, start time.Time) *levelRig {
+// twoUnits is a state with a unit and a probe.
+func twoUnits(t *testing.T) *state.State {
 	t.Helper()
 	chain, err := gates.NewChain(rules.All())
 	if err != nil {
@@ -32,6 +33,12 @@ func newLevelRig(t *testing.T, start time.Time) *levelRig {
 	st := state.New(chain)
 	st.Units[nexus.ID{1}] = &state.Unit{ID: nexus.ID{1}, Label: "IMVU-001"}
 	st.Units[nexus.ID{2}] = &state.Unit{ID: nexus.ID{2}, Label: "PROBE-001", Kind: nexus.KindProbe}
+	return st
+}
+
+func newLevelRig(t *testing.T, start time.Time) *levelRig {
+	t.Helper()
+	st := twoUnits(t)
 	r := &levelRig{t: t, now: start}
 	r.level = newServiceLevel(func(_ context.Context, _ string, _ nexus.ID, body any) error {
 		if r.fail != nil {
@@ -39,7 +46,7 @@ func newLevelRig(t *testing.T, start time.Time) *levelRig {
 		}
 		r.posted = append(r.posted, body)
 		return nil
-	}, func(f func(*state.State)) { f(st) }, start, newEdgeReports())
+	}, func(f func(*state.State)) { f(st) }, nexus.PublicKey{1}, start, newEdgeReports())
 	return r
 }
 
@@ -92,8 +99,14 @@ func TestServiceLevelSplitsAtTheMonthAndKeepsWhatWasNotTaken(t *testing.T) {
 	}
 	turn := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
 	minutes, ok := r.posted[0].(state.SliceMinutes)
-	if !ok || minutes.ToMs != turn || minutes.Rows[0].Kept != 2 || r.level.fromMs != turn {
-		t.Fatalf("posted %+v, next from %d", r.posted, r.level.fromMs)
+	if !ok || minutes.ToMs != turn || minutes.Rows[0].Kept != 1 || r.level.span.fromMs != turn {
+		t.Fatalf("posted %+v, next from %d", r.posted, r.level.span.fromMs)
+	}
+	if err := r.level.flush(context.Background(), r.now); err != nil {
+		t.Fatal(err)
+	}
+	if m, ok := r.posted[1].(state.SliceMinutes); !ok || m.FromMs != turn || m.Rows[0].Kept != 2 { // the minute in which it turned is the new month's
+		t.Errorf("posted %+v", r.posted[1:])
 	}
 }
 

@@ -130,7 +130,7 @@ func (im *importer) tryCreations(ctx context.Context) error {
 // refusal is the first refusing verdict as an error; nil when all 17 allow.
 func refusal(kind string, verdicts []wire.Verdict) error {
 	for _, v := range verdicts {
-		if v.Verdict != wire.VerdictAllow {
+		if v.Verdict == wire.VerdictDeny {
 			return nexus.Errf(kind, nexus.CodeRefused, fmt.Sprintf("gate %d %s", v.Gate, v.Name), v.Fix, "%s; required: %s", v.Observed, v.Required)
 		}
 	}

@@ -273,6 +273,7 @@ func (st *step) nameFor(key nexus.PublicKey, name string) {
 		st.fail(nexus.CodeConflict, fmt.Sprintf("identity name %q", name), "revoke that identity, or choose another name",
 			"taken by key %s", holder.Short())
 	}
+	st.notBoundElsewhere(key, nexus.PublicKey{})
 }
 
 func (st *step) register(b SourceRegister) *Source {

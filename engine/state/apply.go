@@ -6,6 +6,7 @@ import (
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/gates"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
+	"github.com/BobbyBlanco400/nexus-cos/ledger/merkle"
 )
 
 // maxSkewMs is how far an action's own time may lie ahead of the log's, in milliseconds.
@@ -34,7 +35,8 @@ type DecisionBody struct {
 type Outcome struct {
 	Repeated bool // nothing to store: the action had been applied before
 	Record   ledger.Record
-	Leaves   []nexus.Hash
+	Leaves   []nexus.Hash // of Grown
+	Grown    merkle.Grown
 	Puts     []ledger.KV
 	Decision gates.Decision
 	Receipt  nexus.Receipt
@@ -49,6 +51,9 @@ type stepErr = nexus.Error
 type step struct {
 	s   *State
 	cmd *Command
+
+	known   *seenCommand // what the door has worked out of these bytes; nil: nothing
+	scratch *scratch
 
 	signed   bool // the action is its actor's
 	admitted bool // the evidence is an admitted node's, over this action
@@ -74,11 +79,11 @@ type step struct {
 // newStep checks the evidence and takes the log time: the admitting node's clock, and always later than the command before.
 // A clock that no admitted node signed for, or beyond the year 9999, moves nothing but that least step; otherwise one
 // forged command would end the time for all that follow.
-func (s *State) newStep(cmd *Command, index uint64, digest nexus.Hash, look Lookup, seen bool) *step {
+func (s *State) newStep(cmd *Command, index uint64, digest nexus.Hash, look Lookup, seen *seenCommand) *step {
 	e := &cmd.Evidence
 	node, known := s.Nodes[e.Node]
-	st := &step{s: s, cmd: cmd, index: index, look: look, now: s.TimeMs + 1, signed: seen || cmd.Action.Verify()}
-	st.admitted = known && node.Admitted && e.Digest == digest && (seen || e.verify())
+	st := &step{s: s, cmd: cmd, index: index, look: look, known: seen, now: s.TimeMs + 1, signed: seen != nil || cmd.Action.Verify()}
+	st.admitted = known && node.Admitted && e.Digest == digest && (seen != nil || e.verify())
 	if (st.admitted || s.Cluster.IsZero()) && e.NowMs <= maxTimeMs {
 		st.now, st.clock = max(st.now, e.NowMs), e.NowMs
 	}
@@ -90,18 +95,18 @@ func (s *State) newStep(cmd *Command, index uint64, digest nexus.Hash, look Look
 
 // Apply applies one committed command. An error is a broken invariant or an unreadable store: the machine must stop.
 func (s *State) Apply(index, term uint64, data []byte, look Lookup) (*Outcome, error) {
-	var cmd Command
-	if err := nexus.Decode(data, &cmd); err != nil {
+	cmd, digest, seen, err := s.read(data)
+	if err != nil {
 		return nil, fmt.Errorf("command %d: %w", index, err)
 	}
 	if index <= s.Index {
 		return nil, fmt.Errorf("command %d after %d: the log runs backwards", index, s.Index)
 	}
-	digest := cmd.Action.Digest()
 	if out, err := s.repeated(index, &cmd.Action, digest, look); out != nil || err != nil {
 		return out, err
 	}
-	st := s.newStep(&cmd, index, digest, look, s.seen.has(data))
+	st := s.newStep(cmd, index, digest, look, seen)
+	st.scratch = &s.scratch
 	known, err := st.prepare()
 	if err != nil {
 		return nil, err
@@ -110,7 +115,33 @@ func (s *State) Apply(index, term uint64, data []byte, look Lookup) (*Outcome, e
 		return nil, fmt.Errorf("command %d: action kind %q is not known to this version; start the version that wrote it",
 			index, cmd.Action.Kind)
 	}
-	return st.decide(term, data, digest), nil
+	out := st.decide(term, data, digest)
+	if seen != nil {
+		seen.done()
+	}
+	return out, nil
+}
+
+// read decodes a command and computes its action's digest, unless the door has done both.
+func (s *State) read(data []byte) (*Command, nexus.Hash, *seenCommand, error) {
+	if seen := s.seen.find(data); seen != nil {
+		return &seen.cmd, seen.digest, seen, nil
+	}
+	var cmd Command
+	if err := nexus.Decode(data, &cmd); err != nil {
+		return nil, nexus.Hash{}, nil, err
+	}
+	return &cmd, cmd.Action.Digest(), nil, nil
+}
+
+// scratch is memory that a command needs while it is applied and that the next one writes over: a batch of a thousand events takes some
+// 500 KB of it. Whatever an Outcome or the state keeps lies elsewhere.
+type scratch struct {
+	postings []posting
+	drafts   []ledger.Draft // beside the decision
+	all      []ledger.Draft // with it
+	bodies   []byte         // of the drafts
+	lines    []ledger.Posting
 }
 
 // repeated answers an action whose id the actor has used before (DESIGN.md section 1, Refusals): the same digest gets the
@@ -270,6 +301,9 @@ var preparers = map[string]func(*step) error{
 	KindSliceBreach:      (*step).sliceBreach,
 	KindPhaseRerun:       (*step).phaseRerun,
 	KindSessionRecord:    (*step).sessionRecord,
+	KindIdentityBind:     (*step).bindingTake,
+	KindIdentityAttest:   (*step).bindingTake,
+	KindIdentityUnbind:   (*step).bindingEnd,
 	KindIdentityErase:    (*step).identityErase,
 	KindIdentityErased:   (*step).identityErased,
 	KindExitBegin:        (*step).exitBegin,
@@ -277,6 +311,11 @@ var preparers = map[string]func(*step) error{
 	KindExitComplete:     (*step).exitComplete,
 	KindExitSettle:       (*step).exitSettle,
 	KindUnitImport:       (*step).unitImport,
+	KindExitFail:         (*step).exitFail,
+	KindPublicationIssue: (*step).publicationIssue,
+	KindPricesPublish:    (*step).pricesPublish,
+	KindPricesTell:       (*step).pricesTell,
+	KindUsagePost:        (*step).usagePost,
 }
 
 // changes are the kinds of preparers that a proposal may hold. Apart, because granting one prepares another.
@@ -311,8 +350,8 @@ func (s *State) Try(cmd *Command, look Lookup) (gates.Decision, error) {
 // TryUnder is Try as if a policy were in force in place of the unit's own; nil: the unit's own.
 func (s *State) TryUnder(cmd *Command, look Lookup, p *UnitPolicy) (gates.Decision, error) {
 	digest := cmd.Action.Digest()
-	st := s.newStep(cmd, s.Index+1, digest, look, false)
-	st.trial = p
+	st := s.newStep(cmd, s.Index+1, digest, look, nil)
+	st.trial, st.scratch = p, new(scratch) // others may try at the same time
 	known, err := st.prepare()
 	if err == nil && !known {
 		err = nexus.Errf("try", nexus.CodeMalformed, fmt.Sprintf("kind %q", cmd.Action.Kind), "see docs/reference/actions.md", "not known")
@@ -356,10 +395,12 @@ func (st *step) decide(term uint64, data []byte, digest nexus.Hash) *Outcome {
 	if _, ok := s.Units[chainUnit]; !ok {
 		chainUnit = nexus.ID{}
 	}
-	drafts := append([]ledger.Draft{{Unit: chainUnit, Kind: ledger.KindDecision, Body: nexus.Encode(body)}}, st.drafts...)
+	drafts := append(st.scratch.all[:0], ledger.Draft{Unit: chainUnit, Kind: ledger.KindDecision, Body: nexus.Encode(body)})
+	drafts = append(drafts, st.drafts...)
+	st.scratch.all = drafts
 	first := s.Chain.Size()
-	entries, leaves := s.Chain.Append(st.index, st.now, st.cmd.Evidence.Salt, drafts)
-	out := &Outcome{Leaves: leaves, Decision: d, Events: st.events, Record: ledger.Record{Index: st.index, Term: term,
+	entries, grown := s.Chain.Grow(st.index, st.now, st.cmd.Evidence.Salt, drafts)
+	out := &Outcome{Leaves: grown.Leaves(), Grown: grown, Decision: d, Events: st.events, Record: ledger.Record{Index: st.index, Term: term,
 		TimeMs: st.now, Salt: st.cmd.Evidence.Salt, Command: data, FirstSeq: first, Entries: entries, Root: s.Chain.Root()}}
 	st.finish(out, &body, effective)
 	return out

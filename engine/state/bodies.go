@@ -14,6 +14,9 @@ const (
 	KindIdentityRecover  = "identity.recover"
 	KindIdentityComplete = "identity.complete"
 	KindIdentityCancel   = "identity.cancel"
+	KindIdentityBind     = "identity.bind"
+	KindIdentityAttest   = "identity.attest"
+	KindIdentityUnbind   = "identity.unbind"
 	KindIMVUCreate       = "imvu.create"
 	KindPlatformCreate   = "platform.create"
 	KindChannelCreate    = "channel.create"
@@ -68,7 +71,8 @@ func Kinds() []string {
 		KindProposalRefuse, KindProposalWithdraw, KindProposalExpire, KindUnitTransfer, KindOwnershipSettle, KindNoticeMark,
 		KindGateSetSwitch, KindRefusalFlood, KindPolicySet, KindConsentGive, KindConsentWithdraw, KindConsentUse,
 		KindSliceMinutes, KindSliceBreach, KindPhaseRerun, KindSessionRecord, KindIdentityErase, KindIdentityErased, KindExitBegin,
-		KindExitCancel, KindExitComplete, KindExitSettle, KindUnitImport}
+		KindExitCancel, KindExitComplete, KindExitSettle, KindUnitImport, KindIdentityBind, KindIdentityAttest, KindIdentityUnbind,
+		KindExitFail, KindPublicationIssue, KindPricesPublish, KindPricesTell, KindUsagePost}
 }
 
 // Command is what is replicated: the action as its actor signed it, and what the admitting node saw.

@@ -82,6 +82,8 @@ func DescribeBody(kind ledger.EntryKind, body []byte) any {
 // laterBody gives an empty body for the kinds of entry that came last; nil for any other.
 func laterBody(kind ledger.EntryKind) any {
 	switch kind {
+	case ledger.KindBinding:
+		return &BindingEntry{}
 	case ledger.KindService:
 		return &ServiceEntry{}
 	case ledger.KindRecording:
@@ -94,6 +96,12 @@ func laterBody(kind ledger.EntryKind) any {
 		return &ledger.ExitDoneBody{}
 	case ledger.KindImport:
 		return &ledger.ImportBody{}
+	case ledger.KindPublication:
+		return &ledger.PublicationBody{}
+	case ledger.KindPrices:
+		return &ledger.PricesBody{}
+	case ledger.KindUsage:
+		return &ledger.UsageBody{}
 	}
 	return nil
 }

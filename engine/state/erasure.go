@@ -105,6 +105,11 @@ func (s *State) Erasures() []Erasure {
 // KeyNumber is the number of the key that a person's texts are sealed under now: how often the earlier ones were erased.
 func (s *State) KeyNumber(subject nexus.PublicKey) uint32 { return s.ErasureOf(subject).Count }
 
+// KnowsPerson reports whether anything is recorded under a key: an identity, or a statement about consent.
+func (s *State) KnowsPerson(key nexus.PublicKey) bool {
+	return s.Identities[key] != nil || s.consents[key] != nil
+}
+
 // DestroyedBy reports whether a node has stated that it destroyed what the newest erasure asked for.
 func (e *Erasure) DestroyedBy(node nexus.PublicKey) bool {
 	return stdslices.ContainsFunc(e.Destroyed, func(d Destruction) bool { return d.Node == node })
@@ -162,7 +167,7 @@ func (st *step) identityErase() error {
 	who := "erasure of " + b.Subject.Short()
 	keys := s.lineage(b.Subject)
 	switch {
-	case s.Identities[b.Subject] == nil && s.consents[b.Subject] == nil:
+	case !s.KnowsPerson(b.Subject):
 		st.fail(nexus.CodeNotFound, who, "name the identity or the person", "nothing is recorded under that key")
 	case b.Number != s.KeyNumber(b.Subject):
 		st.fail(nexus.CodeConflict, who, "see nexus identity erasures and sign a new request", "erased %d times, the request says %d",

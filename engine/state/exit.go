@@ -124,6 +124,7 @@ func (st *step) exitBegin() error {
 		x := &Exit{Unit: u.ID, Was: u.Status, BegunMs: st.now, BegunIndex: st.index,
 			BegunSeq: st.s.Chain.Head(u.ID).Seq + 2} // the decision stands before it
 		st.s.putExit(x)
+		delete(st.s.exitFailures, u.ID) // of an exit that ended
 		u.Status = StatusExiting
 		st.exitEntry(u, x, "begun", b.Reason)
 		st.unitEntry(u, StatusExiting)
@@ -192,9 +193,9 @@ func (st *step) exitComplete() error {
 	case x == nil || u.Status != StatusExiting:
 		st.fail(nexus.CodeConflict, subject, "begin it: nexus imvu exit --imvu-id "+u.Label, "the unit is %s, not %s", u.Status, StatusExiting)
 		return nil
-	case b.UnitSeq < x.BegunSeq || b.UnitSeq > head.Seq || b.Size > st.s.Chain.Size():
-		st.fail(nexus.CodeConflict, subject, "fetch the bundle again", "made from %d entries of the unit; the exit began with number %d, there are %d",
-			b.UnitSeq, x.BegunSeq, head.Seq)
+	case b.UnitSeq < x.BegunSeq || b.UnitSeq > head.Seq || b.Size < b.UnitSeq || b.Size > st.s.Chain.Size():
+		st.fail(nexus.CodeConflict, subject, "fetch the bundle again", "made from %d entries of the unit in a log of %d; the exit began with number %d, there are %d",
+			b.UnitSeq, b.Size, x.BegunSeq, head.Seq)
 	case b.Manifest.IsZero() || b.UnitHead.IsZero() || b.Files == 0 || b.Files > maxExitFiles || b.Bytes <= 0 || b.Bytes > maxExitBytes:
 		st.fail(nexus.CodeMalformed, subject, "complete it with the manifest of the bundle", "manifest, head, number or size of files out of range")
 	}

@@ -107,13 +107,19 @@ func TestAnExitIsCompletedWithItsOwnBundleOnly(t *testing.T) {
 		change func(*state.ExitComplete)
 		code   nexus.Code
 	}{
-		"old bundle":  {func(b *state.ExitComplete) { *b = before }, nexus.CodeConflict},
-		"future":      {func(b *state.ExitComplete) { b.UnitSeq += 100 }, nexus.CodeConflict},
-		"longer log":  {func(b *state.ExitComplete) { b.Size += 100 }, nexus.CodeConflict},
-		"no manifest": {func(b *state.ExitComplete) { b.Manifest = nexus.Hash{} }, nexus.CodeMalformed},
-		"no head":     {func(b *state.ExitComplete) { b.UnitHead = nexus.Hash{} }, nexus.CodeMalformed},
-		"no file":     {func(b *state.ExitComplete) { b.Files = 0 }, nexus.CodeMalformed},
-		"negative":    {func(b *state.ExitComplete) { b.Bytes = -1 }, nexus.CodeMalformed},
+		"old bundle":                  {func(b *state.ExitComplete) { *b = before }, nexus.CodeConflict},
+		"future":                      {func(b *state.ExitComplete) { b.UnitSeq += 100 }, nexus.CodeConflict},
+		"longer log":                  {func(b *state.ExitComplete) { b.Size += 100 }, nexus.CodeConflict},
+		"no log":                      {func(b *state.ExitComplete) { b.Size = 0 }, nexus.CodeConflict},
+		"one entry more of the unit":  {func(b *state.ExitComplete) { b.UnitSeq = w.a.Chain.Head(w.unit).Seq + 1 }, nexus.CodeConflict},
+		"a log shorter than the unit": {func(b *state.ExitComplete) { b.Size = b.UnitSeq - 1 }, nexus.CodeConflict},
+		"one entry more of the log":   {func(b *state.ExitComplete) { b.Size = w.a.Chain.Size() + 1 }, nexus.CodeConflict},
+		"too many files":              {func(b *state.ExitComplete) { b.Files = 1<<20 + 1 }, nexus.CodeMalformed},
+		"too large":                   {func(b *state.ExitComplete) { b.Bytes = 1<<50 + 1 }, nexus.CodeMalformed},
+		"no manifest":                 {func(b *state.ExitComplete) { b.Manifest = nexus.Hash{} }, nexus.CodeMalformed},
+		"no head":                     {func(b *state.ExitComplete) { b.UnitHead = nexus.Hash{} }, nexus.CodeMalformed},
+		"no file":                     {func(b *state.ExitComplete) { b.Files = 0 }, nexus.CodeMalformed},
+		"negative":                    {func(b *state.ExitComplete) { b.Bytes = -1 }, nexus.CodeMalformed},
 	} {
 		b := w.complete()
 		c.change(&b)
@@ -122,6 +128,8 @@ func TestAnExitIsCompletedWithItsOwnBundleOnly(t *testing.T) {
 		}
 	}
 	invalidFor(t, w.do(w.world.platform, state.KindExitBegin, w.platformUnit(), state.ExitBegin{}), nexus.CodeConflict, "platform itself")
+	w.must(w.eve, state.KindExitComplete, w.unit, w.complete())
+	invalidFor(t, w.do(w.eve, state.KindExitBegin, w.unit, state.ExitBegin{}), nexus.CodeConflict, "has left already")
 	w.check()
 }
 
@@ -230,7 +238,7 @@ func TestAUnitComesFromAnotherLog(t *testing.T) {
 	w := newHouse(t)
 	mona := signer(91)
 	ev := foreign(t, mona.Public(), 551, 450)
-	refusedFor(t, w.do(w.bob, state.KindUnitImport, nexus.ID{}, importOf(ev)), 1, "may not ask")
+	refusedFor(t, w.do(w.bob, state.KindUnitImport, nexus.ID{}, importOf(ev)), 1, "who did not sign")
 	out := w.must(w.operator, state.KindUnitImport, nexus.ID{}, importOf(ev))
 	u := w.a.Units[ev.Unit]
 	if u == nil || u.Label != "IMVU-042" || u.Owner != mona.Public() || w.a.Identities[mona.Public()].Role != gates.RoleCreator {

@@ -81,8 +81,9 @@ func (s *State) ReadFacts(q *nexus.Query, now int64, unit nexus.ID, resource str
 	if f.Identity.Revoked && s.readsRevoked(q.Actor, &f, public) {
 		f.Identity.Revoked = false
 	}
-	// A recovery key, the key it leads to and a person who gave consent are no identities; they read what is public, or they could not ask.
-	f.Identity.Known = f.Identity.Known || public && (s.recovers(q.Actor) || s.consents[q.Actor] != nil)
+	// A recovery key, the key it leads to, a bound key and a person who gave consent are no identities; they read what is public, or they could not ask.
+	_, bound := s.bound[q.Actor]
+	f.Identity.Known = f.Identity.Known || public && (s.recovers(q.Actor) || bound || s.consents[q.Actor] != nil)
 	return f
 }
 

@@ -62,6 +62,7 @@ func (st *step) checkIssue(name string, key nexus.PublicKey) {
 	if err := ValidName(name); err != nil {
 		st.fail(nexus.CodeMalformed, fmt.Sprintf("identity name %q", name), "letters, digits, dots, hyphens, underscores", "%v", err)
 	}
+	st.checkIdentityName(name)
 	if _, taken := st.s.Names[name]; taken {
 		st.fail(nexus.CodeConflict, fmt.Sprintf("identity name %q", name), "choose another name", "taken")
 	}
@@ -77,6 +78,7 @@ func (st *step) checkIssue(name string, key nexus.PublicKey) {
 	if old, ok := st.s.Identities[key]; ok {
 		st.fail(nexus.CodeConflict, "identity key "+key.Short(), "use a new key", "already registered as %q", old.Name)
 	}
+	st.notBoundElsewhere(key, nexus.PublicKey{})
 }
 
 // weak reports whether a key is a point of small order, for which signatures verify that nobody made. The encodings are
@@ -173,12 +175,12 @@ func (st *step) identityRotate() error {
 			"the genesis file binds platform and node keys")
 	}
 	st.facts.Identity.MayIssue = id != nil && st.cmd.Action.Actor == b.Old
-	st.checkSuccessor(b.New)
+	st.checkSuccessor(b.Old, b.New)
 	st.effect = func() { st.succeed(id, b.New, "rotated") }
 	return nil
 }
 
-func (st *step) checkSuccessor(key nexus.PublicKey) {
+func (st *step) checkSuccessor(of, key nexus.PublicKey) {
 	if key.IsZero() {
 		st.fail(nexus.CodeMalformed, "new key", "an Ed25519 public key", "missing")
 	}
@@ -188,6 +190,7 @@ func (st *step) checkSuccessor(key nexus.PublicKey) {
 	if _, ok := st.s.Identities[key]; ok {
 		st.fail(nexus.CodeConflict, "new key "+key.Short(), "use a new key", "already registered")
 	}
+	st.notBoundElsewhere(key, of)
 }
 
 // succeed moves name, role and units from one key to its successor. Recovery and rotation never move money: accounts
@@ -209,6 +212,7 @@ func (st *step) succeed(id *Identity, key nexus.PublicKey, verb string) {
 	}
 	st.draft(nexus.ID{}, ledger.KindIdentity, IdentityEntry{Verb: verb, Key: id.Key, Name: id.Name, Other: key})
 	st.moveUnits(id.Key, key, verb)
+	s.moveBindings(id.Key, key)
 	st.events = append(st.events, nexus.Event{Type: "identity." + verb, Index: st.index, MustDeliver: true})
 }
 
@@ -230,7 +234,7 @@ func (st *step) identityRecover() error {
 	// The recovery key is not an identity of its own; being registered with one makes it known for this act only.
 	st.facts.Identity.Known = st.facts.Identity.Known || byRecovery
 	st.facts.Identity.MayIssue = byRecovery
-	st.checkSuccessor(b.New)
+	st.checkSuccessor(b.Old, b.New)
 	st.effect = func() {
 		id.PendingKey, id.PendingMs = b.New, st.now+RecoveryWaitMs
 		st.draft(nexus.ID{}, ledger.KindIdentity, IdentityEntry{Verb: "recovery-asked", Key: id.Key, Name: id.Name, Other: b.New, DueMs: id.PendingMs})
@@ -250,7 +254,7 @@ func (st *step) identityComplete() error {
 	may := pending && (actor == b.New || actor == id.Recovery)
 	st.facts.Identity.Known = st.facts.Identity.Known || may
 	st.facts.Identity.MayIssue = may
-	st.checkSuccessor(b.New) // it was free when it was asked for; that was at least 72 h ago
+	st.checkSuccessor(b.Old, b.New) // it was free when it was asked for; that was at least 72 h ago
 	if pending && st.now < id.PendingMs {
 		st.fail(nexus.CodeConflict, fmt.Sprintf("identity %q", id.Name), "wait, or cancel with the old key",
 			"the public wait ends in %d minutes", (id.PendingMs-st.now)/60_000)

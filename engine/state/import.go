@@ -1,9 +1,11 @@
 package state
 
 import (
+	"encoding/base64"
 	"strings"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/gates"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
 	"github.com/BobbyBlanco400/nexus-cos/ledger/merkle"
 	"github.com/BobbyBlanco400/nexus-cos/ledger/split"
@@ -85,6 +87,13 @@ func (s *State) ImportOf(manifest nexus.Hash) (Imported, bool) {
 	return Imported{}, false
 }
 
+// MayTakeIn reports whether a key may have a node keep the bundle of an owner's unit, so that it can be imported: the owner, under that key
+// or the one that followed it, or an operator.
+func (s *State) MayTakeIn(by, owner nexus.PublicKey) bool {
+	id := s.Identities[by]
+	return id != nil && !id.Revoked && (id.Role == gates.RoleOperator || by == owner || by == s.heir(owner))
+}
+
 func (s *State) putImport(m Imported) {
 	if s.imports == nil {
 		s.imports = map[nexus.ID][]Imported{}
@@ -101,8 +110,26 @@ func CheckImport(b *ledger.ImportBody) (Imported, error) {
 	if len(b.Checkpoint) > maxImportNote || len(b.Balances) > maxImportBalances || b.Unit.IsZero() || b.Seq == 0 || b.Manifest.IsZero() {
 		return bad(nexus.CodeMalformed, "the evidence is incomplete or too large")
 	}
+	switch b.Kind {
+	case nexus.KindIMVU, nexus.KindPlatform, nexus.KindChannel, nexus.KindProbe:
+	default:
+		return bad(nexus.CodeMalformed, "kind %d is no kind of unit", b.Kind)
+	}
 	if b.Percent != PercentOf(b.Kind, b.Percent) || b.Percent != 55 && b.Percent != 80 {
 		return bad(nexus.CodeMalformed, "%d %% for a %s", b.Percent, b.Kind)
+	}
+	// What stands here stands in this log for ever, and its checkers read it more strictly than a signature is: a spelling or a balance that no
+	// log of this program writes would make this whole ledger one that does not verify.
+	if !plainNote(b.Checkpoint) {
+		return bad(nexus.CodeMalformed, "the checkpoint's signature lines are not as a log writes them")
+	}
+	for i, x := range b.Balances {
+		if _, known := nexus.CurrencyExponent(x.Currency); !known || x.Account < ledger.AccountSource || x.Account > ledger.AccountDues {
+			return bad(nexus.CodeMalformed, "balance %d is of account %d in currency %q, which no log of this program has", i, x.Account, x.Currency)
+		}
+		if i > 0 && (b.Balances[i-1].Currency > x.Currency || b.Balances[i-1].Currency == x.Currency && b.Balances[i-1].Account >= x.Account) {
+			return bad(nexus.CodeMalformed, "balance %d is out of order or there twice", i)
+		}
 	}
 	cp, err := ledger.OpenCheckpoint(b.Checkpoint, ledger.Checkpoint{Cluster: b.Origin}.Origin(), b.Key)
 	if err != nil || cp.Cluster != b.Origin {
@@ -141,6 +168,26 @@ func CheckImport(b *ledger.ImportBody) (Imported, error) {
 		at.Gross = gross
 	}
 	return out, nil
+}
+
+// plainNote reports whether the signature lines of a signed note are in their one spelling, as ledger/verify demands it: three words
+// each, the last in strict base64.
+func plainNote(text string) bool {
+	_, signatures, ok := strings.Cut(text, "\n\n")
+	signatures, ended := strings.CutSuffix(signatures, "\n")
+	if !ok || !ended {
+		return false
+	}
+	for l := range strings.SplitSeq(signatures, "\n") {
+		words := strings.Split(l, " ")
+		if len(words) != 3 || words[0] != "—" {
+			return false
+		}
+		if raw, err := base64.StdEncoding.Strict().DecodeString(words[2]); err != nil || base64.StdEncoding.EncodeToString(raw) != words[2] {
+			return false
+		}
+	}
+	return true
 }
 
 func (st *step) unitImport() error {
@@ -224,9 +271,12 @@ func (st *step) importOwner(b *UnitCreate, u *Unit) (issued bool) {
 }
 
 // comeBack takes a unit in that this log knows: one that was taken in from the same bundle stays as it is, one that has left may come
-// back to its owner; any other id is taken.
+// back by its owner's word, to the standing that it left from; any other id is taken. Whoever else would bring it back would end an exit
+// that is not theirs (gate 13), and a bundle lies with everybody whom the owner gave it to.
 func (st *step) comeBack(u *Unit, b *UnitImport, came Imported, may bool) {
 	st.unitFacts(u)
+	may = may || st.facts.Unit.ActorOwns // the bundle may name the key that the owner's present one followed
+	st.facts.Identity.MayIssue = may
 	st.reach(u, "ledger", may)
 	made := UnitCreated{ID: u.ID, Label: u.Label, Slug: u.Slug, Domain: u.Domain, Owner: u.Owner}
 	list := st.s.imports[u.ID]
@@ -243,12 +293,18 @@ func (st *step) comeBack(u *Unit, b *UnitImport, came Imported, may bool) {
 		return
 	case st.s.heir(b.Evidence.Owner) != u.Owner:
 		st.fail(nexus.CodeConflict, "unit "+u.Label, "let the owner that left import it, then transfer it", "it left as %s's", st.s.nameOf(u.Owner))
+	case st.cmd.Action.Actor != u.Owner:
+		st.facts.Exit.Hinders = true
+		st.fail(nexus.CodeConflict, "unit "+u.Label, "let its owner sign the import", "it has left; only %s brings it back", st.s.nameOf(u.Owner))
+	case b.Evidence.Kind != u.Kind || b.Evidence.Percent != u.Percent:
+		st.fail(nexus.CodeConflict, "unit "+u.Label, "verify the bundle: nexus imvu verify-export DIR", "the bundle is of a %s at %d %%, it left as a %s at %d %%",
+			b.Evidence.Kind, b.Evidence.Percent, u.Kind, u.Percent)
 	case len(list) >= maxImports:
 		st.fail(nexus.CodeConflict, "unit "+u.Label, "", "came from %d logs already", len(list))
 	}
 	st.effect = func() {
 		delete(st.s.exits, u.ID)
-		u.Status = "active"
+		u.Status = x.Was // leaving ends no suspension, and coming back neither
 		if _, bound := st.s.Domains[u.Domain]; !bound {
 			st.s.Domains[u.Domain], st.s.Domains["stage."+u.Domain] = u.ID, u.ID
 		}

@@ -90,3 +90,31 @@ func TestUnreadNoticesAreNeverDropped(t *testing.T) {
 	w.swap()
 	w.check()
 }
+
+// Marks reach the signer's own inbox alone, and nothing that was not shown there.
+func TestMarksAreOnesOwnAndOfWhatWasShown(t *testing.T) {
+	t.Parallel()
+	w := newHouse(t)
+	w.must(w.operator, state.KindUnitSuspend, w.unit, state.UnitReason{Reason: "r"})
+	newest := w.a.InboxOf(w.eve.Public()).Next
+	invalidFor(t, w.do(w.carl, state.KindNoticeMark, nexus.ID{}, state.NoticeMark{ReadUpTo: 1}), nexus.CodeNotFound, "is empty")
+	for name, b := range map[string]state.NoticeMark{
+		"delivered, not yet there": {Delivered: newest + 1},
+		"read, not yet there":      {ReadUpTo: newest + 1},
+		"an overflow of none":      {Overflow: 1},
+	} {
+		if out := w.do(w.eve, state.KindNoticeMark, nexus.ID{}, b); nexus.CodeOf(out.Err) != nexus.CodeConflict {
+			t.Errorf("%s: %v", name, out.Err)
+		}
+	}
+	for _, other := range []nexus.Signer{w.operator, w.node, w.ada, w.world.platform} { // theirs may take it: eve's stays unread
+		w.do(other, state.KindNoticeMark, nexus.ID{}, state.NoticeMark{ReadUpTo: 1})
+	}
+	for _, n := range w.a.InboxOf(w.eve.Public()).List {
+		if n.DeliveredMs != 0 || n.ReadMs != 0 {
+			t.Errorf("marked by somebody else: %+v", n)
+		}
+	}
+	w.swap()
+	w.check()
+}

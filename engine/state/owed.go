@@ -160,8 +160,8 @@ func (s *State) purse(k PurseKey) *Purse {
 // legs makes the two postings of one move from the account before to the one after.
 func (o *owed) legs(from ledger.AccountKind, fromRef string, to ledger.AccountKind, toRef string, minor int64) []ledger.Posting {
 	p := o.st.s.purse(o.key())
-	p.add(from, -minor)
-	p.add(to, minor)
+	p.Add(from, -minor)
+	p.Add(to, minor)
 	return []ledger.Posting{{Account: from, Ref: o.ref(from, fromRef), Currency: o.currency, Minor: -minor},
 		{Account: to, Ref: o.ref(to, toRef), Currency: o.currency, Minor: minor}}
 }
@@ -173,7 +173,8 @@ func (o *owed) ref(kind ledger.AccountKind, ref string) string {
 	return ref
 }
 
-func (p *Purse) add(kind ledger.AccountKind, minor int64) {
+// Add books a posting to one of its accounts; those of the split are none.
+func (p *Purse) Add(kind ledger.AccountKind, minor int64) {
 	switch kind {
 	case ledger.AccountOwner:
 		p.Drawn += minor

@@ -131,6 +131,17 @@ func (s *State) OwnerPeriods(unit nexus.ID) []OwnerPeriod {
 	return nil
 }
 
+// OwnershipEnds gives the decisions that ended periods of ownership, oldest first, of the units that changed hands.
+func (s *State) OwnershipEnds() map[nexus.ID][]uint64 {
+	out := make(map[nexus.ID][]uint64, len(s.owners))
+	for unit, h := range s.owners {
+		for i := range h.Periods {
+			out[unit] = append(out[unit], h.Periods[i].Index)
+		}
+	}
+	return out
+}
+
 // OwnedSince gives the decisions whose entries may show the present owner of a unit, best first: that by which it came to the
 // present key, the newest change of the unit, its creation.
 func (s *State) OwnedSince(u *Unit) []uint64 {

@@ -16,6 +16,7 @@ type house struct {
 	*court
 	eve, spare, next nexus.KeySigner
 	unit             nexus.ID
+	actor            nexus.Signer // of the act that a matrix tries
 }
 
 func newHouse(t failer) *house {

@@ -106,6 +106,31 @@ func brokenTransfers() map[string]func(t *testing.T, w *court) {
 			w.must(w.ada, state.KindProposalRefuse, w.imvu, word(p))
 			invalidFor(t, w.do(w.operator, state.KindProposalGrant, w.imvu, word(p)), nexus.CodeConflict, "was refused")
 		},
+		"in the silence of the new owner": func(t *testing.T, w *court) {
+			p := w.openAs(w.ada, state.KindUnitTransfer, w.imvu, to(w.bob), 0)
+			w.must(w.operator, state.KindProposalGrant, w.imvu, word(p))
+			w.now = p.ExpiresMs
+			invalidFor(t, w.do(w.bob, state.KindProposalGrant, w.imvu, word(p)), nexus.CodeConflict, "silence was refusal")
+			w.must(w.node, state.KindProposalExpire, w.imvu, word(p))
+			invalidFor(t, w.do(w.bob, state.KindProposalGrant, w.imvu, word(p)), nexus.CodeConflict, "was expired")
+		},
+		"to another than was signed": func(t *testing.T, w *court) {
+			p := w.openAs(w.ada, state.KindUnitTransfer, w.imvu, to(w.bob), 0)
+			q := w.openAs(w.ada, state.KindUnitTransfer, w.imvu, to(w.carl), 0)
+			w.must(w.operator, state.KindProposalGrant, w.imvu, word(p))
+			invalidFor(t, w.do(w.bob, state.KindProposalGrant, w.imvu, state.ProposalDecide{Proposal: p.ID, Change: q.Change}), nexus.CodeConflict, "its digest is")
+			refusedFor(t, w.do(w.bob, state.KindProposalGrant, w.imvu, word(q)), 1, "has no word to give")
+		},
+		"by the words of another unit's": func(t *testing.T, w *court) {
+			p := w.openAs(w.ada, state.KindUnitTransfer, w.platform, to(w.bob), 0)
+			invalidFor(t, w.do(w.bob, state.KindProposalGrant, w.imvu, word(p)), nexus.CodeMalformed, "is not about IMVU")
+		},
+		"by one word twice": func(t *testing.T, w *court) {
+			p := w.openAs(w.ada, state.KindUnitTransfer, w.imvu, to(w.bob), 0)
+			w.must(w.bob, state.KindProposalGrant, w.imvu, word(p))
+			refusedFor(t, w.do(w.bob, state.KindProposalGrant, w.imvu, word(p)), 1, "has no word to give")
+			refusedFor(t, w.do(w.ada, state.KindProposalGrant, w.imvu, word(p)), 1, "has no word to give")
+		},
 		"with the signature of a key revoked since": func(t *testing.T, w *court) {
 			p := w.openAs(w.ada, state.KindUnitTransfer, w.imvu, to(w.bob), 0)
 			w.must(w.operator, state.KindProposalGrant, w.imvu, word(p))

@@ -1,9 +1,11 @@
 package state
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	stdslices "slices"
+	"strings"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/gates"
@@ -60,7 +62,7 @@ func (b *PendingOpen) digest() nexus.Hash {
 
 // single prepares a batch of one event, through the checks and gate 6 as any batch.
 func (st *step) single(source string, e RevenueEvent) *batch {
-	b := &batch{st: st, accounts: map[AccountKey]*Account{}, clearing: map[string]int64{}, refs: map[string]*eventRef{}}
+	b := &batch{st: st, accounts: map[AccountKey]*Account{}, clearing: map[string]*int64{}, refs: map[string]*eventRef{}}
 	b.body = RevenuePost{Source: source, Events: []RevenueEvent{e}}
 	b.facts = gates.RevenueFacts{Source: source, Events: 1, SplitPercent: 55, RequiredPercent: 55}
 	src, ok := st.s.Sources[source]
@@ -205,7 +207,7 @@ func (st *step) pendingPost() error {
 		}
 		ref.Refunds = append(ref.Refunds, refundRef{st.index, e.Minor})
 		w.put(key, ref)
-		w.post(0, &w.body.Events[0], st.s.Units[e.Unit])
+		w.post(0, &w.body.Events[0], &batchUnit{unit: st.s.Units[e.Unit]})
 	}
 	st.facts.Revenue = []gates.RevenueFacts{w.facts}
 	st.effect = func() {
@@ -280,17 +282,32 @@ type Waiting struct {
 	Count uint64
 }
 
+// Add counts one more event, or with count -1 one less. Past 64 bits the sum stands still: it could never be posted whole.
+func (w Waiting) Add(minor int64, count int) Waiting {
+	if sum, ok := nexus.AddMinor(w.Minor, minor); ok {
+		w.Minor = sum
+	}
+	w.Count += uint64(count)
+	return w
+}
+
+// SortKeys orders accounts by the creation of their units, then by currency. Accounts of units that are not there go last.
+func (s *State) SortKeys(keys []AccountKey) {
+	place := make(map[nexus.ID]int, len(s.order))
+	for i, u := range s.order {
+		place[u.ID] = i - len(s.order)
+	}
+	stdslices.SortFunc(keys, func(a, b AccountKey) int {
+		return cmp.Or(cmp.Compare(place[a.Unit], place[b.Unit]), strings.Compare(a.Currency, b.Currency))
+	})
+}
+
 // PendingSums adds up what waits, by account.
 func (s *State) PendingSums() map[AccountKey]Waiting {
 	out := map[AccountKey]Waiting{}
 	for _, p := range s.money.order {
 		k := AccountKey{p.Event.Unit, p.Event.Currency}
-		w := out[k]
-		if sum, ok := nexus.AddMinor(w.Minor, p.Event.Minor); ok { // past 64 bits the sum stands still: it could never be posted whole
-			w.Minor = sum
-		}
-		w.Count++
-		out[k] = w
+		out[k] = out[k].Add(p.Event.Minor, 1)
 	}
 	return out
 }

@@ -119,6 +119,34 @@ func TestGuardian(t *testing.T) {
 	w.check()
 }
 
+// What needs the guardian's word does not happen in his silence, nor by a word on something else; the policy stands as it was.
+func TestAGuardiansSilenceIsRefusal(t *testing.T) {
+	t.Parallel()
+	w := newCourt(t)
+	w.mustPolicy(guarded)
+	loose := state.PolicySet{Base: 1, Policy: policy(t, `{"rules":[]}`, w.bob)}
+	p := w.openAs(w.ada, state.KindPolicySet, w.imvu, loose, 0)
+	q := w.openAs(w.ada, state.KindRouteSet, w.imvu, w.route("http://127.0.0.1:9000"), 0)
+	for name, by := range map[string]nexus.Signer{"the owner again": w.ada, "an operator": w.operator, "a stranger": w.carl, "the node": w.node} {
+		if out := w.do(by, state.KindProposalGrant, w.imvu, word(p)); out.Receipt.Allowed {
+			t.Errorf("%s loosened the policy", name)
+		}
+	}
+	crossed := word(p)
+	crossed.Change = q.Change
+	invalidFor(t, w.do(w.bob, state.KindProposalGrant, w.imvu, crossed), nexus.CodeConflict, "its digest is")
+	w.now = max(p.ExpiresMs, q.ExpiresMs)
+	for _, late := range []*state.Proposal{p, q} {
+		invalidFor(t, w.do(w.bob, state.KindProposalGrant, w.imvu, word(late)), nexus.CodeConflict, "silence was refusal")
+		w.must(w.node, state.KindProposalExpire, w.imvu, word(late))
+	}
+	if have, _ := w.a.PolicyOf(w.imvu); have.Version != 1 || len(have.Policy.Rules) != 2 || w.backend() != "" {
+		t.Errorf("policy %+v, backend %q", have, w.backend())
+	}
+	w.swap()
+	w.check()
+}
+
 // A guardian binds the owner who named it: not the next one, and not once its key is gone; a rotated key keeps its word.
 func TestGuardiansEnd(t *testing.T) {
 	t.Parallel()

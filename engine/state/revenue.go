@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math"
+	stdslices "slices"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/gates"
@@ -67,16 +68,28 @@ type batch struct {
 	src      *Source
 	body     RevenuePost
 	accounts map[AccountKey]*Account // working copies
-	clearing map[string]int64        // of the source by currency, working copies
+	clearing map[string]*int64       // of the source by currency, working copies
+	units    map[nexus.ID]*batchUnit // those of the batch
+	cleared  *int64                  // in clearing, that of the event before
+	currency string                  // of cleared
 	postings []posting
 	refs     map[string]*eventRef // changed or new, by key
 	order    []string             // keys in order of first change
 	facts    gates.RevenueFacts
 }
 
+// batchUnit is one unit of a batch, with the account that its event before was posted to: looked up once, not for each event.
+type batchUnit struct {
+	unit    *Unit
+	account *Account
+}
+
 func (st *step) revenuePost() error {
-	b := &batch{st: st, accounts: map[AccountKey]*Account{}, clearing: map[string]int64{}, refs: map[string]*eventRef{}}
-	if err := decodePost(st.cmd.Action.Body, &b.body); err != nil {
+	b := &batch{st: st, accounts: map[AccountKey]*Account{}, clearing: map[string]*int64{}, refs: map[string]*eventRef{},
+		units: map[nexus.ID]*batchUnit{}}
+	if st.known != nil && st.known.post != nil && st.cmd == &st.known.cmd {
+		b.body = *st.known.post
+	} else if err := decodePost(st.cmd.Action.Body, &b.body); err != nil {
 		st.fail(nexus.CodeMalformed, "body", "build the action with the nexus command or the API", "%v", err)
 		return nil
 	}
@@ -92,9 +105,11 @@ func (st *step) revenuePost() error {
 		return nil
 	}
 	if b.src != nil {
+		b.postings = stdslices.Grow(st.scratch.postings[:0], len(b.body.Events))
 		if err := b.work(); err != nil {
 			return err
 		}
+		st.scratch.postings = b.postings
 	}
 	st.facts.Revenue = []gates.RevenueFacts{b.facts}
 	if n := b.sizeMax(); n > MaxRecordBytes {
@@ -112,16 +127,16 @@ func (b *batch) work() error {
 		b.fault(0, fmt.Sprintf("producer sequence %d, expected %d", first, b.src.LastSeq+1))
 		return nil
 	}
-	var lastUnit *Unit
+	last := &batchUnit{}
 	for i := range b.body.Events {
 		e := &b.body.Events[i]
-		u := lastUnit
-		if u == nil || u.ID != e.Unit {
-			u = b.st.s.Units[e.Unit]
-			b.checkUnit(u)
+		bu := last
+		if bu.unit == nil || bu.unit.ID != e.Unit {
+			bu = b.unit(e.Unit)
+			b.checkUnit(bu.unit) // each time, since the last of several stands in the facts
 		}
-		lastUnit = u
-		if why := b.faultOf(e, u, first > 0); why != "" {
+		last = bu
+		if why := b.faultOf(e, bu.unit, first > 0); why != "" {
 			b.fault(i, why)
 			continue
 		}
@@ -134,9 +149,19 @@ func (b *batch) work() error {
 				continue
 			}
 		}
-		b.post(i, e, u)
+		b.post(i, e, bu)
 	}
 	return nil
+}
+
+// unit gives what the batch knows of a unit; its unit is nil when there is none of this id.
+func (b *batch) unit(id nexus.ID) *batchUnit {
+	bu := b.units[id]
+	if bu == nil {
+		bu = &batchUnit{unit: b.st.s.Units[id]}
+		b.units[id] = bu
+	}
+	return bu
 }
 
 func (b *batch) fault(i int, why string) {
@@ -296,27 +321,23 @@ func (b *batch) put(key string, r *eventRef) {
 	b.refs[key] = r
 }
 
-func (b *batch) post(i int, e *RevenueEvent, u *Unit) {
-	k := AccountKey{e.Unit, e.Currency}
-	acc, ok := b.accounts[k]
-	if !ok {
-		acc = &Account{Unit: e.Unit, Currency: e.Currency}
-		if have := b.st.s.Accounts[k]; have != nil {
-			*acc = *have
-		}
-		b.accounts[k] = acc
+func (b *batch) post(i int, e *RevenueEvent, bu *batchUnit) {
+	u, acc := bu.unit, bu.account
+	if acc == nil || acc.Currency != e.Currency {
+		acc = b.account(AccountKey{e.Unit, e.Currency})
+		bu.account = acc
 	}
 	creator, platform, err := split.Post(acc.Gross, e.Minor, split.Rule(PercentOf(u.Kind, u.Percent)))
 	if err != nil {
 		b.fault(i, fmt.Sprintf("amount %d takes the gross of %s past 64 bits", e.Minor, u.Label))
 		return
 	}
-	cleared, ok := b.clears(e)
+	cleared, ok := nexus.AddMinor(*b.clears(e.Currency), -e.Minor)
 	if !ok {
 		b.fault(i, fmt.Sprintf("amount %d takes the clearing account of source %q past 64 bits", e.Minor, b.src.Name))
 		return
 	}
-	b.clearing[e.Currency] = cleared
+	*b.cleared = cleared
 	acc.Gross += e.Minor
 	acc.Creator += creator
 	acc.Platform += platform
@@ -331,27 +352,50 @@ func (b *batch) post(i int, e *RevenueEvent, u *Unit) {
 	b.postings = append(b.postings, p)
 }
 
-// clears gives the source's clearing balance after the event; false when it would not fit.
-func (b *batch) clears(e *RevenueEvent) (int64, bool) {
-	have, ok := b.clearing[e.Currency]
+// account gives the working copy of an account.
+func (b *batch) account(k AccountKey) *Account {
+	acc, ok := b.accounts[k]
 	if !ok {
-		have = b.st.s.Clearing[ClearingKey{b.src.Name, e.Currency}]
+		acc = &Account{Unit: k.Unit, Currency: k.Currency}
+		if have := b.st.s.Accounts[k]; have != nil {
+			*acc = *have
+		}
+		b.accounts[k] = acc
 	}
-	return nexus.AddMinor(have, -e.Minor)
+	return acc
+}
+
+// clears gives the working copy of the source's clearing balance, and keeps it in b.cleared for the next event.
+func (b *batch) clears(currency string) *int64 {
+	if b.cleared != nil && b.currency == currency {
+		return b.cleared
+	}
+	have := b.clearing[currency]
+	if have == nil {
+		minor := b.st.s.Clearing[ClearingKey{b.src.Name, currency}]
+		have = &minor
+		b.clearing[currency] = have
+	}
+	b.cleared, b.currency = have, currency
+	return have
 }
 
 // apply makes the batch's entries, accounts and references real. Runs only when all gates allow.
 func (b *batch) apply() {
-	st, s := b.st, b.st.s
-	st.drafts = make([]ledger.Draft, 0, len(b.postings))
+	st, s, sc := b.st, b.st.s, b.st.scratch
+	st.drafts = stdslices.Grow(sc.drafts[:0], len(b.postings))
+	bodies, lines := stdslices.Grow(sc.bodies[:0], b.bodiesTypical()), stdslices.Grow(sc.lines[:0], 3*len(b.postings)) // of all drafts, each in one piece
 	for i := range b.postings {
-		st.drafts = append(st.drafts, b.draft(&b.postings[i]))
+		var d ledger.Draft
+		d, bodies, lines = b.draft(&b.postings[i], bodies, lines)
+		st.drafts = append(st.drafts, d)
 	}
+	sc.drafts, sc.bodies, sc.lines = st.drafts, bodies, lines
 	for _, acc := range b.accounts { // order does not matter: distinct keys, each put in its place
 		s.putAccount(acc)
 	}
 	for currency, minor := range b.clearing { // likewise
-		s.Clearing[ClearingKey{b.src.Name, currency}] = minor
+		s.Clearing[ClearingKey{b.src.Name, currency}] = *minor
 	}
 	for _, key := range b.order {
 		st.puts = append(st.puts, ledger.KV{Key: []byte(key), Value: nexus.Encode(*b.refs[key])})
@@ -366,7 +410,18 @@ func (b *batch) apply() {
 	st.events = append(st.events, nexus.Event{Type: "revenue.posted", Index: st.index, Data: len(b.postings)})
 }
 
-func (b *batch) draft(p *posting) ledger.Draft {
+// bodiesTypical is about what the bodies of all drafts take, in bytes.
+func (b *batch) bodiesTypical() int {
+	n := (40 + len(b.src.Name)) * len(b.postings)
+	for i := range b.postings {
+		e := b.postings[i].event
+		n += len(e.EventID) + len(e.Kind) + len(e.Memo) + len(e.RefundOf)
+	}
+	return n
+}
+
+// draft makes an event's draft; its body and postings are appended to what those of the others lie in.
+func (b *batch) draft(p *posting, bodies []byte, lines []ledger.Posting) (ledger.Draft, []byte, []ledger.Posting) {
 	e := p.event
 	kind := ledger.KindRevenue
 	if e.Minor < 0 {
@@ -374,8 +429,10 @@ func (b *batch) draft(p *posting) ledger.Draft {
 	}
 	body := ledger.RevenueBody{Source: b.src.Name, EventID: e.EventID, ProducerSeq: p.seq, Kind: e.Kind, SourceClass: b.src.Class,
 		Currency: e.Currency, Minor: e.Minor, EventTimeMs: e.TimeMs, Memo: e.Memo, GrossAfter: p.gross, CreatorAfter: p.total, RefundOf: e.RefundOf}
-	return ledger.Draft{Unit: e.Unit, Kind: kind, Body: body.AppendTo(make([]byte, 0, 96+len(body.Memo))), Postings: []ledger.Posting{
-		{Account: ledger.AccountSource, Ref: b.src.Name, Currency: e.Currency, Minor: -e.Minor},
-		{Account: ledger.AccountCreator, Currency: e.Currency, Minor: p.creator},
-		{Account: ledger.AccountPlatform, Currency: e.Currency, Minor: p.platform}}}
+	start, first := len(bodies), len(lines)
+	bodies = body.AppendTo(bodies)
+	lines = append(lines, ledger.Posting{Account: ledger.AccountSource, Ref: b.src.Name, Currency: e.Currency, Minor: -e.Minor},
+		ledger.Posting{Account: ledger.AccountCreator, Currency: e.Currency, Minor: p.creator},
+		ledger.Posting{Account: ledger.AccountPlatform, Currency: e.Currency, Minor: p.platform})
+	return ledger.Draft{Unit: e.Unit, Kind: kind, Body: bodies[start:len(bodies):len(bodies)], Postings: lines[first:len(lines):len(lines)]}, bodies, lines
 }

@@ -19,7 +19,10 @@ func decodePost(b []byte, p *RevenuePost) error {
 		r.fail("count %d past the end", n)
 	}
 	if r.err == nil && n > 0 {
-		p.Events = make([]RevenueEvent, n)
+		if uint64(cap(p.Events)) < n { // else zeroed room of an earlier batch (seen.go)
+			p.Events = make([]RevenueEvent, n)
+		}
+		p.Events = p.Events[:n]
 	}
 	var kind, currency string // the same words again and again: kept once
 	for i := range p.Events {

@@ -32,3 +32,21 @@ func FuzzDecodePost(f *testing.F) {
 		}
 	})
 }
+
+// What a batch had is gone when its room is written over by the next, whichever of the two is longer.
+func TestDecodePostOver(t *testing.T) {
+	t.Parallel()
+	rich := RevenueEvent{Unit: nexus.ID{2}, EventID: "x", Kind: "refund", Currency: "JPY", Minor: 7, TimeMs: 9, Memo: []byte("m"), RefundOf: "y"}
+	poor := RevenueEvent{Unit: nexus.ID{1}, Kind: "sale", Currency: "USD", Minor: 1}
+	p := new(RevenuePost)
+	for _, want := range []RevenuePost{{Source: "a", FirstSeq: 7, Events: []RevenueEvent{rich, rich, rich}}, {Source: "b", Events: []RevenueEvent{poor}},
+		{Source: "c", Events: []RevenueEvent{poor, poor, poor}}, {Source: "d", Events: []RevenueEvent{poor, rich, poor, poor, poor}}} {
+		if err := decodePost(want.Encode(), p); err != nil || !reflect.DeepEqual(*p, want) {
+			t.Fatalf("%+v was read as %+v, %v", want, *p, err)
+		}
+		c := seenCommand{post: p}
+		if c.done(); c.post != nil || len(p.Events) != 0 {
+			t.Fatal("a batch that was applied can still be read")
+		}
+	}
+}

@@ -19,8 +19,13 @@ const (
 	// RulesMoney: an owner is told of every chargeback; XXX, ISO 4217's code for no currency at all, is no currency of an amount.
 	RulesMoney = 2
 
+	// RulesNames: a unit is made for somebody who is known here by that identity itself or by the platform's side, which is then said to its
+	// owner; names that people take for the platform's own, or for its mail roles, are given to no unit and by no creator to an identity
+	// (docs/decisions/0054-whose-name-stands-on-a-unit.md).
+	RulesNames = 3
+
 	// RulesMax is the level that this version raises a ledger to when it opens it.
-	RulesMax = RulesMoney
+	RulesMax = RulesNames
 )
 
 // RulesRaise is the body of cluster.rules: the level from here on. Levels rise one by one.

@@ -22,7 +22,8 @@ type part struct {
 // parts lists every area beside the core, in the order they are written.
 func parts() []part {
 	return []part{rulesPart(), proposalsPart(), ownersPart(), balancesPart(), noticesPart(), keysPart(), floodsPart(), policiesPart(), consentsPart(),
-		servicePart(), moneyPart(), statementsPart(), disputesPart(), recordingsPart(), erasuresPart(), exitsPart()}
+		servicePart(), moneyPart(), statementsPart(), disputesPart(), recordingsPart(), erasuresPart(), exitsPart(), bindingsPart(),
+		publicationsPart(), pricesPart(), usagePart()}
 }
 
 func balancesPart() part { return part{"unit-balances", saveBalances, loadBalances} }

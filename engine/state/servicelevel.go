@@ -204,6 +204,9 @@ func (s *State) servicePosted(node nexus.PublicKey) int64 {
 	return 0
 }
 
+// MinutesPostedTo is the end of what a node has posted of minutes, Unix milliseconds, 0 when nothing.
+func (s *State) MinutesPostedTo(node nexus.PublicKey) int64 { return s.servicePosted(node) }
+
 func (s *State) setServicePosted(node nexus.PublicKey, toMs int64) {
 	for i := range s.service.Posted {
 		if s.service.Posted[i].Node == node {

@@ -179,15 +179,23 @@ type State struct {
 	money         moneyState
 	statements    map[nexus.ID][]IssuedStatement // closed months by unit, oldest first
 	disputes      map[nexus.ID]*Dispute
+	published     []Published                // by month
+	exitFailures  map[nexus.ID]*ExitFailures // of exits under way
+	prices        pricesState
+	usage         map[nexus.ID]*UsageMonth
+	usagePosted   []servicePosted
 	erasures      map[nexus.PublicKey]*Erasure
-	gone          map[string]int // how many keys of a name were revoked without a successor; from Identities
+	bindings      map[nexus.PublicKey]*bindingBook    // by identity
+	bound         map[nexus.PublicKey]nexus.PublicKey // key to the identity it is bound to; from bindings
+	gone          map[string]int                      // how many keys of a name were revoked without a successor; from Identities
 
 	floods [gates.Count]uint64 // rolled-up refusals (flood.go)
 
 	policies map[nexus.ID]*PolicyState
 	consents map[nexus.PublicKey]*ConsentHistory
 
-	seen *Seen // signatures checked at the door; nil: none
+	seen    *Seen // commands worked out at the door; nil: none
+	scratch scratch
 
 	sets  *gates.Sets  // those that this program can decide with
 	chain *gates.Chain // the one in force, whose hash is GateSet

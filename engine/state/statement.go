@@ -56,6 +56,20 @@ func MonthEndMs(month uint32) (int64, bool) {
 	return time.Date(y, time.Month(m)+1, 1, 0, 0, 0, 0, time.UTC).UnixMilli(), true
 }
 
+// MonthOf gives the month of a time in Unix milliseconds as YYYYMM, UTC.
+func MonthOf(ms int64) uint32 {
+	t := time.UnixMilli(ms).UTC()
+	return uint32(t.Year()*100 + int(t.Month()))
+}
+
+// NextMonth gives the month after YYYYMM.
+func NextMonth(month uint32) uint32 {
+	if month%100 == 12 {
+		return month + 89
+	}
+	return month + 1
+}
+
 // MonthText writes a month YYYYMM as YYYY-MM.
 func MonthText(month uint32) string { return fmt.Sprintf("%04d-%02d", month/100, month%100) }
 

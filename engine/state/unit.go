@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -66,8 +67,13 @@ func (st *step) unitCreate() error {
 	u := st.newUnit(&b)
 	issued := st.resolveOwner(&b, u)
 	st.checkCreate(&b, u)
+	st.checkUnitName(&b, u)
 	st.createFacts(&b, u)
-	st.effect = func() { st.create(u, b.OwnerName, issued) }
+	st.checkOwnerSigns(u, issued)
+	st.effect = func() {
+		st.create(u, b.OwnerName, issued)
+		st.tellOwner(u, issued)
+	}
 	return nil
 }
 
@@ -151,7 +157,8 @@ func (s *State) countLabel(kind nexus.UnitKind, label string) {
 	}
 }
 
-// freeSlug makes the slug from the name; a clash gets -2, -3, ... (CLI.md, revenue import).
+// freeSlug makes the slug from the name; a clash gets -2, -3, ... (CLI.md, revenue import). After the word of a label a number would make a label, and
+// no number would ever be free of that: there it is -n2, -n3, ...
 func (s *State) freeSlug(b *UnitCreate, u *Unit) string {
 	base := b.Slug
 	if base == "" {
@@ -160,12 +167,15 @@ func (s *State) freeSlug(b *UnitCreate, u *Unit) string {
 	if base == "" {
 		base = strings.ToLower(u.Label)
 	}
-	slug := base
+	slug, next := base, base+"-"
+	if s.Rules >= RulesNames && isLabel(strings.ToLower(base)+"-2") {
+		next += "n"
+	}
 	for n := 2; ; n++ {
-		if _, taken := s.Slugs[slug]; !taken {
+		if _, taken := s.Slugs[slug]; !taken && (s.Rules < RulesNames || slug == strings.ToLower(u.Label) || reservedFor(slug) == "") {
 			return slug
 		}
-		slug = fmt.Sprintf("%s-%d", base, n)
+		slug = next + strconv.Itoa(n)
 	}
 }
 

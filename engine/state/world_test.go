@@ -118,7 +118,9 @@ func (w *world) apply(cmd []byte) *state.Outcome {
 	w.t.Helper()
 	w.index++
 	w.now += 10
+	forget := w.note(cmd)
 	out, err := w.a.Apply(w.index, 1, cmd, w.look)
+	forget()
 	again, err2 := w.b.Apply(w.index, 1, cmd, w.look)
 	if (err == nil) != (err2 == nil) {
 		w.t.Fatalf("command %d: one replica says %v, the other %v", w.index, err, err2)
@@ -136,6 +138,24 @@ func (w *world) apply(cmd []byte) *state.Outcome {
 	w.records, w.commands = append(w.records, out.Record.Encode()), append(w.commands, cmd)
 	w.entries(out)
 	return out
+}
+
+// note works a command out at the door, as an engine does, for one replica of the two: what it makes of it must be what the other makes
+// of the bytes alone. The action is the caller's, who does with it as he likes afterwards.
+func (w *world) note(cmd []byte) (forget func()) {
+	var c state.Command
+	if nexus.Decode(cmd, &c) != nil || !c.Action.Verify() {
+		return func() {}
+	}
+	var seen state.Seen
+	w.a.Trust(&seen)
+	forget = seen.Note(&c, c.Action.Digest(), cmd)
+	for _, b := range [][]byte{c.Action.Body, c.Action.Signature, c.Evidence.Signature} {
+		for i := range b {
+			b[i] ^= 0x55
+		}
+	}
+	return forget
 }
 
 func (w *world) sameOutcome(x, y *state.Outcome) {

@@ -6,14 +6,24 @@ import (
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 )
 
-// FormVersion is the version of Document's form, part of the digest.
-const FormVersion = 1
+// The versions of Document's form, part of the digest. Which of the two a document has follows from the unit's entries: FormUsage once any
+// entry of metered usage is among them, so that a statement issued before there were any comes out as it did then.
+const (
+	FormFirst = 1
+	FormUsage = 2
+)
 
 // ListMax bounds the late items and the moves that a document lists one by one; beyond it they are counted. The sums hold all.
 const ListMax = 2000
 
 // Document is a statement. Every field but the lists is bounded by the unit's currencies and periods of ownership.
 type Document struct {
+	First
+	Usage Usage `json:"usage,omitzero"` // of FormUsage
+}
+
+// First is the form of a statement without usage.
+type First struct {
 	Version   uint8           `json:"version"`
 	Cluster   nexus.ID        `json:"cluster"`
 	Unit      nexus.ID        `json:"unit_id"`
@@ -105,9 +115,15 @@ type Service struct {
 	AttainmentPpm int64  `json:"attainment_ppm"` // kept of kept and broken, parts per million, rounded down; 0 and not Judged: nothing was
 }
 
-const digestDomain = "nexus-statement-v1\n"
+const (
+	digestDomain      = "nexus-statement-v1\n"
+	digestDomainUsage = "nexus-statement-v2\n"
+)
 
-// Digest is what a statement's entry commits to: SHA-256 over the domain and the canonical bytes of the document.
+// Digest is what a statement's entry commits to: SHA-256 over the form's domain and the canonical bytes of the document.
 func (d *Document) Digest() nexus.Hash {
-	return sha256.Sum256(nexus.AppendCanonical([]byte(digestDomain), *d))
+	if d.Version == FormFirst {
+		return sha256.Sum256(nexus.AppendCanonical([]byte(digestDomain), d.First))
+	}
+	return sha256.Sum256(nexus.AppendCanonical([]byte(digestDomainUsage), *d))
 }

@@ -3,7 +3,6 @@ package statement
 import (
 	"fmt"
 	"sort"
-	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
@@ -24,6 +23,8 @@ type Fold struct {
 	closings []Closing
 	period   uint32
 	accounts map[accountKey]*Account
+	used     map[usageKey]uint64
+	lists    map[uint32]nexus.Hash // digests of the price lists that entries name
 	err      error
 }
 
@@ -34,8 +35,8 @@ type accountKey struct {
 
 // New begins the statement of a unit's month. closings are the unit's closed months, oldest first; those from month on are left out.
 func New(unit nexus.ID, month uint32, closings []Closing) *Fold {
-	f := &Fold{month: month, accounts: map[accountKey]*Account{}}
-	f.doc = Document{Version: FormVersion, Unit: unit, Month: state.MonthText(month), Moves: []Move{}, Late: []Late{}}
+	f := &Fold{month: month, accounts: map[accountKey]*Account{}, used: map[usageKey]uint64{}, lists: map[uint32]nexus.Hash{}}
+	f.doc = Document{First: First{Version: FormFirst, Unit: unit, Month: state.MonthText(month), Moves: []Move{}, Late: []Late{}}}
 	for _, c := range closings {
 		if c.Month < month {
 			f.closings = append(f.closings, c)
@@ -48,25 +49,11 @@ func New(unit nexus.ID, month uint32, closings []Closing) *Fold {
 	return f
 }
 
-// MonthOf gives the month of a time in Unix milliseconds as YYYYMM, UTC.
-func MonthOf(ms int64) uint32 {
-	t := time.UnixMilli(ms).UTC()
-	return uint32(t.Year()*100 + int(t.Month()))
-}
-
-// next gives the month after.
-func next(month uint32) uint32 {
-	if month%100 == 12 {
-		return month + 89
-	}
-	return month + 1
-}
-
 // belongs gives the month of an entry: its own, or when that was closed before the entry came, the next open one.
 func (f *Fold) belongs(seq uint64, own uint32) uint32 {
 	for i := len(f.closings) - 1; i >= 0; i-- {
 		if c := f.closings[i]; seq >= c.Size {
-			return max(own, next(c.Month))
+			return max(own, state.NextMonth(c.Month))
 		}
 	}
 	return own
@@ -109,6 +96,8 @@ func (f *Fold) Add(e *ledger.Entry, commitment nexus.Hash) error {
 		return f.move(e)
 	case ledger.KindService:
 		return f.service(e)
+	case ledger.KindUsage:
+		return f.usage(e)
 	}
 	return f.err
 }
@@ -139,7 +128,7 @@ func (f *Fold) revenue(e *ledger.Entry) error {
 	if err := nexus.Decode(e.Body, &b); err != nil {
 		return f.bad(e, "%v", err)
 	}
-	own := MonthOf(b.EventTimeMs)
+	own := state.MonthOf(b.EventTimeMs)
 	before, inside := f.place(e.Seq, own)
 	if !before && !inside {
 		return f.err
@@ -201,7 +190,7 @@ func (f *Fold) move(e *ledger.Entry) error {
 	if err != nil || !ok {
 		return err
 	}
-	before, inside := f.place(e.Seq, MonthOf(e.TimeMs))
+	before, inside := f.place(e.Seq, state.MonthOf(e.TimeMs))
 	if !before && !inside {
 		return f.err
 	}
@@ -285,18 +274,25 @@ func (f *Fold) service(e *ledger.Entry) error {
 	}
 	s := &f.doc.Service
 	switch {
-	case b.Verb == "minutes" && MonthOf(b.FromMs) == f.month:
+	case b.Verb == "minutes" && state.MonthOf(b.FromMs) == f.month:
 		s.Kept, s.Broken, s.Void = s.Kept+uint64(b.Minutes.Kept), s.Broken+uint64(b.Minutes.Broken), s.Void+uint64(b.Minutes.Void)
 		s.WorstMicros = max(s.WorstMicros, b.Minutes.WorstP99)
-	case b.Verb == "breached" && MonthOf(b.Breach.SinceMs) == f.month:
+	case b.Verb == "breached" && state.MonthOf(b.Breach.SinceMs) == f.month:
 		s.Breaches++
 	}
 	return nil
 }
 
-// Document ends the statement, made from a ledger of size entries with the given root.
-func (f *Fold) Document(cluster nexus.ID, size uint64, root nexus.Hash) Document {
+// Document ends the statement, made from a ledger of size entries with the given root. Error: nexus.CodeCorrupt when a price list is not
+// the one that the unit's entries name.
+func (f *Fold) Document(cluster nexus.ID, size uint64, root nexus.Hash, prices Prices) (Document, error) {
 	d := f.doc
+	if d.Version == FormUsage {
+		var err error
+		if d.Usage, err = f.priced(prices); err != nil {
+			return d, err
+		}
+	}
 	d.Cluster, d.Size, d.Root = cluster, size, root
 	d.Accounts = make([]Account, 0, len(f.accounts))
 	for _, a := range f.accounts {
@@ -309,5 +305,5 @@ func (f *Fold) Document(cluster nexus.ID, size uint64, root nexus.Hash) Document
 	if all := d.Service.Kept + d.Service.Broken; all > 0 {
 		d.Service.Judged, d.Service.AttainmentPpm = true, int64(d.Service.Kept*1_000_000/all)
 	}
-	return d
+	return d, nil
 }

@@ -129,6 +129,7 @@ func WriteCSV(w io.Writer, d *Document, note func(string) string) error {
 		{"worst_p99_us", s.WorstMicros}, {"attainment_ppm", s.AttainmentPpm}} {
 		put("service", "", "", p.item, minor(p.n), "", "", "", "", "")
 	}
+	d.Usage.csv(put)
 	out.Flush()
 	return out.Error()
 }

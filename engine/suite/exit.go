@@ -110,7 +110,7 @@ func (w *leaver) unit() (u state.Unit) {
 func receive(ctx context.Context, eng *engine.Engine, unit nexus.ID, target string) (bundle.Received, error) {
 	in, out := io.Pipe()
 	parts := multipart.NewWriter(out)
-	go func() { _ = out.CloseWithError(bundle.Write(ctx, eng, unit, parts)) }() // never fails
+	go func() { _ = out.CloseWithError(bundle.Write(ctx, eng, unit, parts, nil)) }() // never fails
 	to := bundle.Receiver{Target: target, Key: eng.NodeKey()}
 	got, err := to.Receive(ctx, multipart.NewReader(in, parts.Boundary()))
 	return got, errors.Join(err, in.Close())
@@ -185,7 +185,7 @@ func (w *leaver) elsewhere(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, second.Close()) }()
-	wish, err := bundle.Take(ctx, second, w.got.Dir, w.env.Engine.NodeKey())
+	wish, err := bundle.Take(ctx, second, w.got.Dir, w.env.Engine.NodeKey(), operator.Public())
 	if err != nil {
 		return err
 	}

@@ -204,7 +204,7 @@ func publicCompute() gates.Facts {
 
 func flips() []flip {
 	return stdslices.Concat(identityAndNameFlips(), moneyAndSizeFlips(), networkAndTagFlips(), recordFlips(), reductionFlips(),
-		approvalFlips())
+		approvalFlips(), bindingFlips())
 }
 
 // deciding is Ada granting a change, the last of two signatures.
@@ -250,6 +250,40 @@ func approvalFlips() []flip {
 		{1, "Approval.Granted", uint32(1), "unapproved_change", deciding},
 		{1, "Approval.Parties", uint32(3), "unapproved_change", deciding},
 		{1, "Approval.Needed", nil, "unapproved_change", halfGranted},
+	}
+}
+
+// taking is Ada binding a key of hers; attesting, somebody's attestation that she takes; unbinding, the end of either.
+func taking() gates.Facts {
+	f := good(11)()
+	f.Binding = []gates.BindingFacts{{BySubject: true, Signed: true, InTime: true, Next: true}}
+	return f
+}
+
+func attesting() gates.Facts {
+	f := taking()
+	f.Binding[0].Attests, f.Binding[0].AttesterStands = true, true
+	return f
+}
+
+func unbinding() gates.Facts {
+	f := good(11)()
+	f.Binding = []gates.BindingFacts{{Ends: true, ByParty: true}}
+	return f
+}
+
+func bindingFlips() []flip {
+	return []flip{
+		{1, "Binding.BySubject", nil, "not_taken", taking},
+		{1, "Binding.OwnWord", nil, "own_word", taking},
+		{1, "Binding.Signed", nil, "unproven_binding", taking},
+		{1, "Binding.InTime", nil, "stale_binding", taking},
+		{1, "Binding.Next", nil, "replayed_binding", taking},
+		{1, "Binding.Held", nil, "bound_elsewhere", taking},
+		{1, "Binding.Attests", nil, "unknown_attester", taking},
+		{1, "Binding.AttesterStands", nil, "unknown_attester", attesting},
+		{1, "Binding.Ends", nil, "not_a_party", taking},
+		{1, "Binding.ByParty", nil, "not_a_party", unbinding},
 	}
 }
 
@@ -465,6 +499,8 @@ func contextOnly() map[string]string {
 		"Consent.Given":            "giving and withdrawing are judged alike",
 		"Approval.Proposal":        "named in texts; ByParty decides",
 		"Approval.Change":          "says what was signed; another digest is refused before the gates",
+		"Binding.Subject":          "named in texts; BySubject decides",
+		"Binding.By":               "named in texts; Signed decides",
 		"Approval.Kind":            "named in texts; the change's own facts decide",
 	}
 }

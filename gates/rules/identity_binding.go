@@ -44,12 +44,18 @@ func checkIdentityBinding(f *gates.Facts) gates.Verdict {
 	case id.Revoked:
 		return refuse("revoked_identity", who()+" is revoked", required,
 			"sign with an identity that stands (nexus identity list)")
+	case !id.MayIssue && creating(f) && !f.Unit.ActorOwns:
+		return refuse("owner_did_not_sign", who()+" makes a unit in the name of "+f.Unit.Owner.Short()+", who did not sign",
+			"a unit is made by its owner, or by the platform's side", "let the owner make it, or an operator; or make it yourself and transfer it")
 	case !id.MayIssue:
 		return refuse("not_entitled", who()+" may not ask for "+f.Kind,
 			"the identity itself, its recovery key, or the role that this kind of action belongs to",
 			"let the identity concerned or an operator sign it")
 	}
 	if v := checkApprovals(f); !v.Allow {
+		return v
+	}
+	if v := checkBindings(f); !v.Allow {
 		return v
 	}
 	return checkNewOwner(f)

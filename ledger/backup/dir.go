@@ -129,7 +129,7 @@ func (p *Part) write(f io.Writer, stream io.Reader) error {
 	if err := writeFrame(out, nexus.Encode(p.Header)); err != nil {
 		return unavailable(p.Path, err)
 	}
-	t, err := readBody(io.TeeReader(stream, out), p.Header, nil)
+	t, err := readBody(io.TeeReader(stream, out), p.Header, p.note)
 	if err != nil {
 		return nexus.Errf("backup", nexus.CodeCorrupt, "answer of the node", "try again; nothing was kept of this part", "%w", err)
 	}

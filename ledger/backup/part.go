@@ -50,6 +50,10 @@ type Part struct {
 	Trailer
 	Sum   nexus.Hash
 	Bytes int64
+
+	// Imports are the units that the part's records took in from other logs: what their bundles prove. The bundles themselves lie
+	// beside the parts.
+	Imports []ledger.ImportBody
 }
 
 // WriteRecords writes the frames and the trailer of a part: what a node answers. each calls its function for the records in
@@ -174,6 +178,29 @@ func ReadPart(path string, fn func(ledger.Record) error) (Part, error) {
 	return p, err
 }
 
+// note remembers the imports of a record.
+func (p *Part) note(rec ledger.Record) error {
+	for _, raw := range rec.Entries {
+		kind, err := ledger.KindOf(raw)
+		if err != nil {
+			return err
+		}
+		if kind != ledger.KindImport {
+			continue
+		}
+		var b ledger.ImportBody
+		e, err := ledger.ParseEntry(raw)
+		if err == nil {
+			err = nexus.Decode(e.Body, &b)
+		}
+		if err != nil {
+			return err
+		}
+		p.Imports = append(p.Imports, b)
+	}
+	return nil
+}
+
 func readPart(in *bufio.Reader, fn func(ledger.Record) error) (Part, error) {
 	r := &hashing{r: in, sum: sha256.New()}
 	var p Part
@@ -194,7 +221,13 @@ func readPart(in *bufio.Reader, fn func(ledger.Record) error) (Part, error) {
 	if p.Version != version {
 		return p, nexus.Errf("read backup", nexus.CodeUnfit, fmt.Sprintf("version %d", p.Version), "use a newer program", "this one reads version %d", version)
 	}
-	if p.Trailer, err = readBody(r, p.Header, fn); err != nil {
+	p.Trailer, err = readBody(r, p.Header, func(rec ledger.Record) error {
+		if err := p.note(rec); err != nil || fn == nil {
+			return err
+		}
+		return fn(rec)
+	})
+	if err != nil {
 		return p, err
 	}
 	p.Sum = nexus.Hash(r.sum.Sum(nil))

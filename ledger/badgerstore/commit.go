@@ -35,9 +35,9 @@ func (s *Store) Commit(b ledger.Batch) error {
 	if err != nil {
 		return err
 	}
-	var full []merkle.Tile
-	for _, leaf := range b.Leaves {
-		full = tiles.Append(leaf, full)
+	full, err := grow(&tiles, &b)
+	if err != nil {
+		return err
 	}
 	if n := len(b.Records); n > 0 && tiles.Root() != b.Records[n-1].Root {
 		return malformed(fmt.Sprintf("record %d", b.Records[n-1].Index), "leaves and entries of one Chain.Append",
@@ -62,6 +62,20 @@ func (s *Store) Commit(b ledger.Batch) error {
 		s.checkpoint = b.Checkpoint
 	}
 	return nil
+}
+
+// grow appends the batch's leaves to the tree and gives the tiles that became full.
+func grow(tiles *merkle.Tiles, b *ledger.Batch) (full []merkle.Tile, err error) {
+	for _, leaf := range b.Leaves {
+		full = tiles.Append(leaf, full)
+	}
+	for i := range b.Grown {
+		var fits bool
+		if full, fits = tiles.Grow(b.Grown[i], full); !fits {
+			return nil, malformed(fmt.Sprintf("batch up to %d", b.Applied), "commit in order", "what the tree grew by is of another place")
+		}
+	}
+	return full, nil
 }
 
 func malformed(subject, hint, format string, args ...any) error {
@@ -94,7 +108,7 @@ func (s *Store) check(b ledger.Batch, before head) (head, error) {
 		}
 		after.Size, after.LastIndex = r.Next(), r.Index
 	}
-	if got, want := uint64(len(b.Leaves)), after.Size-before.Size; got != want {
+	if got, want := uint64(b.LeafCount()), after.Size-before.Size; got != want {
 		return head{}, malformed(fmt.Sprintf("batch up to %d", b.Applied), "one leaf per entry",
 			"%d leaves, %d entries", got, want)
 	}

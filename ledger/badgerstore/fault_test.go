@@ -517,6 +517,39 @@ func killWriter(t *testing.T, dir string, after time.Duration) uint64 {
 	return acked
 }
 
+// TestEmptyLogs: Badger cuts a memtable log to nothing before it removes it, and makes one empty before it fills it. What a kill in between leaves, one or
+// several, is no damage, to nobody who opens or reads the directory, and everything else is there.
+func TestEmptyLogs(t *testing.T) {
+	t.Parallel()
+	dir, m := killed(t, 300)
+	logs, err := filepath.Glob(filepath.Join(dir, "*.mem"))
+	if err != nil || len(logs) == 0 {
+		t.Fatal(logs, err)
+	}
+	for _, name := range []string{"00000.mem", "09998.mem", "09999.mem"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	noFindings(t, dir)
+	if report, err := verified(t, dir, m); err != nil || !report.Clean() {
+		t.Fatalf("read only: %+v, %v", report.Findings, err)
+	}
+	s, err := Open(dir, Options{ReserveBytes: 1 << 20, MemTableBytes: memTableBytesMin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Size() != m.Chain.Size() {
+		t.Errorf("%d entries of %d", s.Size(), m.Chain.Size())
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := verified(t, dir, m); err != nil || !report.Clean() {
+		t.Fatalf("afterwards: %+v, %v", report.Findings, err)
+	}
+}
+
 // TestMissingKeys: a key that the log implies and that is not there is damage, not absence.
 func TestMissingKeys(t *testing.T) {
 	t.Parallel()

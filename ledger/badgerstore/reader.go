@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	badger "github.com/dgraph-io/badger/v4"
 
@@ -76,17 +77,26 @@ func OpenReadOnly(dir string, o Options) (*Reader, error) {
 	}}, nil
 }
 
-// lockShared takes the lock of a reader on a Badger directory; it fails while a node has it open.
+// lockShared takes the lock of a reader on a Badger directory; it fails while a node has it open. It asks for lockPatience: a process that
+// was just forked has a copy of its parent's descriptors until it runs its own program, and with them the lock of a store already closed.
 func lockShared(dir string) (func(), error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, nexus.Errf("open store", nexus.CodeNotFound, dir, "check the data directory", "%w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
+	for end := time.Now().Add(lockPatience); ; time.Sleep(20 * time.Millisecond) {
+		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err == nil || time.Now().After(end) {
+			break
+		}
+	}
+	if err != nil {
 		return nil, errors.Join(nexus.Errf("open store", nexus.CodeConflict, dir,
 			"stop the node, or ask it with `nexus ledger verify`", "a running node holds it"), f.Close())
 	}
-	return func() { _ = f.Close() }, nil // closing the only descriptor releases the lock
+	return func() {
+		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) // closing alone would leave the lock to a copy in a process just forked
+		_ = f.Close()
+	}, nil
 }
 
 // mirror makes a hard link to a table, which is never written again, or to a file of records, which only grows, and a copy of anything else.

@@ -126,6 +126,13 @@ func isLocked(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "Cannot acquire directory lock")
 }
 
+// metEmptyLog knows Badger's refusal of a memtable log without a byte. It makes one on the way to a new log, and on the way from one whose
+// entries are in tables: it cuts it to nothing, then removes it. A process killed in between leaves it. The refusal gives the file its full
+// length, so the next try takes it for the log of nothing that it is.
+func metEmptyLog(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "Create a new file")
+}
+
 // openBadger turns Badger's errors and panics into ours.
 func openBadger(o badger.Options, dir string) (db *badger.DB, err error) {
 	defer func() {
@@ -135,7 +142,7 @@ func openBadger(o badger.Options, dir string) (db *badger.DB, err error) {
 		}
 	}()
 	for end := time.Now().Add(lockPatience); ; time.Sleep(20 * time.Millisecond) {
-		if db, err = badger.Open(o); !isLocked(err) || time.Now().After(end) {
+		if db, err = badger.Open(o); !isLocked(err) && !metEmptyLog(err) || time.Now().After(end) {
 			break
 		}
 	}

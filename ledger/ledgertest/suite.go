@@ -22,6 +22,7 @@ func Suite(t *testing.T, open Open) {
 	t.Run("empty", func(t *testing.T) { t.Parallel(); testEmpty(t, open) })
 	t.Run("reopen", func(t *testing.T) { t.Parallel(); testReopen(t, open) })
 	t.Run("refused", func(t *testing.T) { t.Parallel(); testRefused(t, open) })
+	t.Run("grown", func(t *testing.T) { t.Parallel(); testGrown(t, open) })
 	t.Run("large", func(t *testing.T) { t.Parallel(); testLarge(t, open) })
 	t.Run("keys", func(t *testing.T) { t.Parallel(); testKeys(t, open) })
 	t.Run("proofs", func(t *testing.T) { t.Parallel(); testProofs(t, open) })

@@ -53,11 +53,16 @@ func (t *Tiles) Append(leaf nexus.Hash, full []Tile) []Tile {
 		if !done {
 			return full
 		}
-		full = append(full, Tile{Level: uint8(level), Index: t.size>>(tileHeight*(level+1)) - 1,
-			Hashes: t.tails[level][0]})
-		t.tails[level] = newTail()
+		full = append(full, t.fullTile(level))
 		hash = root
 	}
+}
+
+// fullTile takes the tile that the last leaf filled out of the edge.
+func (t *Tiles) fullTile(level int) Tile {
+	tile := Tile{Level: uint8(level), Index: t.size>>(tileHeight*(level+1)) - 1, Hashes: t.tails[level][0]}
+	t.tails[level] = newTail()
+	return tile
 }
 
 func newTail() tail {

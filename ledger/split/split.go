@@ -83,10 +83,10 @@ func At(gross int64, rule Rule) Totals {
 
 // Post gives what one event of amount (negative: refund or chargeback) adds to the creator's and the platform's totals
 // when the gross total before it was grossBefore. The deltas sum to amount. Error: nexus.CodeMalformed when the gross
-// total would pass 64 bits; nothing may be posted then.
+// total, or what stands opposite it in the double entry, would pass 64 bits: so at -2^63 too. Nothing may be posted then.
 func Post(grossBefore, amount int64, rule Rule) (creator, platform int64, err error) {
 	after, ok := nexus.AddMinor(grossBefore, amount)
-	if !ok {
+	if !ok || after == math.MinInt64 {
 		return 0, 0, nexus.Errf("split", nexus.CodeMalformed, fmt.Sprintf("amount %d", amount),
 			fmt.Sprintf("the gross total stands at %d and may not pass %d", grossBefore, int64(math.MaxInt64)),
 			"the gross total would pass 64 bits")

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
-	"golang.org/x/mod/sumdb/note"
 )
 
 // BundleReport is the outcome of CheckBundle. It is clean when there is no finding.
@@ -32,7 +31,8 @@ func (r *BundleReport) Clean() bool { return len(r.Findings) == 0 }
 // CheckBundle checks the bundle of a unit that left with the signer's key alone: that every file is there as the signed manifest lists it and
 // no other, that the unit's entries are complete under the checkpoint and keep every rule, that every statement is the one the ledger
 // commits to and was made from every entry there was, and the same of each bundle with which the unit came from another log. Of Options it
-// takes Cluster, Key and FindingsMax. The error is ctx's or one of reading: whatever is wrong with the bytes is a finding.
+// takes Cluster, Key, FindingsMax, and what is demanded of the bundle's own checkpoint: Pinned, Witnesses and Quorum (the bundles within are
+// of other logs, whose witnesses are others). The error is ctx's or one of reading: whatever is wrong with the bytes is a finding.
 func CheckBundle(ctx context.Context, dir fs.FS, o Options) (BundleReport, error) {
 	return checkBundle(ctx, dir, o, bundlesDeep)
 }
@@ -127,33 +127,15 @@ func (b *bundleCheck) manifest() bool {
 
 // openBundle checks that a signed note is over text, by o.Key.
 func openBundle(signed, text string, o *Options) error {
-	if err := strictNote(signed); err != nil {
-		return err
-	}
 	if o.Key.IsZero() {
 		return errors.New("no key to check it with")
 	}
-	vkey, err := vkeyOf(*o)
-	if err != nil {
-		return err
-	}
-	verifier, err := note.NewVerifier(vkey)
-	if err != nil {
-		return err
-	}
-	opened, err := note.Open([]byte(signed), note.VerifierList(verifier))
-	if err != nil {
-		return fmt.Errorf("not signed by %s: %w", vkey, err)
-	}
-	if opened.Text != text {
-		return errors.New("signed over another manifest, or over that of another unit")
-	}
-	return nil
+	return openNote(signed, text, "signed over another manifest, or over that of another unit", o)
 }
 
-// small reads a file of at most limit bytes.
-func (b *bundleCheck) small(name string, limit int64) ([]byte, error) {
-	info, err := fs.Stat(b.dir, name)
+// plain opens a file that is one: a link would lead out of the folder, and a pipe or a device would never end.
+func (b *bundleCheck) plain(name string) (fs.File, error) {
+	info, err := fs.Lstat(b.dir, name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, errors.New("is missing")
@@ -161,10 +143,22 @@ func (b *bundleCheck) small(name string, limit int64) ([]byte, error) {
 		return nil, err
 	case !info.Mode().IsRegular():
 		return nil, errors.New("is no plain file")
-	case info.Size() > limit:
-		return nil, fmt.Errorf("has %d bytes, at most %d are read", info.Size(), limit)
 	}
-	return fs.ReadFile(b.dir, name)
+	return b.dir.Open(name)
+}
+
+// small reads a file of at most limit bytes.
+func (b *bundleCheck) small(name string, limit int64) ([]byte, error) {
+	in, err := b.plain(name)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	raw, err := io.ReadAll(io.LimitReader(in, limit+1))
+	if err == nil && int64(len(raw)) > limit {
+		err = fmt.Errorf("has more than %d bytes, which is all that is read", limit)
+	}
+	return raw, err
 }
 
 // files holds the folder to the manifest: every file, its size and its bytes, and no other.
@@ -187,6 +181,7 @@ func (b *bundleCheck) files() error {
 			b.wrong("%s: is not in the manifest", path)
 			return nil
 		case !d.Type().IsRegular():
+			delete(listed, path)
 			b.wrong("%s: is no plain file", path)
 			return nil
 		}
@@ -205,7 +200,7 @@ func (b *bundleCheck) files() error {
 }
 
 func (b *bundleCheck) file(f *ManifestFileLine) error {
-	in, err := b.dir.Open(f.Path)
+	in, err := b.plain(f.Path)
 	if err != nil {
 		return err
 	}
@@ -230,13 +225,13 @@ func sumOf(h hash.Hash) nexus.Hash { return nexus.Hash(h.Sum(nil)) }
 // export checks the unit's entries and notes what else is to be checked.
 func (b *bundleCheck) export() error {
 	m := &b.out.Manifest
-	in, err := b.dir.Open(ExportFile)
+	in, err := b.plain(ExportFile)
 	if err != nil {
-		b.wrong("%s: is missing", ExportFile)
+		b.wrong("%s: %v", ExportFile, err)
 		return nil
 	}
 	defer in.Close()
-	o := Options{Cluster: b.o.Cluster, Key: b.o.Key, FindingsMax: b.o.FindingsMax}
+	o := Options{Cluster: b.o.Cluster, Key: b.o.Key, FindingsMax: b.o.FindingsMax, Pinned: b.o.Pinned, Witnesses: b.o.Witnesses, Quorum: b.o.Quorum}
 	rep, err := checkExport(b.ctx, in, o, b.note)
 	if err != nil {
 		return err
@@ -358,7 +353,7 @@ func monthNamed(path string) (uint64, error) {
 
 // again reads the entries once more, which export has found to be as they must.
 func (b *bundleCheck) again(each func(*entry, nexus.Hash) error) error {
-	in, err := b.dir.Open(ExportFile)
+	in, err := b.plain(ExportFile)
 	if err != nil {
 		return err
 	}

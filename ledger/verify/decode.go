@@ -93,12 +93,17 @@ const (
 	kindRollup   = 9
 
 	kindOwnership = 19
+	kindBinding   = 22
 	kindPending   = 23
 	kindTransfer  = 24
 	kindHold      = 25
 	kindPayout    = 26
 	kindStatement = 27
 	kindDispute   = 28
+	kindUsage     = 12
+	kindPublished = 31
+	kindPrices    = 33
+	kindExit      = 34
 	kindExitDone  = 35
 	kindImport    = 36
 	kindMax       = 36

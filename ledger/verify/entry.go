@@ -57,6 +57,9 @@ func (c *run) content(i int, e *entry) {
 			c.foundEntry("genesis after the first record")
 		}
 		c.genesis = true
+		if c.bindings.cluster = c.o.Cluster; c.bindings.cluster.IsZero() {
+			copy(c.bindings.cluster[:], e.body)
+		}
 	case kindDecision:
 		c.decisions++
 	case kindRollup:
@@ -79,10 +82,20 @@ func (c *run) content(i int, e *entry) {
 		return
 	case kindStatement:
 		c.statementEntry(e)
+	case kindBinding:
+		c.bindingEntry(e)
 	case kindDispute:
 		c.disputeEntry(e)
+	case kindExit:
+		c.exitStep(e)
 	case kindExitDone:
 		c.exitEntry(e)
+	case kindPublished:
+		c.published(e)
+	case kindPrices:
+		c.pricesEntry(e)
+	case kindUsage:
+		c.usageEntry(e)
 	case kindImport:
 		c.importEntry(e)
 	case kindPayout:

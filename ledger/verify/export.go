@@ -168,6 +168,7 @@ func (x *exportRun) check() {
 	if x.out.Scope == scopeUnit {
 		x.unitScope()
 	} else {
+		x.exits, x.prices.whole = newExitCount(), true
 		x.records(x.ctx)
 		x.finish()
 		x.report.Claimed = max(x.report.Entries, x.pin.Size)

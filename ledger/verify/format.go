@@ -134,7 +134,7 @@ const (
 var kindWords = [kindMax + 1]string{"", "genesis", "decision", "revenue", "refund", "unit", "identity", "source", "report",
 	"refusal-rollup", "node", "probe", "usage", "audit", "slice", "route", "notice", "rules", "proposal", "ownership", "policy",
 	"consent", "binding", "pending", "transfer", "hold", "payout", "statement", "dispute", "service", "recording",
-	32: "erasure", 34: "exit", kindExitDone: "exit-done", kindImport: "import"}
+	kindPublished: "publication", 32: "erasure", kindPrices: "prices", kindExit: "exit", kindExitDone: "exit-done", kindImport: "import"}
 
 var accountWords = [accountMax + 1]string{"", "source", "creator", "platform", "owner", "held", "payout", "paid", "dues"}
 

@@ -20,6 +20,9 @@ func (c *run) exitEntry(e *entry) {
 	if unit != e.unit || manifest == [32]byte{} || size > e.seq || seq == 0 || seq >= e.unitSeq || bytes <= 0 || grace <= e.timeMs || retain < grace {
 		c.foundEntry("completes an exit with a bundle of %d of the unit's entries, %d of the log, which were not there, or for no time", seq, size)
 	}
+	if c.exits != nil && !c.probe(e.unit) {
+		c.exits.done(e)
+	}
 }
 
 // importEntry holds what another log is said to prove of a unit: the signature under its checkpoint, that checkpoint's map of units, and the

@@ -16,6 +16,7 @@ func Run(ctx context.Context, src Source, o Options) (Report, error) {
 		o.FindingsMax = 100
 	}
 	c := newRun(o, src)
+	c.exits, c.prices.whole = newExitCount(), true
 	c.scan(ctx)
 	c.prepareCheckpoint()
 	if ctx.Err() == nil {
@@ -59,11 +60,15 @@ type run struct {
 	rollups    int
 	genesis    bool
 
+	bindings  bindings
 	pending   map[[16]byte]announced // events that wait
 	waits     map[eventName][16]byte // the same by their names
 	lastEvent eventName              // the newest revenue entry of the record under way, while anything waits
 	lastMinor int64
 	unsettled int // events posted in this record that wait for their entry
+
+	exits  *exitCount // nil: not a whole ledger
+	prices priceBook
 }
 
 type headValue struct{ version, applied, lastIndex, size uint64 }
@@ -199,6 +204,9 @@ func (c *run) oneRecord(index uint64, encoded []byte) bool {
 		c.foundRecord("log time %d ms does not rise above %d ms", r.TimeMs, c.timeMs)
 	}
 	c.timeMs = max(c.timeMs, r.TimeMs)
+	if c.exits != nil {
+		c.exits.turn(c.timeMs, c.tree.size, c.tree.root)
+	}
 	c.checkSeqKey(r)
 	c.decisions, c.rollups, c.genesis, c.unsettled, c.lastEvent = 0, 0, false, 0, eventName{}
 	for i, b := range r.Entries {

@@ -18,6 +18,12 @@ const statementDomain = "nexus-statement-v1\n"
 
 // statement has the canonical form of a statement's document: fields and order are what its digest covers.
 type statement struct {
+	firstStatement
+	Usage statementUsage `json:"usage,omitzero"`
+}
+
+// firstStatement is the form without usage.
+type firstStatement struct {
 	Version   uint8              `json:"version"`
 	Cluster   nexus.ID           `json:"cluster"`
 	Unit      nexus.ID           `json:"unit_id"`
@@ -103,7 +109,10 @@ type statementService struct {
 }
 
 func (s *statement) digest() nexus.Hash {
-	return sha256.Sum256(nexus.AppendCanonical([]byte(statementDomain), *s))
+	if s.Version == 1 {
+		return sha256.Sum256(nexus.AppendCanonical([]byte(statementDomain), s.firstStatement))
+	}
+	return s.usageDigest()
 }
 
 func parseStatement(b []byte) (*statement, error) {
@@ -168,10 +177,14 @@ type refold struct {
 	head               nexus.Hash
 	sums               map[figuresKey]*figures
 	over               bool // a sum passed 64 bits
+	metered            bool // an entry of usage was among them
+	used               map[usedKey]uint64
+	lists              map[uint64][32]byte
 }
 
 func newRefold(month, size uint64, closings []closing) *refold {
-	f := &refold{month: month, size: size, sums: map[figuresKey]*figures{}}
+	f := &refold{month: month, size: size, sums: map[figuresKey]*figures{},
+		used: map[usedKey]uint64{}, lists: map[uint64][32]byte{}}
 	for _, c := range closings {
 		if c.month < month {
 			f.before, f.after = append(f.before, c), c.month
@@ -215,6 +228,8 @@ func (f *refold) add(e *entry, commitment nexus.Hash) error {
 			return err
 		}
 		f.book(e, f.period, string(v.currency), monthAt(v.timeMs), v.minor, true)
+	case kindUsage:
+		return f.usage(e)
 	case kindTransfer, kindHold, kindPayout:
 		in := reader{b: e.body}
 		if e.kind != kindTransfer {
@@ -298,5 +313,5 @@ func (f *refold) compare(s *statement) error {
 			return fmt.Errorf("states for %s in period %d %+v; the entries add up to %+v for %s in period %d", a.Currency, a.Period, got, *want, k.currency, k.period)
 		}
 	}
-	return nil
+	return f.compareUsage(s)
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // Alt-Svc (RFC 7838) tells clients of HTTP/1.1 and HTTP/2 over TLS that HTTP/3 is spoken here too. It is told only where it is true: while
-// the UDP port is bound, and to clients that came to the port of that number, for through a mapping of ports nobody can know where the
+// the UDP port is bound, and to clients that came to the TLS listener's own port, for through a mapping of ports nobody can know where the
 // UDP port is seen. A gateway without QUIC takes back what an earlier one at its address may have said.
 
 // altSvcHeader is the field's name; backends do not know what is spoken in front of them, so their word is left out.
@@ -20,7 +20,7 @@ const (
 
 // alternative is the gateway's HTTP/3 as clients may be told; the zero one says that there is none.
 type alternative struct {
-	port  string // of UDP
+	port  string // of TLS: the one that clients who may be told came to
 	field string
 }
 
@@ -30,8 +30,10 @@ func (g *Gateway) noteAlternative() {
 	if g.quic == nil {
 		return
 	}
-	if _, port, err := net.SplitHostPort(g.quic.udp.LocalAddr().String()); err == nil {
-		g.alternative = alternative{port: port, field: `h3=":` + port + `"` + altSvcMaxAge}
+	_, secure, err := net.SplitHostPort(g.secure.Addr().String())
+	_, udp, err2 := net.SplitHostPort(g.quic.udp.LocalAddr().String())
+	if err == nil && err2 == nil {
+		g.alternative = alternative{port: secure, field: `h3=":` + udp + `"` + altSvcMaxAge}
 	}
 }
 

@@ -1,11 +1,13 @@
 package edge
 
 import (
+	"crypto/tls"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"runtime"
 	"testing"
 
 	"github.com/BobbyBlanco400/nexus-cos/slices"
@@ -65,4 +67,41 @@ func BenchmarkGateway(b *testing.B) {
 			})
 		})
 	}
+}
+
+// BenchmarkHandshakes is a slice alone that is flooded with handshakes, 32 callers in the same process: ns/op is the time from one to the next.
+func BenchmarkHandshakes(b *testing.B) {
+	ca, err := OpenDevCA("")
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := unit("s")
+	tab, err := NewTable([]Route{route("s.test", s, Backend{})}, []slices.Slice{s})
+	if err != nil {
+		b.Fatal(err)
+	}
+	g, err := New(Config{TLSAddr: "127.0.0.1:0", Certificate: ca.Certificate})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := g.Swap(tab); err != nil {
+		b.Fatal(err)
+	}
+	if err := g.Start(); err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = g.Close(0) }()
+	const callers = 32
+	b.SetParallelism(max(1, callers/runtime.GOMAXPROCS(0)))
+	config := &tls.Config{RootCAs: ca.Pool(), ServerName: "s.test"}
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			c, err := tls.Dial("tcp", g.TLSAddr(), config)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			_ = c.NetConn().Close() // without a goodbye
+		}
+	})
 }

@@ -117,3 +117,14 @@ func (g *Gateway) cutAll() int {
 	}
 	return len(left)
 }
+
+// context is that of the requests that net/http reads from the connection. It ends with the connection, which net/http does not see to after an upgrade:
+// a backend that never ends its side would keep the request, and whoever waits for it, for ever.
+func (c *conn) context(ctx context.Context) context.Context {
+	ctx, end := context.WithCancel(withConn(ctx, c))
+	c.end.Store(&end)
+	if c.readDeadline.isClosed() {
+		end() // closed at the same moment: Close did not see it
+	}
+	return ctx
+}

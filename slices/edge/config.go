@@ -5,10 +5,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/slices"
+	"github.com/BobbyBlanco400/nexus-cos/slices/edge/quicshare"
 	"github.com/BobbyBlanco400/nexus-cos/slices/session"
+	"github.com/BobbyBlanco400/nexus-cos/slices/shape"
 )
 
 // Config is what a gateway is built from. Zero values of limits mean the defaults written beside them.
@@ -24,6 +28,9 @@ type Config struct {
 
 	// QUIC adds HTTP/3 and WebTransport over UDP, at the port of the TLS listener.
 	QUIC bool
+	// QUICShare, with QUIC, is a UDP port that other processes serve too, in the place of one of the gateway's own; it is read from Start on,
+	// and its socket is the gateway's to close from then on.
+	QUICShare *quicshare.Config
 
 	// Certificate gives the certificate of a host; called for hosts of the current table only, from many goroutines at
 	// once. Needed with TLSAddr. DevCA.Certificate is one.
@@ -35,6 +42,17 @@ type Config struct {
 
 	// Issuer takes the place of Certificate where certificates are obtained from an authority that asks questions.
 	Issuer Issuer
+
+	// Group, if set, is the latency group that this process is there for, beside another process for the others; the rest is served too, and
+	// counted as strays. Pass, if set, hands a connection of another group on, of which nothing has been read, and reports whether it did; then its
+	// descriptor here is closed. It must not wait. secure: it came to the TLS listener.
+	Group slices.Group
+	Pass  func(socket syscall.RawConn, secure bool) bool
+
+	// Link, if set, is what all processes behind these addresses share: together they carry no more than CapacityBps. LinkClock is the clock of it, in
+	// nanoseconds. nil: this process has the capacity for itself.
+	Link      *shape.Link
+	LinkClock func() int64
 
 	Name     string           // this edge's name, told to the home of sessions; "" will do where there is one edge
 	Sessions session.Attacher // the home of sessions that move; nil: they are passed on like any other WebSocket

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"math"
@@ -24,31 +25,34 @@ type conn struct {
 	once    sync.Once
 
 	bound        atomic.Pointer[sliceState]
-	place        atomic.Bool                // holds a place in the slice's gate, taken by reading, not yet used by a request
-	active       atomic.Bool                // net/http has a request in hand
-	http2        atomic.Bool                // requests share the connection, so active says nothing about the next one
-	working      atomic.Int32               // requests inside the gate
-	broken       atomic.Bool                // a request's body did not end as it should; nothing more may be read
-	served       atomic.Bool                // has carried a request
-	upgraded     atomic.Bool                // a WebSocket or other stream that is nobody's request any more
-	unbound      atomic.Int64               // bytes read before it was bound
-	parkedBodies atomic.Int32               // HTTP/2 requests with a body that wait for a place
-	phase        atomic.Int32               // of a connection that serve1 speaks with: client1Idle and so on
-	signing      atomic.Pointer[sliceState] // computes a handshake in this slice's turn
-	readable     atomic.Bool                // serve1 has seen that there is something to read
-	probe        atomic.Bool                // carries probes only: scheduled like all, not counted as the unit's traffic
+	place        atomic.Bool               // holds a place in the slice's gate, taken by reading, not yet used by a request
+	active       atomic.Bool               // net/http has a request in hand
+	http2        atomic.Bool               // requests share the connection, so active says nothing about the next one
+	working      atomic.Int32              // requests inside the gate
+	broken       atomic.Bool               // a request's body did not end as it should; nothing more may be read
+	served       atomic.Bool               // has carried a request
+	upgraded     atomic.Bool               // a WebSocket or other stream that is nobody's request any more
+	unbound      atomic.Int64              // bytes read before it was bound
+	parkedBodies atomic.Int32              // HTTP/2 requests with a body that wait for a place
+	phase        atomic.Int32              // of a connection that serve1 speaks with: client1Idle and so on
+	signing      atomic.Pointer[computing] // computes a handshake in its slice's turn
+	readable     atomic.Bool               // serve1 has seen that there is something to read
+	probe        atomic.Bool               // carries probes only: scheduled like all, not counted as the unit's traffic
 
-	signingSince time.Time    // when that began; written before signing is set
-	firstByteNs  atomic.Int64 // when the present request's first byte was read, Unix nanoseconds
-	lastWriteNs  atomic.Int64
-	asked        atomic.Int64             // requests of HTTP/2 and HTTP/3
-	abandoned    atomic.Int64             // of those, ended by a reset within abandonedWithin
-	throttledNs  atomic.Int64             // when a write last waited for the scheduler, in the future while it does, Unix nanoseconds
-	pending      atomic.Pointer[exchange] // answered, last byte perhaps not yet written (HTTP/1.1)
+	headUntil   time.Time    // by when the first head, or the handshake, must be here, where it was looked at before; zero: counts from its first byte
+	firstByteNs atomic.Int64 // when the present request's first byte was read, Unix nanoseconds
+	lastWriteNs atomic.Int64
+	asked       atomic.Int64             // requests of HTTP/2 and HTTP/3
+	abandoned   atomic.Int64             // of those, ended by a reset within abandonedWithin
+	throttledNs atomic.Int64             // when a write last waited for the scheduler, in the future while it does, Unix nanoseconds
+	relay       atomic.Pointer[relay]    // writes what the backend says, when upgraded
+	pending     atomic.Pointer[exchange] // answered, last byte perhaps not yet written (HTTP/1.1)
 
 	readDeadline, writeDeadline deadline
+	end                         atomic.Pointer[context.CancelFunc] // of the requests that net/http reads from it
 
-	tlsState *tls.ConnectionState // set before the connection is handed over; nil without TLS
+	tlsState  *tls.ConnectionState // set before the connection is handed over; nil without TLS
+	handshake *handshake           // from the hello to the end of the handshake; that goroutine's alone
 
 	mu            sync.Mutex
 	writeUntil    time.Time // what the user of the connection set
@@ -93,6 +97,9 @@ func (c *conn) bind(s *sliceState) bindResult {
 	}
 	c.probe.Store(probe)
 	c.bound.Store(s)
+	if group := c.gateway.config.Group; group != "" && !probe && s.slice.Load().Class.Group() != group {
+		s.counters.Strays.Add(1)
+	}
 	if early := int(c.unbound.Swap(0)); early > 0 { // what told us whose it is was the slice's too
 		c.gateway.scheduler.Charge(s.flow, early)
 		if !probe {
@@ -113,6 +120,9 @@ func (c *conn) enter() {
 
 // Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
+	if c.handshake != nil {
+		c.endSigning() // nothing is computed while the client is waited for
+	}
 	s := c.bound.Load()
 	if s == nil {
 		c.readable.Store(false) // this read uses it up; the next, perhaps in a slice, must look again before it takes a place
@@ -137,6 +147,9 @@ func (c *conn) Read(p []byte) (int, error) {
 	if n > 0 {
 		c.noteFirstByte(n)
 		c.payForRead(s, n)
+		if c.handshake != nil && c.handshake.twoSteps && err == nil {
+			err = c.beginSigning(c.handshake.over)
+		}
 	}
 	return n, err
 }
@@ -230,6 +243,9 @@ func (c *conn) throttled(since time.Time) bool { return c.throttledNs.Load() > s
 // Write implements net.Conn: it moves p in quanta, each when the slice may, and cuts a client that takes nothing for
 // the stall timeout.
 func (c *conn) Write(p []byte) (int, error) {
+	if r := c.relay.Load(); r != nil {
+		return r.write(p)
+	}
 	c.endSigning()
 	s := c.bound.Load()
 	quantum := shape.QuantumBytes
@@ -239,29 +255,57 @@ func (c *conn) Write(p []byte) (int, error) {
 	done := 0
 	for done < len(p) {
 		chunk := p[done:min(done+quantum, len(p))]
-		if s != nil && !c.gateway.scheduler.TryTake(s.flow, len(chunk)) {
-			c.throttledNs.Store(math.MaxInt64)
-			ok := c.gateway.scheduler.Take(s.flow, len(chunk), c.writeDeadline.begin())
-			c.writeDeadline.end()
-			c.throttledNs.Store(time.Now().UnixNano())
-			if !ok {
-				return done, c.waitError()
-			}
+		if err := c.payForWrite(s, len(chunk)); err != nil {
+			return done, err
 		}
-		now := time.Now()
-		c.armWrite(now)
-		n, err := c.Conn.Write(chunk)
+		n, err := c.writePaid(s, chunk)
 		done += n
-		if s != nil && n > 0 && !c.probe.Load() {
-			s.counters.AddBytes(now, 0, n)
-		}
 		if err != nil {
-			c.noteStall(s, err)
 			return done, err
 		}
 	}
 	c.lastWriteNs.Store(time.Now().UnixNano())
 	return done, nil
+}
+
+// payForWrite waits until the slice, if any, may send n bytes.
+func (c *conn) payForWrite(s *sliceState, n int) error {
+	if s == nil || c.gateway.scheduler.TryTake(s.flow, n) {
+		return nil
+	}
+	c.throttledNs.Store(math.MaxInt64)
+	ok := c.gateway.scheduler.Take(s.flow, n, c.writeDeadline.begin())
+	c.writeDeadline.end()
+	c.throttledNs.Store(time.Now().UnixNano())
+	if !ok {
+		return c.waitError()
+	}
+	return nil
+}
+
+// writePaid writes what was paid for. In each stall timeout the client must take a quantum.
+func (c *conn) writePaid(s *sliceState, p []byte) (done int, err error) {
+	for done < len(p) {
+		now := time.Now()
+		c.armWrite(now)
+		n, err := c.Conn.Write(p[done:min(done+shape.QuantumBytes, len(p))])
+		done += n
+		c.countWritten(s, now, n)
+		if err != nil {
+			c.noteStall(s, err)
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+func (c *conn) countWritten(s *sliceState, now time.Time, n int) {
+	if s != nil && n > 0 && !c.probe.Load() {
+		s.counters.AddBytes(now, 0, n)
+		if c.served.Load() {
+			c.gateway.lately.note(s, now)
+		}
+	}
 }
 
 // armWrite keeps the socket's write deadline between half and one stall timeout ahead, or at the user's if earlier.
@@ -331,6 +375,9 @@ func (c *conn) Close() error {
 		c.readDeadline.close()
 		c.writeDeadline.close()
 		err = c.Conn.Close()
+		if end := c.end.Load(); end != nil {
+			(*end)()
+		}
 		c.leavePlace()
 		c.mu.Lock()
 		c.shut = true

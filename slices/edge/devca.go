@@ -25,25 +25,28 @@ const (
 	devCAKeyFile  = "dev-ca.key"
 	devCALife     = 10 * 365 * 24 * time.Hour
 	devLeafLife   = 13 * 24 * time.Hour // browsers take a certificate by its hash (WebTransport) for 14 days at most
+	devLeafTerm   = devLeafLife * 2 / 3 // after which the next one is shown
 	// devLeavesMax bounds the leaves kept; beyond it an arbitrary one is made again when asked for.
 	devLeavesMax = 4096
 )
 
 // DevCA is a certificate authority of this machine's own for development: browsers trust it only after its certificate
 // was installed by hand. It makes one leaf per host, never a wildcard, so that no unit's certificate speaks for
-// another's host. Safe for concurrent use.
+// another's host. Processes with the same folder show the same leaves: what a browser took an exception for in one worker or edge holds for the
+// others, and over a restart. Safe for concurrent use.
 type DevCA struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
+	dir  string // "": in memory only
 
 	mu     sync.Mutex
 	leaves map[string]*tls.Certificate
 	failed map[string]CertStatus // the last attempt for a host, if it failed
 }
 
-// OpenDevCA reads the authority in dir, or makes one there: dev-ca.pem, and dev-ca.key with mode 0600. With dir "" it
-// lives in memory only. The key is written before the certificate: a crash between leaves a key that the next call
-// replaces. A key that others may read, or that is not the certificate's, is refused.
+// OpenDevCA reads the authority in dir, or makes one there: dev-ca.pem, and dev-ca.key with mode 0600; leaves come to lie below, in leaves. With dir
+// "" it lives in memory only. The key is written before the certificate: a crash between leaves a key that the next call replaces. A key that others
+// may read, or that is not the certificate's, is refused.
 func OpenDevCA(dir string) (*DevCA, error) {
 	if dir == "" {
 		return makeDevCA("")
@@ -77,7 +80,9 @@ func readDevCA(dir string) (*DevCA, error) {
 		return nil, devCAError(nexus.CodeCorrupt, "authority in "+dir, "remove both files to make a new one",
 			errors.New("not a valid certificate authority, or expired"))
 	}
-	return &DevCA{cert: pair.Leaf, key: key, leaves: map[string]*tls.Certificate{}, failed: map[string]CertStatus{}}, nil
+	ca := &DevCA{cert: pair.Leaf, key: key, dir: dir, leaves: map[string]*tls.Certificate{}, failed: map[string]CertStatus{}}
+	ca.sweepLeaves(time.Now())
+	return ca, nil
 }
 
 func makeDevCA(dir string) (*DevCA, error) {
@@ -99,7 +104,7 @@ func makeDevCA(dir string) (*DevCA, error) {
 	if err != nil {
 		return nil, devCAError(nexus.CodeInternal, "authority", "", err)
 	}
-	ca := &DevCA{cert: cert, key: key, leaves: map[string]*tls.Certificate{}, failed: map[string]CertStatus{}}
+	ca := &DevCA{cert: cert, key: key, dir: dir, leaves: map[string]*tls.Certificate{}, failed: map[string]CertStatus{}}
 	if dir == "" {
 		return ca, nil
 	}
@@ -142,8 +147,8 @@ func (ca *DevCA) Pool() *x509.CertPool {
 	return pool
 }
 
-// Certificate gives the leaf of one host, made on first use and again in the last third of its life. Whether the host
-// is served here is the caller's question: the gateway asks for hosts in its table only.
+// Certificate gives the leaf of one host, which every process with this folder shows: made by the first that is asked, and another one in the last third
+// of its life. Whether the host is served here is the caller's question: the gateway asks for hosts in its table only.
 func (ca *DevCA) Certificate(host string) (*tls.Certificate, error) {
 	host, err := ParseHost(host)
 	if err != nil {
@@ -151,12 +156,13 @@ func (ca *DevCA) Certificate(host string) (*tls.Certificate, error) {
 	}
 	ca.mu.Lock()
 	defer ca.mu.Unlock()
-	if leaf, ok := ca.leaves[host]; ok && time.Until(leaf.Leaf.NotAfter) > devLeafLife/3 {
+	now := time.Now()
+	if leaf, ok := ca.leaves[host]; ok && now.Before(leaf.Leaf.NotAfter.Add(devLeafTerm-devLeafLife)) {
 		return leaf, nil
 	}
-	leaf, err := ca.makeLeaf(host)
+	leaf, err := ca.sharedLeaf(host, now)
 	if err != nil {
-		ca.failed[host] = CertStatus{Error: err.Error(), ErrorAt: time.Now().UTC()}
+		ca.failed[host] = CertStatus{Error: err.Error(), ErrorAt: now.UTC()}
 		return nil, err
 	}
 	delete(ca.failed, host)
@@ -177,19 +183,19 @@ func (ca *DevCA) Status(host string) CertStatus {
 	s := ca.failed[host]
 	s.Source = SourceDevCA
 	if leaf, ok := ca.leaves[host]; ok {
-		s.NotAfter, s.Renews = leaf.Leaf.NotAfter, leaf.Leaf.NotAfter.Add(-devLeafLife/3)
+		s.NotAfter, s.Renews = leaf.Leaf.NotAfter, leaf.Leaf.NotAfter.Add(devLeafTerm-devLeafLife)
 	}
 	return s
 }
 
-func (ca *DevCA) makeLeaf(host string) (*tls.Certificate, error) {
+// makeLeaf makes the leaf of a term that began at this time.
+func (ca *DevCA) makeLeaf(host string, began time.Time) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, devCAError(nexus.CodeInternal, "host "+host, "", err)
 	}
-	now := time.Now()
 	template := &x509.Certificate{
-		SerialNumber: newSerial(), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(devLeafLife),
+		SerialNumber: newSerial(), NotBefore: began.Add(-time.Hour), NotAfter: began.Add(devLeafLife),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	if ip := net.ParseIP(host); ip != nil {

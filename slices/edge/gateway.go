@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,7 +26,7 @@ type Gateway struct {
 	scheduler   *shape.Scheduler
 	server      *http.Server
 	buffers     *bufferPool
-	probers     sync.Map // client-side addresses of the prober's open connections
+	probers     sync.Map // *probeConn by client-side address: open, or closed a moment ago
 	handed      *handed  // HTTP/2 and upgrades, for server
 	tls         *tls.Config
 	capacityBps atomic.Uint64 // that clients' connections share
@@ -37,6 +38,9 @@ type Gateway struct {
 	handlers    sync.WaitGroup // requests and upgraded streams
 	listenLoops sync.WaitGroup // of the two listeners, part of serveLoops
 	serveLoops  sync.WaitGroup
+
+	lately  lately
+	signing chan struct{} // handshakes that are computed; its capacity is one a core
 
 	mu        sync.Mutex
 	states    map[nexus.ID]*sliceState
@@ -64,8 +68,11 @@ func New(config Config) (*Gateway, error) {
 	g := &Gateway{
 		config: config, log: config.Logger.With(slog.String("component", "edge")),
 		scheduler: shape.NewScheduler(config.CapacityBps), buffers: newBufferPool(),
-		open:   make(chan struct{}, config.ConnectionsMax),
+		open: make(chan struct{}, config.ConnectionsMax), signing: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		states: map[nexus.ID]*sliceState{}, conns: map[*conn]struct{}{}, failed: make(chan struct{}),
+	}
+	if config.Link != nil {
+		g.scheduler.Share(config.Link, len(slices.Groups()), config.LinkClock, config.CapacityBps)
 	}
 	g.capacityBps.Store(config.CapacityBps)
 	g.serving.Store(&serving{table: &Table{}})
@@ -103,7 +110,7 @@ func (g *Gateway) newServer() *http.Server {
 		// Handshake failures and malformed requests are the clients' doing: worth a debug line, never an alarm.
 		ErrorLog:    slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 		ConnState:   g.connState,
-		ConnContext: func(ctx context.Context, nc net.Conn) context.Context { return withConn(ctx, connOf(nc)) },
+		ConnContext: func(ctx context.Context, nc net.Conn) context.Context { return connOf(nc).context(ctx) },
 		TLSConfig: &tls.Config{
 			MinVersion: tls.VersionTLS12, NextProtos: spoken,
 			GetConfigForClient: g.admitHello, GetCertificate: g.certificate,
@@ -158,24 +165,31 @@ func (g *Gateway) admitHello(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		return nil, nexus.Errf("edge", nexus.CodeUnavailable, "slice of "+t.route.Host, "try again later",
 			"too many sessions")
 	}
-	return nil, nil
+	c.handshake = g.newHandshake(hello, t)
+	return nil, c.beginSigning(c.handshake.over)
 }
 
+// certificate gives the certificate for a hello that admitHello or admitQUIC let in.
 func (g *Gateway) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	t, err := g.find(hello.ServerName)
-	if err != nil {
+	c := connOf(hello.Conn)
+	if c == nil { // QUIC
+		t, err := g.find(hello.ServerName)
+		if err != nil {
+			return nil, err
+		}
+		return g.certificateOf(hello, t)
+	}
+	if err := c.handshake.err; err != nil {
 		return nil, err
 	}
-	var cert *tls.Certificate
+	return c.handshake.certificate, c.beginSigning(c.handshake.over)
+}
+
+func (g *Gateway) certificateOf(hello *tls.ClientHelloInfo, t *target) (*tls.Certificate, error) {
 	if g.config.Issuer != nil {
-		cert, err = g.config.Issuer.Certificate(hello)
-	} else {
-		cert, err = g.config.Certificate(t.route.Host)
+		return g.config.Issuer.Certificate(hello)
 	}
-	if c := connOf(hello.Conn); c != nil && err == nil {
-		err = c.beginSigning(hello.Context())
-	}
-	return cert, err
+	return g.config.Certificate(t.route.Host)
 }
 
 func (g *Gateway) find(serverName string) (*target, error) {
@@ -214,6 +228,9 @@ func (g *Gateway) SwapWithin(table *Table, capacityBps uint64) error {
 			st.setRates(g) // a ceiling above the capacity is none
 		}
 	}
+	if committed, _ := slices.CommittedBps(table.Slices(), capacityBps); committed < capacityBps {
+		g.scheduler.SetFree(capacityBps - committed)
+	}
 	for id, s := range table.slices {
 		if st, ok := g.states[id]; ok {
 			st.apply(g, s)
@@ -223,7 +240,8 @@ func (g *Gateway) SwapWithin(table *Table, capacityBps uint64) error {
 	}
 	next := &serving{table: table, hosts: make(map[string]*target, len(table.routes))}
 	for host, r := range table.routes {
-		next.hosts[host] = &target{route: r, index: formatIndex(r.RouteIndex), slice: g.states[r.SliceID], health: g.serving.Load().healthOf(r)}
+		next.hosts[host] = &target{route: r, index: formatIndex(r.RouteIndex), slice: g.states[r.SliceID],
+			group: table.slices[r.SliceID].Class.Group(), health: g.serving.Load().healthOf(r)}
 	}
 	g.serving.Store(next)
 	for id, st := range g.states {

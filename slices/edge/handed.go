@@ -84,6 +84,8 @@ func connOf(nc net.Conn) *conn {
 			nc = v.NetConn()
 		case *prefixed:
 			nc = v.Conn
+		case *framed:
+			return v.conn
 		default:
 			return nil
 		}

@@ -3,6 +3,7 @@ package edge
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -46,6 +47,7 @@ type exchange struct {
 	place    place
 	grpc     bool        // a gRPC call
 	streamed bool        // became a stream
+	dialed   net.Conn    // of a request to switch protocols: the connection to its backend
 	bodyLate atomic.Bool // the client paused too long within its body
 	bodyBad  atomic.Bool // the body did not end as it should, by the client's doing
 }
@@ -57,14 +59,18 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	g.handlers.Add(1)
 	defer g.handlers.Done()
 	c := connFrom(r.Context())
+	var x *exchange
 	if r.ProtoMajor >= 2 {
 		c.http2.Store(true)
-		defer func(begin time.Time) { c.noteEnd(begin, r.Context().Err() != nil) }(time.Now())
+		defer func(begin time.Time) {
+			// The end of a reset stream's body may be heard of before the end of its context.
+			c.noteEnd(begin, r.Context().Err() != nil || x != nil && x.bodyBad.Load())
+		}(time.Now())
 	}
 	if r.TLS == nil {
 		r.TLS = c.tlsState
 	}
-	if g.retiring.Load() && r.ProtoMajor >= 2 {
+	if g.retiring.Load() && r.ProtoMajor == 2 {
 		w.Header().Set("Connection", "close") // net/http turns it into an orderly GOAWAY
 	}
 	if r.ProtoMajor >= 2 {
@@ -89,7 +95,7 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		defer steady.last()
 		w = steady
 	}
-	x := &exchange{
+	x = &exchange{
 		conn: c, target: t, address: t.route.Backend.Address, beginNs: time.Now().UnixNano(),
 	}
 	x.probe = c.probe.Load() && r.URL.Path == ProbePath
@@ -172,6 +178,9 @@ func (g *Gateway) bind(c *conn, t *target) *refusal {
 // enter takes the place that reading took, or waits for one. body: an HTTP/2 request whose body fills the connection's window meanwhile.
 func (g *Gateway) enter(x *exchange, gone <-chan struct{}, body bool) *refusal {
 	s := x.target.slice
+	if !x.probe {
+		g.lately.note(s, time.Unix(0, x.beginNs))
+	}
 	if !x.conn.takePlace() && !s.gate.TryEnter() {
 		err := x.park(gone, body)
 		var over *shape.Refusal

@@ -27,16 +27,27 @@ func holdIdleClients() int {
 		_, _ = fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	conns, err := dialAll(n, func() (net.Conn, error) { return askOnce(addr) })
+	if err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	_, _ = fmt.Println("idle")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	runtime.KeepAlive(conns)
+	return 0
+}
+
+// dialAll opens n connections, 32 at a time. The error is that of one of those that failed.
+func dialAll(n int, open func() (net.Conn, error)) (conns []net.Conn, failure error) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
-	var conns []net.Conn
-	var failure error
 	dialing := make(chan struct{}, 32)
 	for range n {
 		dialing <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-dialing }()
-			c, err := askOnce(addr)
+			c, err := open()
 			mu.Lock()
 			defer mu.Unlock()
 			if conns = append(conns, c); err != nil {
@@ -45,14 +56,31 @@ func holdIdleClients() int {
 		})
 	}
 	wg.Wait()
-	if failure != nil {
-		_, _ = fmt.Fprintln(os.Stderr, failure)
-		return 1
+	return conns, failure
+}
+
+// child runs the test's program anew, with one more variable in its environment, until end, which closes its stdin. What it says on stderr is seen.
+func child(t *testing.T, variable string) (in io.Writer, out *bufio.Reader, end func()) {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), os.Args[0])
+	c.Env, c.Stderr = append(os.Environ(), variable), os.Stderr
+	stdin, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
 	}
-	_, _ = fmt.Println("idle")
-	_, _ = io.Copy(io.Discard, os.Stdin)
-	runtime.KeepAlive(conns)
-	return 0
+	pipe, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return stdin, bufio.NewReader(pipe), func() {
+		_ = stdin.Close()
+		if err := c.Wait(); err != nil {
+			t.Errorf("%s: %v", variable, err)
+		}
+	}
 }
 
 func askOnce(addr string) (net.Conn, error) {
@@ -85,21 +113,8 @@ func TestIdleConnectionsAreCheap(t *testing.T) { // alone: it reads the process'
 	a := unit("a", func(s *slices.Slice) { s.MaxSessions = sockets })
 	g := gateway(t, table(t, []Route{route("a.test", a, backend(t, text("ok")))}, a), func(c *Config) { c.IdleTimeout = 10 * time.Minute })
 	before := memoryInUse()
-	child := exec.CommandContext(t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d", idleClientsEnv, g.Addr(), sockets))
-	child.Stderr = os.Stderr
-	in, err := child.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "idle\n" {
+	_, out, end := child(t, fmt.Sprintf("%s=%s %d", idleClientsEnv, g.Addr(), sockets))
+	if line, err := out.ReadString('\n'); err != nil || line != "idle\n" {
 		t.Errorf("client process: %q, %v", line, err)
 	}
 	eventually(t, "all are idle", func() bool {
@@ -111,10 +126,7 @@ func TestIdleConnectionsAreCheap(t *testing.T) { // alone: it reads the process'
 	if now > before && (now-before)/uint64(sockets) > each {
 		t.Errorf("%d bytes for each of %d idle connections, at most %d", (now-before)/uint64(sockets), sockets, each)
 	}
-	_ = in.Close() // ends the client
-	if err := child.Wait(); err != nil {
-		t.Error(err)
-	}
+	end()
 	eventually(t, "all sessions are free", func() bool { return g.Snapshot()[0].Gateway.Sessions == 0 })
 }
 

@@ -84,7 +84,10 @@ func (p *Prober) client(dial func(context.Context) (net.Conn, error)) *http.Clie
 	}
 }
 
-// probeConn is listed with the gateway from before its first byte until it is closed.
+// probeKept is how long a closed probe's address stays listed: one that was given up early may still lie in a queue, and is no client when it is taken out.
+const probeKept = 10 * time.Second
+
+// probeConn is listed with the gateway from before its first byte until some time after it was closed.
 type probeConn struct {
 	net.Conn
 	gateway *Gateway
@@ -93,13 +96,13 @@ type probeConn struct {
 
 func newProbeConn(g *Gateway, c net.Conn) *probeConn {
 	p := &probeConn{c, g, c.LocalAddr().String()}
-	g.probers.Store(p.address, struct{}{})
+	g.probers.Store(p.address, p)
 	return p
 }
 
 // Close implements net.Conn.
 func (p *probeConn) Close() error {
-	p.gateway.probers.Delete(p.address)
+	time.AfterFunc(probeKept, func() { p.gateway.probers.CompareAndDelete(p.address, p) })
 	return p.Conn.Close()
 }
 
@@ -232,10 +235,14 @@ func (p *Prober) settled(slice nexus.ID) bool {
 	return (series == nil || series.inFlight == 0) && p.baseline.inFlight == 0
 }
 
-// targets gives one host per slice, always the first by name, in the order of slice ids.
+// targets gives one host per slice, always the first by name, in the order of slice ids. Where groups have processes of their own each measures
+// its own: what a client of the others meets is not here.
 func (p *Prober) targets() []*target {
 	first := map[nexus.ID]*target{}
 	for host, t := range p.gateway.serving.Load().hosts {
+		if own := p.gateway.config.Group; own != "" && own != t.group {
+			continue
+		}
 		if old := first[t.route.SliceID]; old == nil || host < old.route.Host {
 			first[t.route.SliceID] = t
 		}

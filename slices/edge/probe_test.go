@@ -3,7 +3,9 @@ package edge
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +18,7 @@ func TestProberRunsPerSliceAndStops(t *testing.T) {
 	g := gateway(t, table(t, []Route{
 		route("a.test", a, Backend{}), route("b.test", b, Backend{Address: "127.0.0.1:1"}),
 	}, a, b, idle))
-	p := NewProber(g, ProberConfig{PerSecond: 50})
+	p := NewProber(g, ProberConfig{PerSecond: 50, Timeout: time.Minute})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
@@ -65,7 +67,7 @@ func TestProbesOverTLSOnly(t *testing.T) {
 	g := gateway(t, table(t, []Route{route("a.test", a, Backend{})}, a), func(c *Config) {
 		c.Addr, c.TLSAddr, c.Certificate = "", "127.0.0.1:0", ca.Certificate
 	})
-	p := NewProber(g, ProberConfig{Roots: ca.Pool()})
+	p := NewProber(g, ProberConfig{Roots: ca.Pool(), Timeout: time.Minute})
 	defer p.stop()
 	got, err := p.Measure(t.Context(), a.ID, 20, 200)
 	if err != nil || got.Samples != 20 || got.Missed != 0 {
@@ -126,3 +128,38 @@ func TestProberForgetsOldSamples(t *testing.T) {
 		}
 	}
 }
+
+// TestAProbeGivenUpIsNoClient: a machine that is busy takes a connection out of its queue when the prober has closed it long since.
+func TestAProbeGivenUpIsNoClient(t *testing.T) {
+	t.Parallel()
+	a := unit("a")
+	g := gateway(t, table(t, []Route{route("a.test", a, Backend{})}, a))
+	c, err := net.Dial("tcp", g.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newProbeConn(g, c)
+	if _, err := io.WriteString(p, "GET "+ProbePath+" HTTP/1.1\r\nHost: a.test\r\n"); err != nil { // no end yet: no host, no slice
+		t.Fatal(err)
+	}
+	rest := p.Conn
+	p.Conn = shut{} // what the prober gives up, the queue still has
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(rest, "Connection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(rest); err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 200") {
+		t.Errorf("%.80q, %v", got, err)
+	}
+	_ = rest.Close()
+	if s := g.Snapshot()[0].Gateway; s.Requests != 0 || s.Sessions != 0 || s.BytesOut != 0 {
+		t.Errorf("a probe is counted: %+v", s)
+	}
+}
+
+// shut is a connection whose end changes nothing.
+type shut struct{ net.Conn }
+
+func (shut) Close() error { return nil }

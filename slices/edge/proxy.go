@@ -55,8 +55,17 @@ func (p *reverseProxy) forward(w http.ResponseWriter, r *http.Request, x *exchan
 		ejectedRefusal(x.target.route.Host).answer(w, r)
 		return
 	}
+	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
+	if r.Header.Get("Upgrade") != "" {
+		ctx = traceDialed(ctx, x)
+	}
+	r = r.WithContext(ctx)
+	if err := settleBody(r, x); err != nil {
+		p.proxy.ErrorHandler(w, r, err)
+		return
+	}
 	w.Header().Del(RouteHeader) // the answer brings it (modifyResponse), and ReverseProxy clears fields after informational ones
-	p.proxy.ServeHTTP(&routed{w, x.target.index, w.Header().Get(altSvcHeader)}, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
+	p.proxy.ServeHTTP(&routed{w, x.target.index, w.Header().Get(altSvcHeader)}, r)
 }
 
 // routed gives informational answers of a backend the gateway's own fields.
@@ -171,7 +180,11 @@ func (t timedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp, err := inner.RoundTrip(r)
 	x.backend += time.Since(begin)
-	if err == nil && resp.StatusCode != http.StatusSwitchingProtocols {
+	switch {
+	case err != nil:
+	case resp.StatusCode == http.StatusSwitchingProtocols:
+		keepSwitched(resp, x)
+	default:
 		resp.Body = &timedBody{resp.Body, x}
 	}
 	return resp, err

@@ -17,6 +17,7 @@ import (
 	"github.com/quic-go/webtransport-go"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/slices/edge/quicshare"
 )
 
 // HTTP/3 and WebTransport. A QUIC connection is given to the slice of the name in its handshake, as a TLS connection is, and counts as
@@ -29,8 +30,12 @@ const (
 	quicUniStreamsMax = 16
 	quicHalfOpenMax   = 64          // clients in a handshake that have not shown where they are; the next are asked by a Retry
 	quicHalfOpenFor   = time.Second // how long one that was given up counts on: it has cost a handshake
-	h3NoError         = quic.ApplicationErrorCode(http3.ErrCodeNoError)
-	h3ExcessiveLoad   = quic.ApplicationErrorCode(http3.ErrCodeExcessiveLoad)
+	// quicRetiredIdle ends a connection of a gateway that retires: HTTP/3 has GOAWAY for it, which the library does not let us send beside
+	// WebTransport, so the connection ends when nothing was asked for so long.
+	quicRetiredIdle = 5 * time.Second
+	quicSettleFor   = 50 * time.Millisecond // without a handshake, after the last datagram of the port was read: then none is on its way through the library
+	h3NoError       = quic.ApplicationErrorCode(http3.ErrCodeNoError)
+	h3ExcessiveLoad = quic.ApplicationErrorCode(http3.ErrCodeExcessiveLoad)
 )
 
 // quicFront is the gateway's UDP side.
@@ -45,25 +50,48 @@ type quicFront struct {
 	conns     sync.Map // *quic.Conn to *conn
 	serving   sync.WaitGroup
 	halfOpen  atomic.Int64
+	beginning atomic.Int64    // handshakes that serve has not taken yet
+	share     *quicshare.Port // nil: the port is this process's alone
+	retired   atomic.Bool
+	closing   sync.Once
+	closed    error
 }
 
-// listenQUIC opens the UDP port of the same number as the TLS listener's.
+// open takes the shared port, or opens the UDP port of the same number as the TLS listener's.
+func (f *quicFront) open() error {
+	var err error
+	if c := f.gateway.config.QUICShare; c != nil {
+		if f.share, err = quicshare.Open(*c); err == nil {
+			f.udp, f.transport = f.share, f.share.Transport()
+		}
+		return err
+	}
+	addr := f.gateway.secure.Addr().String()
+	if f.udp, err = net.ListenPacket("udp", addr); err != nil {
+		return quicTaken(addr, err)
+	}
+	f.transport = &quic.Transport{Conn: f.udp}
+	return nil
+}
+
+func quicTaken(addr string, err error) error {
+	return &nexus.Error{Op: "edge listen", Code: nexus.CodeConflict, Subject: "UDP address " + addr, Cause: err,
+		Hint: "free the port, configure another for TLS, or switch QUIC off"}
+}
+
+// listenQUIC opens the UDP side.
 func (g *Gateway) listenQUIC() (*quicFront, error) {
-	addr := g.secure.Addr().String()
-	fail := func(err error) error {
-		return &nexus.Error{Op: "edge listen", Code: nexus.CodeConflict, Subject: "UDP address " + addr, Cause: err,
-			Hint: "free the port, configure another for TLS, or switch QUIC off"}
-	}
-	udp, err := net.ListenPacket("udp", addr)
+	f := &quicFront{gateway: g}
+	err := f.open()
 	if err != nil {
-		return nil, fail(err)
+		return nil, err
 	}
-	f := &quicFront{gateway: g, udp: udp}
 	f.ctx, f.stop = context.WithCancel(context.Background())
 	// When many connections are open, or half open, a client must first show that it is where it says: a Retry costs neither key nor memory.
-	f.transport = &quic.Transport{Conn: udp, ConnContext: f.began, VerifySourceAddress: func(net.Addr) bool {
+	f.transport.ConnContext = f.began
+	f.transport.VerifySourceAddress = func(net.Addr) bool {
 		return f.halfOpen.Load() >= quicHalfOpenMax || len(g.open) > cap(g.open)/2
-	}}
+	}
 	f.listener, err = f.transport.ListenEarly(&tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{http3.NextProtoH3},
 		GetConfigForClient: g.admitQUIC, GetCertificate: g.certificate}, &quic.Config{
 		MaxIncomingStreams: quicStreamsMax, MaxIncomingUniStreams: quicUniStreamsMax, MaxIdleTimeout: g.config.IdleTimeout,
@@ -72,7 +100,7 @@ func (g *Gateway) listenQUIC() (*quicFront, error) {
 	})
 	if err != nil {
 		f.stop()
-		return nil, fail(errors.Join(err, f.transport.Close(), udp.Close()))
+		return nil, quicTaken(f.udp.LocalAddr().String(), errors.Join(err, f.transport.Close(), f.udp.Close()))
 	}
 	f.web = &webtransport.Server{CheckOrigin: sameHost, H3: &http3.Server{
 		Handler: http.HandlerFunc(f.handle), MaxHeaderBytes: g.config.HeaderBytesMax, EnableDatagrams: true,
@@ -95,8 +123,15 @@ func (h *halfOpen) end() { h.once.Do(func() { h.front.halfOpen.Add(-1) }) }
 
 type halfOpenKey struct{}
 
+// beginningKey finds what serve calls when it has taken a connection.
+type beginningKey struct{}
+
 // began counts a handshake until it is complete or given up.
 func (f *quicFront) began(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
+	f.beginning.Add(1)
+	taken := sync.OnceFunc(func() { f.beginning.Add(-1) })
+	context.AfterFunc(ctx, taken)
+	ctx = context.WithValue(ctx, beginningKey{}, taken)
 	if client.AddrVerified {
 		return ctx, nil
 	}
@@ -106,12 +141,12 @@ func (f *quicFront) began(ctx context.Context, client *quic.ClientInfo) (context
 	return context.WithValue(ctx, halfOpenKey{}, h), nil
 }
 
-// watchIdle ends a connection on which no request was under way or ended for the idle timeout: its client may keep QUIC alive by pings, and
+// watchIdle ends a connection on which no request was under way or ended for a time: its client may keep QUIC alive by pings, and
 // streams open on which nothing comes. The result stops the watch.
-func (f *quicFront) watchIdle(qc *quic.Conn, c *conn) (stop func() bool) {
+func (f *quicFront) watchIdle(qc *quic.Conn, c *conn, idle time.Duration) (stop func() bool) {
 	seen := c.asked.Load()
 	watch := make(chan *time.Timer, 1)
-	timer := time.AfterFunc(f.gateway.config.IdleTimeout, func() {
+	timer := time.AfterFunc(idle, func() {
 		timer := <-watch
 		defer func() { watch <- timer }()
 		asked := c.asked.Load()
@@ -121,7 +156,7 @@ func (f *quicFront) watchIdle(qc *quic.Conn, c *conn) (stop func() bool) {
 			_ = c.Close() // which says that it is no error
 		default:
 			seen = asked
-			timer.Reset(f.gateway.config.IdleTimeout)
+			timer.Reset(idle)
 		}
 	})
 	watch <- timer
@@ -161,6 +196,9 @@ func (f *quicFront) serve() error {
 		c.http2.Store(true)          // as there, requests share the connection
 		c.phase.Store(client1Closed) // serve1 never speaks with it
 		f.gateway.remember(c)
+		if taken, ok := qc.Context().Value(beginningKey{}).(func()); ok {
+			taken()
+		}
 		f.serving.Go(func() { f.serveConn(qc, c) })
 	}
 }
@@ -185,7 +223,10 @@ func (f *quicFront) serveConn(qc *quic.Conn, c *conn) {
 	}
 	f.conns.Store(qc, c)
 	defer f.conns.Delete(qc)
-	defer f.watchIdle(qc, c)()
+	defer f.watchIdle(qc, c, f.gateway.config.IdleTimeout)()
+	if f.retired.Load() {
+		f.watchRetired(qc, c)
+	}
 	if err := f.web.ServeQUICConn(qc); err != nil {
 		f.gateway.log.Debug("QUIC connection ended", "error", err)
 	}
@@ -224,6 +265,46 @@ func sameHost(r *http.Request) bool {
 	return err == nil && from == to
 }
 
+// retire leaves the shared port's new connections to other processes. Requests that come on open ones are answered; a connection ends when
+// nothing was asked on it for quicRetiredIdle.
+func (f *quicFront) retire() {
+	if f.retired.Swap(true) {
+		return
+	}
+	if f.share != nil {
+		f.share.Retire()
+	}
+	f.conns.Range(func(qc, c any) bool {
+		f.watchRetired(qc.(*quic.Conn), c.(*conn))
+		return true
+	})
+}
+
+// settle waits until what was read of new connections before retire has become connections that are counted, or nothing. A client that
+// does not go on holds it up for no longer than a handshake may take.
+func (f *quicFront) settle(ctx context.Context) {
+	tick := time.NewTicker(quicSettleFor / 5)
+	defer tick.Stop()
+	limit := time.After(f.gateway.config.HeaderTimeout)
+	for quiet := 0; quiet < 5; quiet++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-limit:
+			return
+		case <-tick.C:
+		}
+		if f.beginning.Load() > 0 || f.share != nil && f.share.Waiting() > 0 {
+			quiet = -1
+		}
+	}
+}
+
+func (f *quicFront) watchRetired(qc *quic.Conn, c *conn) {
+	stop := f.watchIdle(qc, c, min(quicRetiredIdle, f.gateway.config.IdleTimeout))
+	context.AfterFunc(qc.Context(), func() { stop() })
+}
+
 // shut stops accepting and closes the connections on which nothing is under way; the others end with what they carry, or when the
 // gateway cuts what is left.
 func (f *quicFront) shut() {
@@ -236,12 +317,31 @@ func (f *quicFront) shut() {
 	})
 }
 
-// close ends everything and waits; the connections have been closed before.
+// close ends everything and waits; the connections have been closed before. Again it does nothing.
 func (f *quicFront) close() error {
+	f.closing.Do(func() {
+		f.stop()
+		err := f.web.Close()
+		f.serving.Wait()
+		f.closed = errors.Join(err, f.listener.Close(), f.transport.Close(), f.udp.Close())
+	})
+	return f.closed
+}
+
+// CloseQUIC ends HTTP/3 and its connections at once and frees the UDP port, while everything else goes on. Without QUIC it does nothing.
+func (g *Gateway) CloseQUIC() error {
+	g.mu.Lock()
+	f := g.quic
+	g.mu.Unlock()
+	if f == nil {
+		return nil
+	}
 	f.stop()
-	err := f.web.Close()
-	f.serving.Wait()
-	return errors.Join(err, f.listener.Close(), f.transport.Close(), f.udp.Close())
+	f.conns.Range(func(_, c any) bool {
+		_ = c.(*conn).Close() // closed before, perhaps
+		return true
+	})
+	return f.close()
 }
 
 // quicConn is a QUIC connection where a conn has its socket: it can be named and closed, its bytes go other ways.

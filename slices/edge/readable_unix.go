@@ -19,6 +19,16 @@ func waitReadable(raw syscall.RawConn) error {
 	})
 }
 
+// peekBytes copies what lies in a socket and leaves it there, without waiting.
+func peekBytes(fd int, b []byte) (int, error) {
+	for {
+		n, _, err := syscall.Recvfrom(fd, b, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		if err != syscall.EINTR {
+			return n, err
+		}
+	}
+}
+
 // waitBroken waits until the socket is no connection any more, because its peer has reset it or it was closed here, or until the read
 // deadline. What the peer has sent, and the end of its side, do not end the wait.
 func waitBroken(raw syscall.RawConn) {

@@ -10,6 +10,12 @@ import "context"
 func (g *Gateway) Retire(ctx context.Context) (cut int, err error) {
 	g.StopListening()
 	g.mu.Lock()
+	front := g.quic
+	g.mu.Unlock()
+	if front != nil {
+		front.settle(ctx)
+	}
+	g.mu.Lock()
 	drained := make(chan struct{})
 	if len(g.conns) == 0 {
 		close(drained)
@@ -28,12 +34,16 @@ func (g *Gateway) Retire(ctx context.Context) (cut int, err error) {
 	return cut, g.Close(0)
 }
 
-// StopListening closes the gateway's own descriptors of its listening sockets. Open connections go on. Calling it twice is harmless.
+// StopListening closes the gateway's own descriptors of its listening sockets, and takes no new connection from a shared UDP port.
+// Open connections go on. Calling it twice is harmless.
 func (g *Gateway) StopListening() {
 	g.retiring.Store(true)
 	g.mu.Lock()
-	plain, secure := g.plain, g.secure
+	plain, secure, front := g.plain, g.secure, g.quic
 	g.mu.Unlock()
+	if front != nil {
+		front.retire()
+	}
 	if plain != nil {
 		_ = plain.Close() // closed before: nothing is accepted either way
 	}

@@ -97,15 +97,23 @@ func (g *Gateway) accept(ln net.Listener, secure bool) error {
 
 // serveConn speaks with one client until the end, or hands the connection over.
 func (g *Gateway) serveConn(c *conn, secure bool) {
+	if g.config.Pass != nil && g.passOn(c, secure) {
+		_ = c.Close() // somebody else's from now on, or nobody's
+		return
+	}
 	k := &client1{g: g, c: c, nc: c}
 	if host, _, err := net.SplitHostPort(c.RemoteAddr().String()); err == nil {
 		k.remote = host
 	}
 	if secure {
 		t := tls.Server(c, g.tls)
-		ctx, cancel := context.WithTimeout(context.Background(), g.config.HeaderTimeout)
+		if c.headUntil.IsZero() {
+			c.headUntil = time.Now().Add(g.config.HeaderTimeout)
+		}
+		ctx, cancel := context.WithDeadline(context.Background(), c.headUntil)
 		err := t.HandshakeContext(ctx) // which closes the connection when the time is over
 		cancel()
+		c.handshake = nil
 		c.endSigning()
 		if err != nil {
 			g.log.Debug("handshake failed", "remote", c.RemoteAddr().String(), "error", err)
@@ -115,7 +123,7 @@ func (g *Gateway) serveConn(c *conn, secure bool) {
 		state := t.ConnectionState()
 		k.nc, k.secure, c.tlsState = t, &state, &state
 		if state.NegotiatedProtocol == "h2" {
-			g.handed.give(t)
+			g.beginHTTP2(c, t, &state)
 			return
 		}
 	}
@@ -177,7 +185,11 @@ func (k *client1) await(first bool) bool {
 	if !k.c.phase.CompareAndSwap(client1Idle, client1Busy) || k.g.stopping.Load() && !first {
 		return false
 	}
-	_ = k.c.SetReadDeadline(time.Now().Add(k.g.config.HeaderTimeout))
+	until := time.Now().Add(k.g.config.HeaderTimeout)
+	if first && k.secure == nil && !k.c.headUntil.IsZero() {
+		until = k.c.headUntil
+	}
+	_ = k.c.SetReadDeadline(until)
 	return true
 }
 
@@ -225,7 +237,14 @@ func (k *client1) handOver(head []byte, size int) {
 		prefix = append(prefix, head...)
 	}
 	rest, _ := k.br.Peek(k.br.Buffered())
-	k.g.handed.give(&prefixed{Conn: k.nc, prefix: append(prefix, rest...)})
+	var nc net.Conn = &prefixed{Conn: k.nc, prefix: append(prefix, rest...)}
+	switch {
+	case !k.req.Upgrade: // HTTP/2 in clear text
+		nc = &framed{Conn: nc, conn: k.c, frames: &http2Frames{}}
+	case isWebSocket(head):
+		nc = &framed{Conn: nc, conn: k.c, frames: &webSocketFrames{}}
+	}
+	k.g.handed.give(nc)
 }
 
 // dispatch takes a parsed request through host, slice and gate, as serveHTTP does.

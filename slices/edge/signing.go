@@ -1,38 +1,91 @@
 package edge
 
 import (
-	"context"
+	"crypto/tls"
+	"os"
+	stdslices "slices"
 	"time"
 )
 
 // A handshake costs a key exchange and a signature, about a hundred times what a request costs, and Go runs as many at once as there are
-// cores: beside a flood of handshakes every other slice would wait for a core. So each slice computes one at a time, and after each
-// it rests as long as that took: a slice that is flooded keeps half a core busy with key exchanges, not all there are. What is
-// bounded is the computing alone, from the client's hello to the server's answer: a client that is slow to go on holds nothing.
+// cores: beside a flood of handshakes every other slice would wait for a core. So while another slice has work a slice computes one at a time,
+// and after each it rests as long as that took. A slice whose neighbours are silent may use every core and needs no rest.
+// What is bounded is the computing alone, from the client's hello to the server's answer: a client that is slow to go on holds nothing.
+// docs/decisions/0059-handshakes-beside-others.md has the why and the figures.
 
 // signingRestMost bounds a rest: a process that was stopped for a while has not computed all that time.
 const signingRestMost = 5 * time.Millisecond
 
-// beginSigning waits for the slice's turn to compute a handshake. It is called when the hello was read and before the key is used.
-// Error: the handshake's deadline.
-func (c *conn) beginSigning(ctx context.Context) error {
+// handshake is what a connection knows from its client's hello to the end of the handshake.
+type handshake struct {
+	over        <-chan struct{} // closed when its time is over
+	certificate *tls.Certificate
+	err         error // there is no certificate; of interest only if one is needed
+	twoSteps    bool  // the server computes once more when the client has answered
+}
+
+// newHandshake looks the certificate up before there is a turn: whoever keeps it may have to ask a disk.
+func (g *Gateway) newHandshake(hello *tls.ClientHelloInfo, t *target) *handshake {
+	h := &handshake{over: hello.Context().Done(), twoSteps: !stdslices.Contains(hello.SupportedVersions, tls.VersionTLS13)}
+	h.certificate, h.err = g.certificateOf(hello, t)
+	return h
+}
+
+// computing is a handshake in its turn.
+type computing struct {
+	slice *sliceState
+	since time.Time
+	alone bool // the only one of its slice, which rests afterwards
+}
+
+// beginSigning waits for a turn to compute a handshake, until over is closed. It is called when the hello was read and before a key is used. Whether
+// anybody is beside the slice is asked by who is next and not by who comes, so what a flood has queued up until then does not go by the old answer;
+// and of one slice no more wait for a core than there are cores, so that other slices' handshakes do not wait behind all of a flood. Error: the time is
+// over.
+func (c *conn) beginSigning(over <-chan struct{}) error {
 	s := c.bound.Load()
 	if s == nil || c.signing.Load() != nil {
 		return nil
 	}
+	turn := &computing{slice: s}
+	if !takeTurn(s.next, over) {
+		return os.ErrDeadlineExceeded
+	}
+	if turn.alone = c.gateway.lately.beside(s, time.Now()); turn.alone && !takeTurn(s.signing, over) {
+		<-s.next
+		return os.ErrDeadlineExceeded
+	}
+	if !takeTurn(c.gateway.signing, over) {
+		if turn.alone {
+			<-s.signing
+		}
+		<-s.next
+		return os.ErrDeadlineExceeded
+	}
+	turn.since = time.Now()
+	c.signing.Store(turn)
+	return nil
+}
+
+// takeTurn takes one of what a channel has room for. It reports false when over was closed first.
+func takeTurn(from chan struct{}, over <-chan struct{}) bool {
 	select {
-	case s.signing <- struct{}{}:
-		c.signingSince = time.Now()
-		c.signing.Store(s)
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	case from <- struct{}{}:
+		return true
+	case <-over:
+		return false
 	}
 }
 
 // endSigning gives the turn back: with the first byte of the answer, and in any case when the handshake has ended.
 func (c *conn) endSigning() {
-	if s := c.signing.Swap(nil); s != nil {
-		time.AfterFunc(min(time.Since(c.signingSince), signingRestMost), func() { <-s.signing })
+	t := c.signing.Swap(nil)
+	if t == nil {
+		return
 	}
+	<-c.gateway.signing
+	if t.alone {
+		time.AfterFunc(min(time.Since(t.since), signingRestMost), func() { <-t.slice.signing })
+	}
+	<-t.slice.next
 }

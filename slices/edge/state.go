@@ -23,18 +23,22 @@ type sliceState struct {
 	sessionsMax atomic.Int64
 	lentMax     atomic.Int32
 	lent        atomic.Int32  // long requests that gave their place back
-	signing     chan struct{} // one handshake is computed at a time
+	next        chan struct{} // handshakes that are computed or next, one a core
+	signing     chan struct{} // beside others one of them is computed at a time
+	workedNs    atomic.Int64  // when lately heard of it, Unix nanoseconds
 	counters    meter.Counters
 	latency     meter.Histogram // first byte read to last byte written, less backend time
 	transport   *http.Transport // of HTTP/2 and upgrades
 	grpc        *http.Transport // of gRPC calls
 	forward     forwarder
 	upstreams   *upstreams // of HTTP/1.1
+	pumps       pumps      // of upgraded connections
 	backends    *backends
 }
 
 func (g *Gateway) newSliceState(s slices.Slice) *sliceState {
-	st := &sliceState{id: s.ID, signing: make(chan struct{}, 1), gate: shape.NewGate(gateLimits(s)), flow: g.scheduler.NewFlow(g.rates(s))}
+	st := &sliceState{id: s.ID, next: make(chan struct{}, cap(g.signing)), signing: make(chan struct{}, 1),
+		gate: shape.NewGate(gateLimits(s)), flow: g.scheduler.NewFlow(g.rates(s))}
 	dialer := net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
 	// A pool of its own per slice: one slice's slow backend cannot use up another's connections.
 	st.transport = &http.Transport{
@@ -44,6 +48,7 @@ func (g *Gateway) newSliceState(s slices.Slice) *sliceState {
 		IdleConnTimeout:        90 * time.Second,
 		ResponseHeaderTimeout:  g.config.BackendTimeout,
 		MaxResponseHeaderBytes: 256 << 10,
+		ReadBufferSize:         switchedBytes,
 		DisableCompression:     true,
 	}
 	st.grpc = newGRPCTransport(st.transport)
@@ -118,6 +123,7 @@ type target struct {
 	route Route
 	index string // Route.RouteIndex as the response header has it
 	slice *sliceState
+	group slices.Group // of the slice's class
 
 	health *routeHealth
 }

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -35,9 +34,7 @@ func TestFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := syscall.Mkfifo(filepath.Join(folder, "pipe"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	makePipe(t, filepath.Join(folder, "pipe"))
 	a := unit("a")
 	g := gateway(t, table(t, []Route{
 		route("a.test", a, Backend{Folder: folder}), route("gone.test", a, Backend{Folder: filepath.Join(base, "gone")}),

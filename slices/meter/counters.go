@@ -17,6 +17,7 @@ type Counters struct {
 	Stalls   atomic.Uint64 // times a connection waited unread because its slice was over its share
 	Cut      atomic.Uint64 // connections cut because the client took or sent nothing for the stall timeout
 	Failed   atomic.Uint64 // requests whose backend did not answer
+	Strays   atomic.Uint64 // connections served in the process of another latency group: its limits are counted apart
 	Streams  atomic.Int64  // WebSockets and other upgraded connections now open
 	Sessions atomic.Int64  // connections now bound to the slice
 
@@ -78,6 +79,7 @@ type Snapshot struct {
 	Stalls   uint64 `json:"stalls"`
 	Cut      uint64 `json:"cut"`
 	Failed   uint64 `json:"failed"`
+	Strays   uint64 `json:"strays,omitempty"`
 	Streams  int64  `json:"streams"`
 	Sessions int64  `json:"sessions"`
 	RateBps  uint64 `json:"rate_bps"`
@@ -89,6 +91,6 @@ func Snap(now time.Time, h *Histogram, c *Counters) Snapshot {
 		Quantiles: h.Window(now),
 		Requests:  c.Requests.Load(), BytesIn: c.BytesIn(), BytesOut: c.BytesOut(),
 		Refused: c.Refused.Load(), Dropped: c.Dropped.Load(), Stalls: c.Stalls.Load(), Cut: c.Cut.Load(),
-		Failed: c.Failed.Load(), Streams: c.Streams.Load(), Sessions: c.Sessions.Load(), RateBps: c.RateBps(now),
+		Failed: c.Failed.Load(), Strays: c.Strays.Load(), Streams: c.Streams.Load(), Sessions: c.Sessions.Load(), RateBps: c.RateBps(now),
 	}
 }

@@ -255,3 +255,81 @@ func FuzzDecider(f *testing.F) {
 		}
 	})
 }
+
+// jain is Jain's index of fairness: 1 when all have the same, 1/n when one has all.
+func jain(shares []float64) float64 {
+	var sum, squares float64
+	for _, x := range shares {
+		sum, squares = sum+x, squares+x*x
+	}
+	return sum * sum / (float64(len(shares)) * squares)
+}
+
+// TestEqualSlicesAreServedEqually holds the figures of docs/edge-figures.md: Jain's index of 50 equal flows of unequal pieces in each window of 2 s, and the
+// use of the link when one of them alone asks, with the others there.
+func TestEqualSlicesAreServedEqually(t *testing.T) {
+	t.Parallel()
+	const capacity = 400_000_000
+	s := newSim(capacity, make([]Rates, 50)...)
+	s.held = 40
+	for i := range s.size {
+		s.size[i] = []int{QuantumBytes, 1500, 9001, 4096}[i%4]
+	}
+	worst := 1.0
+	for range 3 {
+		before := make([]uint64, len(s.flows))
+		for i, f := range s.flows {
+			before[i] = f.granted
+		}
+		s.run(2, always)
+		shares := make([]float64, len(s.flows))
+		for i, f := range s.flows {
+			shares[i] = float64(f.granted - before[i])
+		}
+		worst = min(worst, jain(shares))
+	}
+	s.run(1, func(i int, _ int64) bool { return i == 7 }) // what the others still had waiting goes
+	before, start := s.flows[7].granted, s.nowNs
+	s.run(2, func(i int, _ int64) bool { return i == 7 })
+	use := float64(s.flows[7].granted-before) * 8 * nanosPerSecond / float64(s.nowNs-start) / capacity
+	t.Logf("Jain's index, worst of 3 windows: %.5f; link used by one alone: %.2f %%", worst, use*100)
+	if worst < 0.99 {
+		t.Errorf("Jain's index is %.4f, at least 0.99", worst)
+	}
+	if use < 0.95 {
+		t.Errorf("one flow alone uses %.1f %% of the link, at least 95 %%", use*100)
+	}
+}
+
+// BenchmarkLocalQueue measures what a grant costs where callers wait for a link of this process alone: every flow always wants more, every other one
+// has a guarantee.
+func BenchmarkLocalQueue(b *testing.B) {
+	for _, flows := range []int{1, 8, 64} {
+		b.Run(fmt.Sprintf("%d flows", flows), func(b *testing.B) {
+			var rates []Rates
+			for i := range flows {
+				rates = append(rates, Rates{GuaranteedBps: uint64(i%2) * 1_000_000_000 / uint64(flows), CeilingBps: 8_000_000_000, Priority: uint8(i % 3)})
+			}
+			s := newSim(8_000_000_000, rates...)
+			var waiters []*waiter
+			for i := range 4 * flows {
+				waiters = append(waiters, &waiter{flow: s.flows[i%flows], bytes: QuantumBytes, ready: make(chan struct{}, 1)})
+				s.d.add(waiters[i])
+			}
+			b.ReportAllocs()
+			grants := 0
+			for b.Loop() {
+				s.nowNs += 20_000
+				s.d.dispatch(s.nowNs)
+				for _, w := range waiters {
+					if !w.queued {
+						<-w.ready
+						s.d.add(w)
+						grants++
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(max(grants, 1)), "ns/grant")
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package shape
 
 import (
+	"math"
 	"sync"
 	"time"
 )
@@ -14,9 +15,10 @@ const (
 
 // decider is the pure heart of Scheduler: it knows the time only as an argument.
 type decider struct {
-	link  Bucket
-	ring  []*Flow // flows with waiters; the front is the one whose turn it is
-	serve uint64  // counts grants, for turns among equals
+	link   Bucket
+	shared *sharing // in the place of link, where other processes share it; nil: nobody does
+	ring   []*Flow  // flows with waiters; the front is the one whose turn it is
+	serve  uint64   // counts grants, for turns among equals
 }
 
 // add puts a waiter in its flow's queue.
@@ -54,22 +56,72 @@ func (d *decider) drop(i int) {
 
 // dispatch grants all that may go at nowNs and returns the nanoseconds after which to ask again, 0 when nobody waits.
 func (d *decider) dispatch(nowNs int64) (waitNs int64) {
+	if d.shared != nil {
+		return d.dispatchShared(nowNs)
+	}
 	d.link.Advance(nowNs)
 	for len(d.ring) > 0 {
 		if !d.link.Ready() {
 			return d.link.WaitNs()
 		}
 		if i := d.guaranteedNext(nowNs); i >= 0 {
-			d.grant(i, true)
+			d.grant(i, true, nowNs)
 			continue
 		}
 		i, wait := d.roundRobinNext(nowNs)
 		if i < 0 {
 			return wait
 		}
-		d.grant(i, false)
+		d.grant(i, false, nowNs)
 	}
 	return 0
+}
+
+// dispatchShared is dispatch on a link that others share. What is guaranteed to a flow goes at once, because all guarantees together are less than
+// the link; so does this member's part of the rest. More than that is borrowed and waits for the link. All of it is charged to the link.
+func (d *decider) dispatchShared(nowNs int64) (waitNs int64) {
+	for len(d.ring) > 0 {
+		if i := d.guaranteedNext(nowNs); i >= 0 {
+			d.grant(i, true, nowNs)
+			continue
+		}
+		if !d.mayBorrow(nowNs) {
+			return d.sharedWait(nowNs)
+		}
+		i, wait := d.roundRobinNext(nowNs)
+		if i < 0 {
+			return d.untilGuaranteed(wait, nowNs)
+		}
+		d.grant(i, false, nowNs)
+	}
+	return 0
+}
+
+// mayBorrow reports whether bytes outside all guarantees may go now, and notes whether they are of the member's own part.
+func (d *decider) mayBorrow(nowNs int64) bool {
+	s := d.shared
+	s.own.Advance(nowNs)
+	s.ownTaken = s.own.Ready()
+	return s.ownTaken || s.ready(nowNs)
+}
+
+// sharedWait gives the nanoseconds until anybody may go again.
+func (d *decider) sharedWait(nowNs int64) int64 {
+	return d.untilGuaranteed(min(d.shared.waitNs(nowNs), d.shared.own.WaitNs()), nowNs)
+}
+
+// untilGuaranteed gives the nanoseconds until a flow has guaranteed rate again, waitNs when that is sooner.
+func (d *decider) untilGuaranteed(waitNs, nowNs int64) int64 {
+	for _, f := range d.ring {
+		if f.rates.GuaranteedBps > 0 {
+			wait := f.guaranteed.WaitNs()
+			if !f.mayGo(nowNs) {
+				wait = max(wait, f.ceiling.WaitNs())
+			}
+			waitNs = min(waitNs, max(wait, 1))
+		}
+	}
+	return waitNs
 }
 
 // guaranteedNext gives the ring index of the most urgent flow with guaranteed rate left, the longest unserved among
@@ -128,11 +180,14 @@ func (d *decider) rotate() {
 }
 
 // grant lets the head of ring[i] go. Bytes inside the guarantee do not count against the fair share.
-func (d *decider) grant(i int, guaranteed bool) {
+func (d *decider) grant(i int, guaranteed bool, nowNs int64) {
 	f := d.ring[i]
 	w := f.head
 	f.unlink(w)
 	d.charge(f, w.bytes, guaranteed)
+	if d.shared != nil {
+		d.chargeShared(w.bytes, guaranteed, nowNs)
+	}
 	if !guaranteed {
 		f.deficit -= int64(w.bytes)
 	}
@@ -146,7 +201,7 @@ func (d *decider) grant(i int, guaranteed bool) {
 func (d *decider) charge(f *Flow, n int, guaranteed bool) {
 	d.serve++
 	f.lastServed = d.serve
-	d.link.Take(n)
+	d.link.Take(n) // where the link is shared nobody asks this bucket
 	if f.rates.CeilingBps > 0 {
 		f.ceiling.Take(n)
 	}
@@ -154,6 +209,14 @@ func (d *decider) charge(f *Flow, n int, guaranteed bool) {
 	if guaranteed {
 		f.guaranteed.Take(n)
 		f.grantedGuar += uint64(n)
+	}
+}
+
+// chargeShared charges the link that others share, after charge.
+func (d *decider) chargeShared(n int, guaranteed bool, nowNs int64) {
+	d.shared.take(n, nowNs)
+	if !guaranteed && d.shared.ownTaken {
+		d.shared.own.Take(n)
 	}
 }
 
@@ -189,8 +252,49 @@ func (s *Scheduler) SetCapacity(capacityBps uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.decider.link.setRate(capacityBps, linkBurst(capacityBps), s.nowNs())
+	if s.decider.shared != nil {
+		s.decider.shared.setRate(capacityBps)
+	}
 	s.timerAt = 0 // set for the old rate: the new one may be sooner
 	s.run()
+}
+
+// Share makes the scheduler one of members (at least 1, the same number in all of them) that share a link of capacityBps bits per second, each in a
+// process of its own. clock gives the link's time in nanoseconds: the system's monotonic clock, the same for all. Call it before anything moves.
+func (s *Scheduler) Share(l *Link, members int, clock func() int64, capacityBps uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.nowNs()
+	shared := &sharing{link: l, offsetNs: s.offset(clock), members: uint64(max(members, 1))}
+	shared.setRate(capacityBps)
+	shared.own = NewBucket(capacityBps/shared.members, linkBurst(capacityBps/shared.members), now)
+	s.decider.shared = shared
+}
+
+// offset measures how far another clock is ahead of the scheduler's, by the closest of a few readings: this goroutine may stand still between two.
+func (s *Scheduler) offset(clock func() int64) (offsetNs int64) {
+	best := int64(math.MaxInt64)
+	for range 16 {
+		before := s.nowNs()
+		there := clock()
+		if took := s.nowNs() - before; took < best {
+			best, offsetNs = took, there-before-took/2
+		}
+	}
+	return offsetNs
+}
+
+// SetFree tells a scheduler that shares its link how much of it is guaranteed to nobody, in bits per second: each member may always use its part of
+// that, and borrows what the others leave.
+func (s *Scheduler) SetFree(freeBps uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if shared := s.decider.shared; shared != nil {
+		part := freeBps / shared.members
+		shared.own.setRate(part, linkBurst(part), s.nowNs())
+		s.timerAt = 0
+		s.run()
+	}
 }
 
 // NewFlow adds a slice.
@@ -273,11 +377,25 @@ func (s *Scheduler) takeNow(f *Flow, n int) bool {
 		return false
 	}
 	now := s.nowNs()
+	if d.shared != nil {
+		return d.takeShared(f, n, now)
+	}
 	d.link.Advance(now)
 	if !d.link.Ready() || !f.mayGo(now) {
 		return false
 	}
 	d.charge(f, n, f.insideGuarantee(now))
+	return true
+}
+
+// takeShared is takeNow on a link that others share.
+func (d *decider) takeShared(f *Flow, n int, nowNs int64) bool {
+	guaranteed := f.insideGuarantee(nowNs)
+	if !f.mayGo(nowNs) || !guaranteed && !d.mayBorrow(nowNs) {
+		return false
+	}
+	d.charge(f, n, guaranteed)
+	d.chargeShared(n, guaranteed, nowNs)
 	return true
 }
 
@@ -288,7 +406,12 @@ func (s *Scheduler) Charge(f *Flow, n int) {
 	now := s.nowNs()
 	s.decider.link.Advance(now)
 	f.mayGo(now)
-	s.decider.charge(f, n, f.insideGuarantee(now))
+	guaranteed := f.insideGuarantee(now)
+	s.decider.charge(f, n, guaranteed)
+	if s.decider.shared != nil {
+		s.decider.mayBorrow(now)
+		s.decider.chargeShared(n, guaranteed, now)
+	}
 }
 
 // Waiting gives the number of callers that wait on the flow.

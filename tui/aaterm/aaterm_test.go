@@ -43,7 +43,19 @@ func TestSilentTerminal(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", binary, source).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	var took time.Duration
+	for range 5 { // a busy machine is slow once in a while; an answer waited for takes 5 s every time
+		if took = onATerminal(t, binary); took <= 4*time.Second {
+			return
+		}
+	}
+	t.Errorf("it took %s", took)
+}
+
+// onATerminal runs the program on a terminal that answers nothing, checks what it writes, and gives the time it took.
+func onATerminal(t *testing.T, binary string) time.Duration {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary)
 	cmd.Env = []string{"TERM=xterm-256color", "LANG=C.UTF-8", "COLORTERM=truecolor"}
@@ -63,8 +75,5 @@ func TestSilentTerminal(t *testing.T) {
 	if strings.Contains(string(got), "\x1b") {
 		t.Error("an escape byte was written")
 	}
-	// Without the pin the libraries wait 5 s for an answer; half of that leaves room for a busy machine.
-	if took := time.Since(start); took > 2500*time.Millisecond {
-		t.Errorf("it took %s", took)
-	}
+	return time.Since(start)
 }

@@ -139,7 +139,7 @@ func TestTerminal(t *testing.T) {
 	}
 	select {
 	case <-term.ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the program does not end")
 	}
 	if code := term.cmd.ProcessState.ExitCode(); code != 0 {

@@ -132,7 +132,7 @@ func table() []Binding {
 		{Action: FindNext, Keys: []string{"n"}, Help: "next match of the search"},
 		{Action: FindPrev, Keys: []string{"N"}, Help: "match before"},
 		{Action: Drill, Keys: []string{"enter"}, Hint: "open", Help: "open the selected row: its parts, its evidence, its proof"},
-		{Action: Back, Keys: []string{"esc", "backspace"}, Hint: "back", Help: "close question, page or filter; then the overview"},
+		{Action: Back, Keys: []string{"esc", "backspace"}, Hint: "back", Help: "close question, page or filter; then the overview, or a creator's home"},
 		{Action: Older, Keys: []string{"["}, Help: "where you were before"},
 		{Action: Newer, Keys: []string{"]"}, Help: "forward again"},
 		{Action: Next, Keys: []string{"tab"}, Hint: "panel", Help: "next panel of the overview, next tab of a page"},
@@ -201,7 +201,7 @@ func homeTable() []Binding {
 		{Action: Seen, Keys: []string{"o"}, Hint: "mark read", Help: "mark the notice read; the mark is signed and stands in the ledger",
 			Views: []int{HomeNumber}, Changes: true, Danger: Reversible, Verb: "notices read"},
 		{Action: Month, Keys: []string{"t"}, Hint: "statement", Help: "the unit's statement of the running month, as far as it is", Views: []int{6, HomeNumber}},
-		{Action: Exit, Keys: []string{"X"}, Hint: "exit", Help: "leave with the unit and all that is its own: the command line, begun; asks for its name",
+		{Action: Exit, Keys: []string{"X"}, Hint: "exit unit", Help: "the unit leaves with all that is its own: the command line, begun; asks for its name",
 			Views: []int{6, HomeNumber}, Changes: true, Danger: Irreversible, Verb: "imvu exit"},
 	}
 }
@@ -304,11 +304,16 @@ func (m *Map) Key(a Action) string {
 	return ""
 }
 
-// Hints are the footer's pairs of key and word for a view.
-func (m *Map) Hints(view int) [][2]string {
+// Changes reports whether an action changes something, so that it is off in read-only mode.
+func (m *Map) Changes(a Action) bool {
+	return stdslices.ContainsFunc(m.list, func(b Binding) bool { return b.Action == a && b.Changes })
+}
+
+// Hints are the footer's pairs of key and word for a view; a session that is read-only is offered no key that changes something.
+func (m *Map) Hints(view int, readOnly bool) [][2]string {
 	var out [][2]string
 	for _, b := range m.List(view) {
-		if b.Hint != "" {
+		if b.Hint != "" && !(readOnly && b.Changes) {
 			out = append(out, [2]string{b.Keys[0], b.Hint})
 		}
 	}

@@ -49,6 +49,7 @@ func drawCluster(in Input) []string {
 	if len(in.Overview.Cluster) == 0 {
 		right, style = "alone", theme.Faint
 	}
+	right, style = asOf(in, right, style)
 	s.title(5, "Cluster", "", right, style)
 	name := max(min(in.Width-62, 24), 10)
 	s.head(func(l *theme.Line) {

@@ -62,6 +62,17 @@ func (s *sheet) title(number int, name, words string, right string, rightStyle t
 	l.Add(nameStyle, name).Add(theme.Plain, " ")
 	if s.in.Filter != "" {
 		l.Add(theme.Info, "/"+theme.Clean(s.in.Filter)+" ")
+		if s.in.Width >= 60 { // beside "6 in all" it must be said that not all are shown
+			l.Add(theme.Info, "("+count(uint64(len(s.in.Index)))+" shown) ")
+		}
+	}
+	if s.in.MarkedOnly != "" {
+		l.Add(theme.Info, "marked only ")
+	} else if n := s.marked(); n > 0 {
+		l.Add(theme.Info, strconv.Itoa(n)+" marked ")
+	}
+	if s.in.Order != "" {
+		l.Add(theme.Info, "by "+s.in.Order+" ")
 	}
 	if words != "" {
 		l.Add(theme.Plain, th.Cut(words, max(l.Left()-theme.Width(right)-4, 0))).Add(theme.Plain, " ")
@@ -73,6 +84,27 @@ func (s *sheet) title(number int, name, words string, right string, rightStyle t
 		l.Add(theme.Plain, " ").Add(rightStyle, right).Add(theme.Plain, " ").Fill(theme.Faint, rule, 0)
 	}
 	s.end()
+}
+
+// marked counts the rows shown that are marked: an act takes all of them, those of other pages of the list too.
+func (s *sheet) marked() (n int) {
+	if s.in.Marked == nil {
+		return 0
+	}
+	for _, i := range s.in.Index {
+		if s.in.Marked(i) {
+			n++
+		}
+	}
+	return n
+}
+
+// asOf is a state of now, or, when the node does not answer, of then: nobody knows what is alive now.
+func asOf(in Input, state string, style theme.Style) (string, theme.Style) {
+	if in.Lost {
+		return "LOST, was " + state, theme.Bad
+	}
+	return state, style
 }
 
 // head draws a column header.
@@ -89,8 +121,11 @@ func (s *sheet) rows(empty string, draw func(l *theme.Line, i int, text theme.St
 		return
 	}
 	if len(in.Index) == 0 {
-		if in.Filter != "" {
+		switch {
+		case in.Filter != "":
 			empty = "no row matches the filter; esc clears it"
+		case in.MarkedOnly != "":
+			empty = "no row here is marked, and only marked ones are shown; " + in.MarkedOnly + " shows all"
 		}
 		for _, line := range theme.Wrap(empty, in.Width-3) {
 			s.next().Add(theme.Plain, "   ").Add(theme.Faint, line)

@@ -124,7 +124,7 @@ func streamPanel() Panel {
 		Text: func(in Input, i int) string {
 			d := &in.Overview.Decisions[i]
 			return strings.Join([]string{d.Verdict, refusedGates(in.Overview.Gates, d), d.UnitLabel, d.Action, d.ActorName,
-				d.Reason}, " ")
+				decisionReason(d)}, " ")
 		},
 		Target: func(in Input, i int) Target {
 			d := &in.Overview.Decisions[i]
@@ -136,9 +136,29 @@ func streamPanel() Panel {
 		Draw:    drawStream}
 }
 
+// decisionState is how a decision looks. What the gates allowed and came to nothing is no success, and nobody may take it for one.
+func decisionState(th *theme.Theme, d *wire.DecisionRow) (symbol, word string, style theme.Style) {
+	if d.InVain() {
+		return th.Symbols.Degraded, "vain", theme.Warn
+	}
+	symbol, style = state(th, d.Verdict)
+	return symbol, verdictWord(d.Verdict), style
+}
+
+// decisionReason is the reason's code and, where there is one, what was seen.
+func decisionReason(d *wire.DecisionRow) string {
+	if d.Observed == "" || d.Reason == "" {
+		return d.Reason
+	}
+	return d.Reason + ": " + d.Observed
+}
+
 // refusedGates names the gates that refused, or says that all allowed.
 func refusedGates(gates []wire.GateRow, d *wire.DecisionRow) string {
-	if len(d.Gates) == 0 {
+	switch {
+	case d.InVain():
+		return "nothing done: " + d.Reason
+	case len(d.Gates) == 0:
 		return "all 17"
 	}
 	names := make([]string, 0, len(d.Gates))
@@ -153,12 +173,17 @@ func refusedGates(gates []wire.GateRow, d *wire.DecisionRow) string {
 }
 
 func drawStream(in Input) []string {
-	s, th := newSheet(in), in.Theme
+	s := newSheet(in)
 	decides, enforced := gateCounts(in.Overview.Gates)
 	words := fmt.Sprintf("%d decide, %d enforced, allow %s deny %s", decides, enforced,
 		count(in.Overview.DecisionsAllowed), count(in.Overview.DecisionsDenied))
 	right, style := "LIVE", theme.Good
-	if in.Paused {
+	switch {
+	case in.Overview.Node.Profile == "replay": // no decision is in a recording of a launch
+		right, style = "recorded", theme.Faint
+	case in.Lost: // before a pause: nothing new can come
+		right, style = "LOST", theme.Bad
+	case in.Paused:
 		right, style = fmt.Sprintf("PAUSED, %d new", in.NewRows), theme.Warn
 	}
 	if in.Full {
@@ -166,28 +191,40 @@ func drawStream(in Input) []string {
 	} else {
 		s.title(3, "Gates", words, right, style)
 	}
-	wide := in.Width >= 100
 	s.rows("no decision yet: every signed action appears here with the verdicts of all 17 gates", func(l *theme.Line,
 		i int, text theme.Style) {
-		d := &in.Overview.Decisions[i]
-		symbol, style := state(th, d.Verdict)
-		if in.Width >= 60 {
-			l.Cell(theme.Faint, clock(d.Time), 13)
-		} else {
-			l.Cell(theme.Faint, d.Time.UTC().Format("15:04:05"), 9)
-		}
-		l.Add(style, symbol+" ").Cell(style, verdictWord(d.Verdict), 6)
-		l.Cell(text, theme.Clean(refusedGates(in.Overview.Gates, d)), 23).Space(1)
-		l.Cell(theme.Plain, theme.Clean(orDash(th, d.UnitLabel)), 10)
-		if wide {
-			l.Cell(theme.Plain, theme.Clean(d.Action), 18).Cell(theme.Plain, theme.Clean(actor(d)), 16).
-				Cell(theme.Faint, "#"+strconv.FormatUint(d.Index, 10), 9).Add(theme.Plain, theme.Clean(d.Reason))
-			return
-		}
-		l.Cell(theme.Plain, theme.Clean(d.Action), max(l.Left()-9, 0)).Right(theme.Faint, "#"+strconv.FormatUint(d.Index,
-			10), 9)
+		streamLine(in, l, &in.Overview.Decisions[i], text)
 	})
 	return s.done()
+}
+
+// streamLine is one decision. What was asked is seen on every screen; which gates refused gives way before it, then the thousandths of the time.
+func streamLine(in Input, l *theme.Line, d *wire.DecisionRow, text theme.Style) {
+	th := in.Theme
+	symbol, word, style := decisionState(th, d)
+	index := "#" + strconv.FormatUint(d.Index, 10)
+	if in.Width >= 100 {
+		l.Cell(theme.Faint, clock(d.Time), 13)
+	} else {
+		l.Cell(theme.Faint, d.Time.UTC().Format("15:04:05"), 9)
+	}
+	l.Add(style, symbol+" ").Cell(style, word, 6)
+	if in.Width < 60 {
+		what := d.Action
+		if len(d.Gates) > 0 {
+			what = fmt.Sprintf("G%02d %s", d.Gates[0], what)
+		}
+		l.Add(text, theme.Clean(what))
+		return
+	}
+	l.Cell(text, theme.Clean(refusedGates(in.Overview.Gates, d)), 23).Space(1)
+	l.Cell(theme.Plain, theme.Clean(orDash(th, d.UnitLabel)), 10)
+	if in.Width >= 100 {
+		l.Cell(theme.Plain, theme.Clean(d.Action), 18).Cell(theme.Plain, theme.Clean(actor(d)), 16).
+			Cell(theme.Faint, index, 9).Add(theme.Plain, theme.Clean(decisionReason(d)))
+		return
+	}
+	l.Cell(theme.Plain, theme.Clean(d.Action), max(l.Left()-9, 0)).Right(theme.Faint, index, 9)
 }
 
 func verdictWord(v string) string {
@@ -223,8 +260,8 @@ func drawPane(in Input) []string {
 		return s.done()
 	}
 	d := &in.Overview.Decisions[in.Index[min(max(in.Cursor, 0), len(in.Index)-1)]]
-	symbol, style := state(th, d.Verdict)
-	s.title(-1, "Evidence", "#"+strconv.FormatUint(d.Index, 10), symbol+" "+verdictWord(d.Verdict), style)
+	symbol, word, style := decisionState(th, d)
+	s.title(-1, "Evidence", "#"+strconv.FormatUint(d.Index, 10), symbol+" "+word, style)
 	for _, row := range [][2]string{{"action", strings.TrimSpace(d.Action + " " + d.UnitLabel)}, {"actor", actor(d)},
 		{"gates", refusedGates(in.Overview.Gates, d)}, {"reason", d.Reason}, {"observed", d.Observed}, {"required",
 			d.Required},

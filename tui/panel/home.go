@@ -2,8 +2,12 @@ package panel
 
 import (
 	"fmt"
+	"regexp"
+	stdslices "slices"
+	"strconv"
 	"strings"
 
+	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
 )
@@ -12,6 +16,8 @@ import (
 type HomeRow struct {
 	Proposal *wire.ProposalRow
 	Notice   *wire.NoticeRow
+	More     int // unread notices that have no row of their own
+	Exit     *wire.ExitRow
 	Unit     *wire.UnitRow // nil in a row of money of a unit that was given away
 	Money    *wire.MoneyRow
 	Tally    *wire.TallyRow
@@ -27,10 +33,9 @@ func HomeRows(h *wire.Home) []HomeRow {
 	for i := range h.Proposals {
 		out = append(out, HomeRow{Proposal: &h.Proposals[i]})
 	}
-	for i := len(h.Notices) - 1; i >= 0; i-- {
-		if !announces(&h.Notices[i], h.Proposals) {
-			out = append(out, HomeRow{Notice: &h.Notices[i]})
-		}
+	out = append(out, noticeRows(h)...)
+	for i := range h.Exits {
+		out = append(out, HomeRow{Exit: &h.Exits[i]})
 	}
 	placed := map[*wire.MoneyRow]bool{}
 	for i := range h.Units {
@@ -45,6 +50,7 @@ func HomeRows(h *wire.Home) []HomeRow {
 			if m := &h.Money[k]; m.UnitID == row.Unit.ID && m.Current {
 				row.Money, row.Tally, placed[m], found = m, tallyOf(h, m), true, true
 				out = append(out, row)
+				row.Usage = nil // the unit's, whatever the currency: said once
 			}
 		}
 		if !found {
@@ -59,10 +65,32 @@ func HomeRows(h *wire.Home) []HomeRow {
 	return out
 }
 
+// noticesShown is how many notices have a row each, so that what is earned is not pushed off the screen by what is to read.
+const noticesShown = 4
+
+// noticeRows are the newest unread notices, and a row that leads to the rest.
+func noticeRows(h *wire.Home) []HomeRow {
+	var out []HomeRow
+	more := 0
+	for i := len(h.Notices) - 1; i >= 0; i-- {
+		switch {
+		case announces(&h.Notices[i], h.Proposals):
+		case len(out) < noticesShown:
+			out = append(out, HomeRow{Notice: &h.Notices[i]})
+		default:
+			more++
+		}
+	}
+	if more > 0 {
+		out = append(out, HomeRow{More: more})
+	}
+	return out
+}
+
 // announces reports whether a notice says no more than that a proposal waits which has a row of its own.
 func announces(n *wire.NoticeRow, waiting []wire.ProposalRow) bool {
 	for i := range waiting {
-		if strings.HasPrefix(n.Text, "proposal "+waiting[i].ID+" awaits") {
+		if n.Awaits() == waiting[i].ID {
 			return true
 		}
 	}
@@ -89,6 +117,8 @@ func (r HomeRow) Label() string {
 		return r.Proposal.Unit
 	case r.Notice != nil:
 		return r.Notice.Unit
+	case r.Exit != nil:
+		return r.Exit.Unit
 	}
 	return ""
 }
@@ -99,19 +129,30 @@ func (r HomeRow) key() string {
 		return "proposal|" + r.Proposal.ID
 	case r.Notice != nil:
 		return fmt.Sprintf("notice|%d", r.Notice.ID)
+	case r.More > 0:
+		return "more"
+	case r.Exit != nil:
+		return "exit|" + r.Exit.UnitID
 	case r.Money != nil:
 		return fmt.Sprintf("money|%s|%s|%d", r.Money.UnitID, r.Money.Currency, r.Money.Period)
 	}
 	return "unit|" + r.Unit.ID
 }
 
+// RowKey names a row among those of a home.
+func (r HomeRow) RowKey() string { return r.key() }
+
 func (r HomeRow) text() string {
 	parts := []string{r.Label()}
 	switch {
 	case r.Proposal != nil:
-		parts = append(parts, "decide", wire.Human(r.Proposal.Change), r.Proposal.Proposer, r.Proposal.Reason)
+		parts = append(parts, "decide", r.Proposal.Words(), r.Proposal.Proposer, r.Proposal.Reason)
 	case r.Notice != nil:
 		parts = append(parts, "notice", wire.Human(r.Notice.Text))
+	case r.More > 0:
+		parts = append(parts, "notice", "more to read")
+	case r.Exit != nil:
+		parts = append(parts, "leaving", r.Exit.Name, r.Exit.Words())
 	}
 	if r.Unit != nil {
 		parts = append(parts, r.Unit.Name, r.Unit.Kind, r.Unit.Status)
@@ -130,6 +171,10 @@ func (r HomeRow) target() Target {
 	case r.Notice != nil:
 		line := fmt.Sprintf("notices show %d", r.Notice.ID)
 		return Target{Kind: CommandTarget, Key: r.key(), Text: line}
+	case r.More > 0:
+		return Target{Kind: CommandTarget, Key: r.key(), Text: "notices list"}
+	case r.Exit != nil:
+		return Target{Kind: ExitTarget, Key: r.Exit.UnitID, Label: r.Exit.Unit}
 	case r.Tally != nil:
 		return accountTarget(r.Tally)
 	case r.Unit != nil:
@@ -144,6 +189,10 @@ func (r HomeRow) value() string {
 		return r.Proposal.ID
 	case r.Notice != nil:
 		return r.Notice.Text
+	case r.More > 0:
+		return strconv.Itoa(r.More)
+	case r.Exit != nil:
+		return r.Exit.Words()
 	case r.Money != nil:
 		return money(r.Money.Earned, r.Money.Currency)
 	}
@@ -157,6 +206,8 @@ func (r HomeRow) command() string {
 		return "nexus " + t.Text
 	case AccountTarget:
 		return "nexus revenue tally --unit " + t.Label
+	case ExitTarget:
+		return ExitCommand(t.Label)
 	}
 	return unitCommand(r.Unit)
 }
@@ -181,6 +232,10 @@ func (r HomeRow) item() any {
 		return r.Proposal
 	case r.Notice != nil:
 		return r.Notice
+	case r.More > 0:
+		return r.More
+	case r.Exit != nil:
+		return r.Exit
 	case r.Money != nil:
 		return r.Money
 	}
@@ -222,8 +277,13 @@ func drawHome(in Input) []string {
 			notices++
 		}
 	}
-	if len(h.Proposals)+notices > 0 {
+	switch {
+	case len(h.Proposals) > 0 && notices > 0:
 		right, style = fmt.Sprintf("%d to decide, %d to read", len(h.Proposals), notices), theme.Warn
+	case len(h.Proposals) > 0:
+		right, style = fmt.Sprintf("%d to decide", len(h.Proposals)), theme.Warn
+	case notices > 0:
+		right, style = fmt.Sprintf("%d to read", notices), theme.Info
 	}
 	words := plural(len(h.Units), "unit")
 	if in.AgeMs >= 0 && in.Width >= 78 {
@@ -232,7 +292,11 @@ func drawHome(in Input) []string {
 	s.title(-1, "Home of "+in.Theme.Cut(theme.Clean(h.Owner), max(in.Width/4, 6)), words, right, style)
 	c := columnsOf(in.Width)
 	homeHead(s, h, c)
-	s.rows("nothing of yours is here yet: W guides you to a unit; it takes six answers", func(l *theme.Line, i int, text theme.Style) {
+	empty := "nothing of yours is here, and a read-only session makes nothing"
+	if in.Create != "" {
+		empty = "nothing of yours is here yet: " + in.Create + " guides you to a unit, a channel or a mini-platform"
+	}
+	s.rows(empty, func(l *theme.Line, i int, text theme.Style) {
 		drawHomeRow(l, in.Theme, HomeRows(h)[i], c, text)
 	})
 	return s.done()
@@ -269,15 +333,18 @@ func homeHead(s *sheet, h *wire.Home, c homeColumns) {
 				l.Right(theme.Strong, amount(t.Today.Creator, t.Currency, c.sum-1), c.sum)
 			}
 			l.Right(theme.Strong, amount(t.Month.Creator, t.Currency, c.sum-1), c.sum).Right(theme.Strong, amount(t.All.Creator, t.Currency, c.sum-1), c.sum)
-			if owed := "  owed to you " + amount(t.Payable, t.Currency, c.sum-1); l.Left() >= len(owed) {
-				l.Add(theme.Info, owed)
+			if owed := "owed " + amount(t.Payable, t.Currency, c.sum-1); l.Left() > len(owed) {
+				l.Right(theme.Info, owed, min(l.Left(), owedCells))
 			}
 		})
+		if words := BesideWords(t); words != "" && s.left() > homeRowsLeast {
+			s.head(func(l *theme.Line) { l.Space(3).Cell(theme.Faint, "", min(10, c.name)).Add(theme.Faint, words) })
+		}
 	}
 	if c.usage > usageCells && len(h.Usage) > 0 && s.left() > homeRowsLeast+len(HomeRows(h)) {
 		s.head(func(l *theme.Line) {
 			l.Space(3).Add(theme.Faint, "carried: by all edges since "+h.Usage[0].Since.UTC().Format("2006-01-02 15:04Z")+
-				"; in budget: minutes of this month; no list prices yet")
+				"; in budget: minutes of this month; "+usedWords(h))
 		})
 	}
 	if !h.Complete {
@@ -287,14 +354,70 @@ func homeHead(s *sheet, h *wire.Home, c homeColumns) {
 	}
 }
 
+// owedCells is the width of what is owed, up to the end of the column of what was carried, in cells.
+const owedCells = 1 + 7 + usageCells
+
+// BesideWords says what of a currency stands beside the split: what is on its way or set aside, and what is announced only.
+func BesideWords(t *wire.MoneySum) string {
+	var parts []string
+	for _, p := range []struct {
+		minor int64
+		form  string
+	}{{t.OnItsWay, "%s on its way to you"}, {t.Held, "%s held"}, {t.Pending, "%s of gross announced, not counted yet"}} {
+		if p.minor != 0 {
+			parts = append(parts, fmt.Sprintf(p.form, nexus.Money{Minor: p.minor, Currency: t.Currency}))
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// id32 is an id in a text, of which a narrow row shows the beginning; the notice itself, one key away, has it whole.
+var id32 = regexp.MustCompile(`\b([0-9a-f]{8})[0-9a-f]{24,56}\b`)
+
+func shortIDs(text string) string { return id32.ReplaceAllString(text, "$1") }
+
+// usedWords says what the ledger has of the newest month's usage at list prices. It stands beside the split: nothing of it is deducted.
+func usedWords(h *wire.Home) string {
+	var sums []wire.Amount
+	for i := range h.Used {
+		for _, t := range h.Used[i].Totals {
+			k := stdslices.IndexFunc(sums, func(a wire.Amount) bool { return a.Currency == t.Currency })
+			if k < 0 {
+				sums, k = append(sums, wire.Amount{Currency: t.Currency}), len(sums)
+			}
+			if sum, ok := nexus.AddMinor(sums[k].Minor, t.Minor); ok {
+				sums[k].Minor = sum
+			}
+		}
+	}
+	if len(sums) == 0 {
+		return "no usage at list prices yet"
+	}
+	words := "at list prices"
+	for _, t := range sums {
+		words += " " + theme.Clean(nexus.Money{Minor: t.Minor, Currency: t.Currency}.String())
+	}
+	return words
+}
+
 func drawHomeRow(l *theme.Line, th *theme.Theme, r HomeRow, c homeColumns, text theme.Style) {
 	switch {
 	case r.Proposal != nil:
 		l.Cell(theme.Warn, "decide", 9).Space(1).Cell(text, theme.Clean(r.Proposal.Unit), 9).Space(1).
-			Add(text, theme.Clean(wire.Human(r.Proposal.Change))).Add(theme.Faint, " by "+theme.Clean(r.Proposal.Proposer))
+			Add(text, theme.Clean(r.Proposal.Words())).Add(theme.Faint, " by "+theme.Clean(r.Proposal.Proposer))
 		return
 	case r.Notice != nil:
-		l.Cell(theme.Info, "notice", 9).Space(1).Cell(text, theme.Clean(r.Notice.Unit), 9).Space(1).Add(text, theme.Clean(wire.Human(r.Notice.Text)))
+		l.Cell(theme.Info, "notice", 9).Space(1).Cell(text, theme.Clean(r.Notice.Unit), 9).Space(1).Add(text, theme.Clean(shortIDs(wire.Human(r.Notice.Text))))
+		return
+	case r.More > 0:
+		l.Cell(theme.Info, "notice", 9).Space(1).Add(text, fmt.Sprintf("%d more to read; enter lists all", r.More))
+		return
+	case r.Exit != nil:
+		word := "leaving"
+		if !r.Exit.Completed.IsZero() {
+			word = "left"
+		}
+		l.Cell(theme.Accent, word, 9).Space(1).Cell(text, theme.Clean(r.Exit.Unit), 9).Space(1).Add(text, theme.Clean(r.Exit.Words()))
 		return
 	}
 	name := ""
@@ -338,9 +461,6 @@ func drawHomeMoney(l *theme.Line, th *theme.Theme, r HomeRow, c homeColumns) {
 		l.Cell(theme.Faint, m.Rule, c.rule)
 	}
 	today, month := amount(m.Today.Creator, m.Currency, c.sum-1), amount(m.Month.Creator, m.Currency, c.sum-1)
-	if !m.Current {
-		today, month = th.Symbols.Dash, th.Symbols.Dash
-	}
 	if c.name > 0 {
 		l.Right(theme.Plain, today, c.sum)
 	}
@@ -348,7 +468,7 @@ func drawHomeMoney(l *theme.Line, th *theme.Theme, r HomeRow, c homeColumns) {
 	mark, style := m.Currency, theme.Faint
 	switch {
 	case r.Tally == nil:
-	case holds(r.Tally):
+	case SplitHolds(r.Tally):
 		mark, style = m.Currency+" "+th.Symbols.Equal, theme.Good
 	default:
 		mark, style = "BROKEN", theme.Bad

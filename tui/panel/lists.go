@@ -23,7 +23,7 @@ func ClassListing(th *theme.Theme, o *wire.Overview, rule, currency string) *Lis
 			continue
 		}
 		mark, style := "BROKEN", theme.Bad
-		if holds(r) {
+		if SplitHolds(r) {
 			mark, style = th.Symbols.Equal, theme.Good
 		}
 		l.Items = append(l.Items, Item{Key: r.UnitID + "|" + r.Currency, Target: accountTarget(r), Value: money(r.Creator, r.Currency), Data: r,
@@ -44,7 +44,7 @@ func accountTarget(r *wire.TallyRow) Target {
 // AccountListing lists what made one tally: first the tally itself with its proof, then the unit's money entries, newest first.
 func AccountListing(th *theme.Theme, t Target, o *wire.Overview, page wire.UnitEntries) *Listing {
 	l := &Listing{Empty: "no money entry in this part of the log", Command: "nexus revenue tally --unit " + t.Label,
-		Columns: []Column{{Name: "entry", Width: 9, Right: true}, {Name: "time", Width: 20, From: 60}, {Name: "kind", Width: 8}, {Name: "event"},
+		Columns: []Column{{Name: "entry", Width: 9, Right: true}, {Name: "time", Width: 20, From: 60}, {Name: "kind", Width: 10}, {Name: "event"},
 			{Name: "gross", Width: 14, Right: true, From: 100}, {Name: "creator", Width: 14, Right: true}, {Name: "platform", Width: 14, Right: true, From: 120}}}
 	for i := range o.Tallies {
 		r := &o.Tallies[i]
@@ -79,13 +79,29 @@ func AccountListing(th *theme.Theme, t Target, o *wire.Overview, page wire.UnitE
 			continue
 		}
 		l.Items = append(l.Items, entryItem(e, []Cell{{Text: strconv.FormatUint(e.Seq, 10)}, {Text: moment(e.Time), Style: theme.Faint},
-			{Text: e.Kind}, {Text: strings.TrimSpace(source + " " + bodyField(e.Body, "event", "event_id", "id")), Style: theme.Faint},
+			{Text: moneyKind(e)}, {Text: moneyEvent(e, source), Style: theme.Faint},
 			{Text: money(gross, currency)}, {Text: money(creator, currency)}, {Text: money(platform, currency)}}))
 	}
 	if page.Next > 0 {
 		l.Foot = fmt.Sprintf("older entries lie below entry %d of the log: nexus ledger show", page.Next)
 	}
 	return l
+}
+
+// moneyKind is what an entry did to the tally: a chargeback stands in the log as a refund of that kind.
+func moneyKind(e *wire.Entry) string {
+	if kind := bodyField(e.Body, "kind"); e.Kind == "refund" && kind == "chargeback" {
+		return "chargeback"
+	}
+	return e.Kind
+}
+
+// moneyEvent names the event; of what was taken back, the event that it was taken back from.
+func moneyEvent(e *wire.Entry, source string) string {
+	if of := bodyField(e.Body, "refund_of"); of != "" {
+		return strings.TrimSpace(source + " of " + of)
+	}
+	return strings.TrimSpace(source + " " + bodyField(e.Body, "event", "event_id", "id"))
 }
 
 func entryItem(e *wire.Entry, cells []Cell) Item {
@@ -120,12 +136,12 @@ func decisionListing(th *theme.Theme, gates []wire.GateRow, page wire.Decisions,
 		{Name: "unit", Width: 10}, {Name: "action", Width: 18}, {Name: "actor", Width: 14, From: 100}, {Name: "reason", From: 70}}}
 	for i := range page.Decisions {
 		d := &page.Decisions[i]
-		symbol, style := state(th, d.Verdict)
+		symbol, word, style := decisionState(th, d)
 		l.Items = append(l.Items, Item{Key: strconv.FormatUint(d.Index, 10), Value: strconv.FormatUint(d.Index, 10), Data: d,
 			Target: Target{Kind: DecisionTarget, Key: strconv.FormatUint(d.Index, 10), Index: d.Index},
 			Cells: []Cell{{Text: strconv.FormatUint(d.Index, 10)}, {Text: moment(d.Time), Style: theme.Faint},
-				{Text: symbol + " " + verdictWord(d.Verdict), Style: style},
-				{Text: orDash(th, d.UnitLabel)}, {Text: d.Action}, {Text: actor(d)}, {Text: d.Reason, Style: theme.Faint}}})
+				{Text: symbol + " " + word, Style: style},
+				{Text: orDash(th, d.UnitLabel)}, {Text: d.Action}, {Text: actor(d)}, {Text: decisionReason(d), Style: theme.Faint}}})
 	}
 	if page.Next > 0 {
 		l.Foot = fmt.Sprintf("older ones: %s --before %d", command, page.Next)
@@ -260,10 +276,41 @@ func (p *Page) Output(command string, code int, out, errs string) {
 	}
 }
 
-// wrapKeeping breaks a line hard, keeping its blanks: tables stay tables.
+// wrapKeeping breaks a line between words and keeps the blanks within it: tables stay tables. What goes on in the next line stands
+// under the second column of a table or list, else under the text.
 func wrapKeeping(s string, width int) []string {
-	if theme.Width(s) <= width {
-		return []string{s}
+	var out []string
+	indent := hang(s, width)
+	for theme.Width(s) > width {
+		pieces := theme.Hard(s, width)
+		if len(pieces) == 0 || pieces[0] == "" || !strings.HasPrefix(s, pieces[0]) { // narrower than one grapheme
+			return append(out, pieces...)
+		}
+		head := pieces[0]
+		if s[len(head):] != "" && s[len(head)] != ' ' { // within a word: before it, if the line holds more than that
+			if at := strings.LastIndexByte(head, ' '); at > indent && strings.TrimSpace(head[:at]) != "" {
+				head = head[:at]
+			}
+		}
+		out = append(out, strings.TrimRight(head, " "))
+		s = strings.Repeat(" ", indent) + strings.TrimLeft(s[len(head):], " ")
 	}
-	return theme.Hard(s, width)
+	if strings.TrimSpace(s) != "" || len(out) == 0 {
+		out = append(out, s)
+	}
+	return out
+}
+
+// hang is where the second column of a line begins, 0 without one, or with one too far right to leave the rest some room.
+func hang(s string, width int) int {
+	text := strings.TrimLeft(s, " ")
+	at := strings.Index(text, "  ")
+	if at < 0 {
+		return min(len(s)-len(text), width/3)
+	}
+	column := theme.Width(s[:len(s)-len(text)+at]) + len(text[at:]) - len(strings.TrimLeft(text[at:], " "))
+	if column > width/3 {
+		return min(len(s)-len(text), width/3)
+	}
+	return column
 }

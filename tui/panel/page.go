@@ -68,13 +68,20 @@ func DecisionCommand(index uint64) string {
 
 // Decision is the evidence of one decision: who asked what, the verdicts of all gates, and where the log holds it.
 func (p *Page) Decision(d *wire.Decision) {
-	symbol, style := state(p.th, d.Verdict)
-	p.Field("verdict", symbol+" "+verdictWord(d.Verdict), style)
+	symbol, word, style := decisionState(p.th, &d.DecisionRow)
+	if d.InVain() {
+		word = "in vain: all gates allowed it, and nothing was done"
+	}
+	p.Field("verdict", symbol+" "+word, style)
 	p.Field("action", strings.TrimSpace(d.Action+" "+d.UnitLabel), theme.Plain)
 	p.Field("actor", strings.TrimSpace(d.ActorName+" "+d.Actor), theme.Plain)
 	p.Field("decided", fmt.Sprintf("%s, index %d", moment(d.Time), d.Index), theme.Plain)
 	if d.Verdict == wire.VerdictDeny {
 		p.Field("reason", d.Reason, theme.Bad)
+		p.Field("fix", d.Fix, theme.Warn)
+	}
+	if d.InVain() {
+		p.Field("reason", decisionReason(&d.DecisionRow), theme.Warn)
 		p.Field("fix", d.Fix, theme.Warn)
 	}
 	p.Command(DecisionCommand(d.Index))

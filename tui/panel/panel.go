@@ -9,7 +9,9 @@
 package panel
 
 import (
+	"errors"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -80,6 +82,7 @@ const (
 	ChainTarget   // the newest entries of the log
 	FindingsTarget
 	RowTarget     // a row shown as JSON
+	ExitTarget    // a unit that leaves, as the home shows it live
 	CommandTarget // Text is a command line that reads: it is run, and what it says is shown
 )
 
@@ -109,12 +112,18 @@ type Input struct {
 	Index    []int // rows to show, in order, after sort and filter
 	Cursor   int   // position in Index
 	Sort     int
+	Order    string // of the rows, for the title; empty for the panel's own
 	Filter   string // as typed, for the title; empty when there is none
 	Paused   bool
-	NewRows  int              // decisions since the pause began
-	At       *RowsAt          // when not nil, Draw says there where it put the rows
-	Marked   func(i int) bool // nil: no row is
-	AgeMs    int64
+	// Create is the key that makes a unit, empty in a read-only session, which makes none.
+	Create string
+	// MarkedOnly is the key that shows all rows again while only marked ones are shown, else empty.
+	MarkedOnly string
+	Lost       bool             // the node does not answer: what is shown is how it was
+	NewRows    int              // decisions since the pause began
+	At         *RowsAt          // when not nil, Draw says there where it put the rows
+	Marked     func(i int) bool // nil: no row is
+	AgeMs      int64
 }
 
 // RowsAt says where a drawing holds rows: from which of its lines on, the position of the first and how many.
@@ -184,9 +193,12 @@ func ParseFilter(text string) (*Filter, error) {
 	}
 	re, err := regexp.Compile("(?i)" + expr)
 	if err != nil {
-		return nil, nexus.Errf("filter", nexus.CodeMalformed, "filter "+theme.Clean(text),
-			"a regular expression such as deny|G08, or ~ and any letters of it",
-			"%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		why := err.Error()
+		if s := (*syntax.Error)(nil); errors.As(err, &s) { // without the expression, which is longer than what was typed
+			why = s.Code.String()
+		}
+		return nil, nexus.Errf("filter", nexus.CodeMalformed, theme.Clean(text), "a regular expression such as deny|G08, or ~ and any letters of it",
+			"%s", why)
 	}
 	return &Filter{Text: text, re: re, inverse: inverse}, nil
 }

@@ -345,3 +345,35 @@ func FuzzTyped(f *testing.F) {
 		}
 	})
 }
+
+// A slice is judged by enough probes and by what the machine itself does: not over for one late probe after a launch, nor for a machine
+// that is too slow for everybody.
+func TestSliceIsNotOverForAFewProbes(t *testing.T) {
+	t.Parallel()
+	ms := func(v float64) *float64 { return &v }
+	for want, r := range map[string]wire.SliceRow{
+		"idle": {Samples: 0},
+		"new":  {Samples: 99, P99Ms: ms(24.3), BaselineP99Ms: ms(0.5)},
+		"OVER": {Samples: 100, P99Ms: ms(24.3), BaselineP99Ms: ms(10)},
+		"HOST": {Samples: 100, P99Ms: ms(24.3), BaselineP99Ms: ms(10.1)},
+		"OK":   {Samples: 100, P99Ms: ms(7.9), BaselineP99Ms: ms(10.1)},
+		"NEAR": {Samples: 300, P99Ms: ms(8.1)},
+	} {
+		r.BudgetMs = 10
+		if got := panel.SliceState(&r); got != want {
+			t.Errorf("%d probes, p99 %v: %s, want %s", r.Samples, r.P99Ms, got, want)
+		}
+		th := theme.New(theme.Options{})
+		title := ""
+		for _, p := range panel.All() {
+			if p.ID == panel.Slices {
+				title = p.Draw(panel.Input{Overview: &wire.Overview{Slices: []wire.SliceRow{r}}, Theme: th, Width: 100, Height: 4, Index: []int{0}})[0]
+			}
+		}
+		words := map[string]string{"idle": "measuring", "new": "measuring", "OVER": "1 OVER", "HOST": "machine too slow", "OK": "all within budget",
+			"NEAR": "all within budget"}[want]
+		if !strings.Contains(title, words) {
+			t.Errorf("%s is headed %q, want %q", want, title, words)
+		}
+	}
+}

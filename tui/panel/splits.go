@@ -46,8 +46,8 @@ func percentOf(rule string) (int64, bool) {
 	return 0, false
 }
 
-// holds recomputes a tally: the parts make the whole and the creator's part is the formula's.
-func holds(r *wire.TallyRow) bool {
+// SplitHolds recomputes a tally: the parts make the whole and the creator's part is the formula's.
+func SplitHolds(r *wire.TallyRow) bool {
 	percent, known := percentOf(r.Rule)
 	return known && r.Creator == CreatorTotal(r.Gross, percent) && r.Platform == r.Gross-r.Creator
 }
@@ -127,7 +127,7 @@ func drawSplits(in Input) []string {
 	s, o := newSheet(in), in.Overview
 	broken := 0
 	for i := range o.Tallies {
-		if !holds(&o.Tallies[i]) {
+		if !SplitHolds(&o.Tallies[i]) {
 			broken++
 		}
 	}
@@ -166,7 +166,7 @@ func drawSplits(in Input) []string {
 				return
 			}
 			r := &o.Tallies[i-len(o.Totals)]
-			splitLine(in, l, r, tallyName(r), cols, text, holds(r))
+			splitLine(in, l, r, tallyName(r), cols, text, SplitHolds(r))
 		})
 	return s.done()
 }

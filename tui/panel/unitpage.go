@@ -26,7 +26,7 @@ func (p *Page) Unit(o *wire.Overview, u *wire.UnitRow, d *wire.UnitDetail, entri
 		p.Field("envelope", envelope(&u.Envelope)+", "+count(u.Envelope.Processes)+" processes", theme.Plain)
 		p.Field("", "ceilings, not reservations; gate 7 judges what is asked, gate 15 that less needs the owner's signature", theme.Faint)
 		p.Field("used", "not measured: the compute fabric is not built, so no bar is drawn", theme.Warn)
-		p.Change(fmt.Sprintf("nexus imvu scale %s --cpu %s --memory %dMiB", u.Label, number(u.Envelope.CPUCores), u.Envelope.MemoryBytes>>20))
+		p.Change(fmt.Sprintf("nexus imvu scale %s --cpu %s --memory %s", u.Label, number(u.Envelope.CPUCores), memoryFlag(u.Envelope.MemoryBytes)))
 	case 2:
 		p.unitNames(u, d)
 	case 3:
@@ -34,7 +34,7 @@ func (p *Page) Unit(o *wire.Overview, u *wire.UnitRow, d *wire.UnitDetail, entri
 	case 4:
 		p.unitSlice(o, u)
 	case 5:
-		p.unitMoney(o, u)
+		p.unitMoney(o, u, d)
 	case 6:
 		p.unitChain(u, d, entries)
 	case 7:
@@ -112,7 +112,15 @@ func (p *Page) unitSlice(o *wire.Overview, u *wire.UnitRow) {
 	p.Field("", "not at this node's gateway: a dormant unit has none, a suspended one's is taken away", theme.Faint)
 }
 
-func (p *Page) unitMoney(o *wire.Overview, u *wire.UnitRow) {
+// memoryFlag writes a size as a flag takes it: a bare number is GiB.
+func memoryFlag(bytes uint64) string {
+	if bytes%(1<<30) == 0 {
+		return strconv.FormatUint(bytes>>30, 10)
+	}
+	return strconv.FormatUint(bytes>>20, 10) + "MiB"
+}
+
+func (p *Page) unitMoney(o *wire.Overview, u *wire.UnitRow, d *wire.UnitDetail) {
 	found := false
 	for i := range o.Tallies {
 		r := &o.Tallies[i]
@@ -124,9 +132,19 @@ func (p *Page) unitMoney(o *wire.Overview, u *wire.UnitRow) {
 			money(r.Creator, r.Currency), money(r.Platform, r.Currency), plural(int(r.Events), "event")), theme.Plain)
 	}
 	if !found {
-		p.Field("revenue", "none yet: nexus revenue record --unit "+u.Label, theme.Faint)
+		p.Field("revenue", "none yet: its source reports it; nexus revenue sources says who does", theme.Faint)
 	}
 	p.Command("nexus revenue tally --unit " + u.Label)
+	if d == nil {
+		return
+	}
+	for _, past := range d.Imported {
+		p.Field("imported", fmt.Sprintf("%s entries of log %s; no account of this platform", count(past.Entries), past.Origin), theme.Plain)
+		for _, e := range past.Earned {
+			p.Field("", fmt.Sprintf("earned there: %s gross %s, creator %s, platform %s", e.Currency, money(e.Gross, e.Currency),
+				money(e.Creator, e.Currency), money(e.Platform, e.Currency)), theme.Plain)
+		}
+	}
 }
 
 func (p *Page) unitChain(u *wire.UnitRow, d *wire.UnitDetail, entries *wire.UnitEntries) {
@@ -181,7 +199,7 @@ func (p *Page) Slice(r *wire.SliceRow, d *wire.SliceDetail) {
 		p.Field("", "asking the node for its series", theme.Info)
 		return
 	}
-	p.Heading(fmt.Sprintf("added latency in ms, %d s, one point a second over the minute before it; the limit is %s ms", len(d.Points), number(budget(r))))
+	p.Heading(fmt.Sprintf("added ms over %d s, a point a second of the minute before; limit %s", len(d.Points), number(budget(r))))
 	p.lines = append(p.lines, Chart(p.th, p.width, chartRows, budget(r), "ms", SliceSeries(d.Points)...)...)
 	p.line(func(l *theme.Line) {
 		l.Space(chartLabel+1).Add(theme.Faint, "older").Space(max(l.Left()-3, 0)).Add(theme.Faint, "now")
@@ -243,12 +261,11 @@ func (p *Page) sliceFacts(r *wire.SliceRow) {
 	p.Field("state", fmt.Sprintf("%s, class %s, budget %s ms, %s samples", word, r.Class, number(budget(r)), count(r.Samples)), style)
 	p.line(func(l *theme.Line) {
 		l.Space(1).Cell(theme.Faint, "added ms", 13).Space(1)
-		for _, row := range []struct {
-			label string
-			v     *float64
-		}{{"p50", r.P50Ms}, {"p99", r.P99Ms}, {"p99.9", r.P999Ms}, {"baseline p50", r.BaselineP50Ms}, {"gateway p99", r.GatewayP99Ms}} {
-			l.Add(theme.Faint, row.label+" ").Add(theme.Plain, ms(p.th, row.v)+"  ")
-		}
+		figures(l, p.th, figure{"p50", r.P50Ms}, figure{"p99", r.P99Ms}, figure{"p99.9", r.P999Ms})
+	})
+	p.line(func(l *theme.Line) {
+		l.Space(1).Cell(theme.Faint, "beside them", 13).Space(1)
+		figures(l, p.th, figure{"baseline p50", r.BaselineP50Ms}, figure{"p99", r.BaselineP99Ms}, figure{"gateway p99", r.GatewayP99Ms})
 	})
 	p.Field("bandwidth", fmt.Sprintf("now %s, guarantee %s, ceiling %s", bits(r.RateBps), zeroMeans(r.GuaranteedBps, "none: a fair share"),
 		zeroMeans(r.CeilingBps, "the gateway's capacity")), theme.Plain)
@@ -270,5 +287,17 @@ func (p *Page) GateHead(g *wire.GateRow) {
 	p.Field("verdicts", fmt.Sprintf("allowed %s, denied %s", count(g.Allowed), count(g.Denied)), theme.Plain)
 	if g.Cosigners != nil {
 		p.Field("cosigners", cosigners(*g.Cosigners), theme.Plain)
+	}
+}
+
+// figure is a measured latency with its name.
+type figure struct {
+	label string
+	v     *float64
+}
+
+func figures(l *theme.Line, th *theme.Theme, rows ...figure) {
+	for _, row := range rows {
+		l.Add(theme.Faint, row.label+" ").Add(theme.Plain, ms(th, row.v)+"  ")
 	}
 }

@@ -50,7 +50,11 @@ func dormancy(u *wire.UnitRow) string {
 }
 
 func envelope(e *wire.Envelope) string {
-	return fmt.Sprintf("%s cores %s %s", number(e.CPUCores), bytesSize(e.MemoryBytes), bytesSize(e.StorageBytes))
+	cores := " cores "
+	if e.CPUCores == 1 {
+		cores = " core "
+	}
+	return fmt.Sprintf("%s%s%s %s", number(e.CPUCores), cores, bytesSize(e.MemoryBytes), bytesSize(e.StorageBytes))
 }
 
 func drawUnits(in Input) []string {
@@ -67,9 +71,12 @@ func drawUnits(in Input) []string {
 		words = fmt.Sprintf("%d dormant", dormant)
 	}
 	s.title(6, "Units", words, count(uint64(total))+" in all", theme.Plain)
-	name := max(min(in.Width-58, 28), 10)
+	name, owner := max(min(in.Width-58, 28), 10), 15
+	if in.Width < 60 { // what a unit is called and how it stands; its owner is on its page
+		name, owner = max(in.Width-25, 5), 0
+	}
 	s.head(func(l *theme.Line) {
-		l.Space(3).Cell(theme.Faint, "unit", 10).Cell(theme.Faint, "name", name).Cell(theme.Faint, "owner", 15).
+		l.Space(3).Cell(theme.Faint, "unit", 10).Cell(theme.Faint, "name", name).Cell(theme.Faint, "owner", owner).
 			Cell(theme.Faint, "status", 12)
 		if in.Width >= 90 {
 			l.Cell(theme.Faint, "tag", 9)
@@ -83,7 +90,7 @@ func drawUnits(in Input) []string {
 		u := &in.Overview.Units[i]
 		symbol, style := state(th, dormancy(u))
 		l.Cell(text, theme.Clean(u.Label), 9).Space(1).Cell(text, theme.Clean(u.Name), name-1).Space(1).
-			Cell(theme.Plain, theme.Clean(u.OwnerName), 14).Space(1).Cell(style, symbol+" "+theme.Clean(dormancy(u)), 12)
+			Cell(theme.Plain, theme.Clean(u.OwnerName), max(owner-1, 0)).Space(min(owner, 1)).Cell(style, symbol+" "+theme.Clean(dormancy(u)), 12)
 		if in.Width >= 90 {
 			l.Cell(theme.Faint, theme.Clean(u.Jurisdiction), 8).Space(1)
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -54,6 +55,20 @@ type recorder struct {
 
 var errFull = errors.New("the recording is full")
 
+// Running reports whether a file is the recording of a session that still lasts, on this machine.
+func Running(path string) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = f.Close() }() // read only, and gives the lock back
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return true, nil
+	}
+	return false, err
+}
+
 // recordFolder makes the folder of recordings, or refuses one that others may read.
 func recordFolder(dir string) error {
 	bad := func(hint string, err error) error {
@@ -84,6 +99,10 @@ func record(dir string, most int64, s *Session, now time.Time) (*recorder, error
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
+	}
+	// While the session lasts its file is locked, which a node that is killed cannot leave behind: so nexus ssh verify tells the two apart.
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(err, file.Close(), os.Remove(path))
 	}
 	r := &recorder{most: most, say: s.Err, file: file, sum: sha256.New(), split: map[*tee][]byte{},
 		info: Recording{Session: s.ID, Key: s.Key, File: path, Start: now}}

@@ -97,6 +97,13 @@ func TestASessionIsRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the new size", func() bool { z := <-theirs.Sizes; return z == Size{120, 40} })
+	files, err := filepath.Glob(filepath.Join(dir, "*.cast"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	if running, err := Running(files[0]); !running || err != nil {
+		t.Errorf("while the session lasts its file is running %v, %v", running, err)
+	}
 	if _, err := io.WriteString(in, "typed secret\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -104,6 +111,9 @@ func TestASessionIsRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := next(t, done)
+	if running, err := Running(r.File); running || err != nil {
+		t.Errorf("after the session its file is running %v, %v", running, err)
+	}
 	text, err := os.ReadFile(r.File)
 	if err != nil || nexus.Hash(sha256.Sum256(text)) != r.SHA256 || int64(len(text)) != r.Bytes || r.Truncated || r.Session != theirs.ID || r.Key != theirs.Key {
 		t.Errorf("%+v does not fit the file of %d bytes: %v", r, len(text), err)

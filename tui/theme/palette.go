@@ -53,12 +53,13 @@ func (o Options) BuiltIn(name string) (Options, bool) {
 	return o, true
 }
 
-// highContrast uses the strongest tones of either background, and bold for what matters: every one is at least 7:1.
+// highContrast uses the strongest tones of either background, and bold for what matters: every one is at least 7:1. What is plain keeps the
+// terminal's own foreground, so that a background taken for the other one never hides the whole screen.
 func highContrast(light bool) *Palette {
 	p := &Palette{Name: "high-contrast"}
-	tones := [styleEnd][2]string{Plain: {"15", "16"}, Strong: {"15", "16"}, Faint: {"252", "236"}, Accent: {"51", "18"}, Good: {"46", "22"},
+	tones := [styleEnd][2]string{Faint: {"252", "236"}, Accent: {"51", "18"}, Good: {"46", "22"},
 		Warn: {"226", "52"}, Bad: {"217", "88"}, Info: {"123", "17"}}
-	sixteen := [styleEnd]string{Plain: "", Strong: "", Faint: "7", Accent: "14", Good: "10", Warn: "11", Bad: "9", Info: "14"}
+	sixteen := [styleEnd]string{Faint: "7", Accent: "14", Good: "10", Warn: "11", Bad: "9", Info: "14"}
 	for s := range styleEnd {
 		t := Tone{Foreground: tones[s][0], sixteen: sixteen[s], Bold: s == Strong || s == Accent || s == Warn || s == Bad, Reverse: s == Bad}
 		if light {
@@ -102,8 +103,8 @@ func ParsePalette(name, file string, r io.Reader) (*Palette, error) {
 	set := map[string]bool{}
 	sc := bufio.NewScanner(r)
 	for n := 1; sc.Scan(); n++ {
-		line, _, _ := strings.Cut(sc.Text(), " #")
-		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+		line := strings.TrimSpace(sc.Text())
+		if line == "" || line[0] == '#' {
 			continue
 		}
 		wrong := func(hint, format string, args ...any) error {
@@ -123,7 +124,11 @@ func ParsePalette(name, file string, r io.Reader) (*Palette, error) {
 			return nil, wrong("keep one of them", "%s is set twice", key)
 		}
 		set[key] = true
-		tone, err := parseTone(strings.Fields(value))
+		words := beforeComment(strings.Fields(value))
+		if len(words) == 0 {
+			return nil, wrong("such as: good = #00d75f bold, or default", "%s has no colour", key)
+		}
+		tone, err := parseTone(words)
 		if err != nil {
 			return nil, wrong("such as: good = #00d75f bold", "%s: %v", key, err)
 		}
@@ -133,6 +138,16 @@ func ParsePalette(name, file string, r io.Reader) (*Palette, error) {
 		return nil, nexus.Errf("theme", nexus.CodeUsage, file, "", "%v", err)
 	}
 	return p, nil
+}
+
+// beforeComment leaves a comment out. A colour begins with # as well, but only the first word is one, and no comment of its own.
+func beforeComment(words []string) []string {
+	for i, w := range words {
+		if w[0] == '#' && (i > 0 || w == "#") {
+			return words[:i]
+		}
+	}
+	return words
 }
 
 func styleOf(word string) (Style, bool) {

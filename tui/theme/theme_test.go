@@ -183,3 +183,24 @@ func FuzzParsePalette(f *testing.F) {
 		}
 	})
 }
+
+// A colour is written with # as in the reader's own advice, with blanks around the =; a comment begins with # too, behind it.
+func TestColoursOfAThemeFileAreNoComments(t *testing.T) {
+	t.Parallel()
+	const text = "# mine\ngood = #7fd88f\nbad=#ff6f91 bold # loud\nwarn = 214 #amber\ninfo = default # as it is\n"
+	p, err := theme.ParsePalette("mine", "mine.theme", strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	th := theme.New(theme.Options{Color: theme.ColorTrue, Palette: p})
+	for style, want := range map[theme.Style]string{theme.Good: "38;2;127;216;143", theme.Bad: "1;38;2;255;111;145", theme.Warn: "38;5;214", theme.Info: ""} {
+		if got := th.Text(style, "x"); want == "" && got != "x" || !strings.Contains(got, want) {
+			t.Errorf("style %d is drawn %q, want %q in it", style, got, want)
+		}
+	}
+	for _, empty := range []string{"good =\n", "good = # green\n"} {
+		if _, err := theme.ParsePalette("mine", "mine.theme", strings.NewReader(empty)); err == nil || !strings.Contains(err.Error(), "good has no colour") {
+			t.Errorf("%q: %v", empty, err)
+		}
+	}
+}

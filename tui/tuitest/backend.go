@@ -25,11 +25,12 @@ type Backend struct {
 	refusing error
 	lines    []string
 	readOnly bool
+	exits    []wire.ExitRow
 }
 
 // NewBackend plays o from the start; nil starts without a picture.
 func NewBackend(o *wire.Overview) *Backend {
-	return &Backend{Who: wire.Identity{Name: "maria", Fingerprint: "91bc07aa", Roles: []string{"operator"}}, picture: o,
+	return &Backend{Who: wire.Identity{Name: "maria", Fingerprint: "SHA256:91bc07aaUutGAuMvyRgMBvUe6xxqqvR3gJvYiB7SFmk", Roles: []string{"operator"}}, picture: o,
 		changed: make(chan struct{})}
 }
 
@@ -43,6 +44,9 @@ func (b *Backend) change(f func()) {
 
 // Show plays a picture.
 func (b *Backend) Show(o *wire.Overview) { b.change(func() { b.picture = o }) }
+
+// Leave sets the exits that the home tells.
+func (b *Backend) Leave(exits ...wire.ExitRow) { b.change(func() { b.exits = exits }) }
 
 // Kill loses the connection of every watcher and refuses new ones until Revive.
 func (b *Backend) Kill() { b.change(func() { b.dead = true }) }
@@ -178,7 +182,15 @@ func (b *Backend) Home(context.Context) (wire.Home, error) {
 		s := &o.Slices[i]
 		s.BytesIn, s.BytesOut, s.Requests = uint64(i)*48_000_000, uint64(i)*1_900_000_000, uint64(i)*48_211
 	}
-	return wire.HomeOf(o, &m, &p, &n, &record), nil
+	used := wire.Used{Units: []wire.UsedMonth{{UnitID: first.ID, Totals: []wire.Amount{{Currency: "USD", Minor: 1234}}},
+		{UnitID: "of somebody else", Totals: []wire.Amount{{Currency: "USD", Minor: 99_999}}}}}
+	return wire.HomeOf(o, &m, &p, &n, &record, &used, &wire.Exits{Exits: b.leaving()}), nil
+}
+
+func (b *Backend) leaving() []wire.ExitRow {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]wire.ExitRow(nil), b.exits...)
 }
 
 func ownerOf(o *wire.Overview, unit string) string {

@@ -49,14 +49,11 @@ func verdictSummary(verdicts []wire.Verdict) string {
 
 // printCard prints what was made, where it is and the first commands.
 func (w *session) printCard(out io.Writer, c *wire.UnitCreated) error {
-	u, noun := &c.Unit, "imvu"
-	if u.Kind == "platform" {
-		noun = "platform"
-	}
+	u, noun := &c.Unit, w.draft.Kind // of a channel the mini-platform it is on
 	rows := [][2]string{{"unit", strings.TrimSpace(u.Label + " " + u.Name)}, {"id", u.ID}, {"owner", u.OwnerName},
 		{"domain", u.Domain},
 		{"stage", u.StageDomain}, {"slice", u.Slice}, {"jurisdiction", u.Jurisdiction},
-		{"envelope", fmt.Sprintf("%g cores, %s memory, %s storage", u.Envelope.CPUCores,
+		{"envelope", fmt.Sprintf("%s, %s memory, %s storage", coresText(fmt.Sprintf("%g", u.Envelope.CPUCores)),
 			withUnit(sizeText(u.Envelope.MemoryBytes)),
 			withUnit(sizeText(u.Envelope.StorageBytes)))},
 		{"decision", fmt.Sprintf("%d, proven by `nexus gates explain %d`", c.Receipt.Index, c.Receipt.Index)},

@@ -111,6 +111,10 @@ func (d *draft) request() (wire.UnitCreate, error) {
 	if d.OwnerChoice == "other" {
 		req.Owner = d.Owner
 	}
+	if channel(d.Kind) {
+		req.Kind, req.On, req.Class = "channel", d.Kind, ""
+		return req, nil
+	}
 	var err error
 	set := func(problem error) {
 		if err == nil {
@@ -197,8 +201,9 @@ func parseProcesses(s string) (uint64, error) {
 	return n, nil
 }
 
-// validName is the form of a display name: UTF-8, 1 to 80 printable characters.
-func validName(name string) error {
+// ValidName says of a display name what is wrong with it, as people put it, before a node is asked: UTF-8, 1 to 80 printable characters. The
+// state machine refuses the same names.
+func ValidName(name string) error {
 	n := utf8.RuneCountInString(name)
 	switch {
 	case n == 0:
@@ -209,11 +214,32 @@ func validName(name string) error {
 		return malformed("name "+strconv.Quote(name), "take the space away", "space at an end")
 	}
 	for _, r := range name {
-		if !unicode.IsPrint(r) {
-			return malformed("name "+strconv.Quote(name), "printable characters only", "character %q", r)
+		switch {
+		case unicode.IsPrint(r):
+		case r == '\u200d': // people see one emoji, not that it is several
+			return malformed("name", "one emoji for each of them goes", "it holds an emoji joined of several: the joiner is not seen, and two names could look alike")
+		case unicode.IsSpace(r):
+			return malformed("name", "an ordinary space goes", "it holds %U, a space of another kind", r)
+		case unicode.In(r, unicode.Cf):
+			return malformed("name", "take it away", "it holds %U, which is not seen: two names could look alike", r)
+		default:
+			return malformed("name", "take it away", "it holds %U, which cannot be printed", r)
 		}
 	}
 	return nil
+}
+
+// Waiting says what creation a draft file holds: its name and the step it is at. "" when there is none, or none that can be read.
+func Waiting(path string) string {
+	d, err := loadDraft(path)
+	if err != nil || d == nil || d.Step == welcomeName && strings.TrimSpace(d.Name) == "" { // nothing was answered
+		return ""
+	}
+	name := "a unit without a name yet"
+	if strings.TrimSpace(d.Name) != "" {
+		name = strconv.Quote(d.Name)
+	}
+	return "the half-finished creation of " + name + ", at " + d.Step
 }
 
 // loadDraft reads a draft; no file, a foreign or an oversized one gives nil, for a draft is only a convenience.

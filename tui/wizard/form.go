@@ -14,6 +14,7 @@ import (
 	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
 
+	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
 )
@@ -178,7 +179,8 @@ func (m *model) question() tea.Cmd {
 	} else {
 		var options []huh.Option[string]
 		for _, c := range f.choices {
-			options = append(options, huh.NewOption(theme.Clean(c.words), c.value))
+			// In one line: huh counts a choice as one, and would leave the last ones below the edge.
+			options = append(options, huh.NewOption(ansi.Truncate(theme.Clean(c.words), max(m.width-5, 8), m.theme.Symbols.Ellipsis), c.value))
 		}
 		m.choose = huh.NewSelect[string]().Title(f.title).Options(options...).Value(f.value)
 		one = m.choose
@@ -279,10 +281,14 @@ func (m *model) key(msg tea.KeyMsg) (tea.Cmd, bool) {
 	return nil, m.form == nil
 }
 
-// back goes to the question or the step before; nothing that was answered is lost.
+// back goes to the question or the step before; nothing that was answered is lost. Before the first there is only leaving.
 func (m *model) back() tea.Cmd {
-	m.problem = nil
+	m.problem, m.resumed = nil, false
 	switch {
+	case m.first():
+		m.left = true
+		m.save()
+		return tea.Quit
 	case m.number > 0:
 		m.number--
 		return m.question()
@@ -302,6 +308,9 @@ func (m *model) submit() tea.Cmd {
 			if value, ok := m.choose.Hovered(); ok {
 				*f.value = value
 			}
+		}
+		if m.choose == nil {
+			*f.value = strings.TrimSpace(*f.value)
 		}
 		if f.validate != nil {
 			if m.problem = f.validate(*f.value); m.problem != nil {
@@ -345,8 +354,11 @@ func (m *model) checked(err error) tea.Cmd {
 	return m.next()
 }
 
+// first reports whether the question is the one that nothing comes before.
+func (m *model) first() bool { return m.at == 0 && m.number == 0 }
+
 func (m *model) next() tea.Cmd {
-	m.problem = nil
+	m.problem, m.resumed = nil, false
 	m.at++
 	return m.enter()
 }
@@ -393,7 +405,7 @@ func (m *model) View() string {
 		ask = []string{th.NewLine(width).Add(theme.Info, " "+string(m.wait)).String()}
 	case m.problem != nil:
 		ask = append(ask, "")
-		for _, line := range theme.Wrap(theme.Clean(m.problem.Error()), max(width-3, 1)) {
+		for _, line := range theme.Wrap(theme.Clean(problemWords(m.problem)), max(width-3, 1)) {
 			ask = append(ask, th.NewLine(width).Add(theme.Bad, " "+th.Symbols.Alert+" "+line).String())
 		}
 	}
@@ -407,28 +419,55 @@ func (m *model) View() string {
 	for len(lines) < height-1 {
 		lines = append(lines, "")
 	}
-	lines = append(lines, th.NewLine(width).Add(theme.Accent, " enter").Add(theme.Faint, " next  ").Add(theme.Accent,
-		"esc").
-		Add(theme.Faint, " back  ").Add(theme.Accent, "ctrl+c").Add(theme.Faint, " leave, the draft is kept").String())
+	lines = append(lines, m.footer(width))
 	for i := range lines {
 		lines[i] = ansi.Truncate(lines[i], width, "")
 	}
 	return strings.Join(lines[len(lines)-height:], "\n")
 }
 
+// problemWords says what is wrong, and the way out; the name of the action that was tried is of no use to who answers questions.
+func problemWords(err error) string {
+	var e *nexus.Error
+	if !errors.As(err, &e) {
+		return err.Error()
+	}
+	said := *e
+	said.Op = ""
+	return said.Error()
+}
+
+// footer names the keys.
+func (m *model) footer(width int) string {
+	l := m.theme.NewLine(width)
+	if m.choose != nil && m.wait == "" {
+		l.Add(theme.Accent, " up down").Add(theme.Faint, " choose ")
+	}
+	l.Add(theme.Accent, " enter").Add(theme.Faint, " next  ").Add(theme.Accent, "esc")
+	if m.first() {
+		return l.Add(theme.Faint, " leave, the draft is kept").String()
+	}
+	return l.Add(theme.Faint, " back  ").Add(theme.Accent, "ctrl+c").Add(theme.Faint, " leave, the draft is kept").String()
+}
+
 // wordLines are the step's text; at the review also what the gates said.
 func (m *model) wordLines(s step, width int) []string {
 	var out []string
 	add := func(style theme.Style, text string) {
-		for _, line := range theme.Wrap(theme.Clean(text), max(width-2, 1)) {
-			out = append(out, m.theme.NewLine(width).Space(1).Add(style, line).String())
+		rest, indented := strings.CutPrefix(text, more)
+		indent := 1
+		if indented {
+			indent += len(more)
+		}
+		for _, line := range theme.Wrap(theme.Clean(rest), max(width-1-indent, 1)) {
+			out = append(out, m.theme.NewLine(width).Space(indent).Add(style, line).String())
 		}
 	}
-	if m.resumed && m.problem == nil && m.at == position(m.path(), m.draft.Step) && s.name != reviewName {
+	if m.resumed && m.problem == nil && s.name != reviewName {
 		add(theme.Faint, "The draft that was kept goes on.")
 	}
 	for _, text := range s.words(m.session) {
-		if s.name != reviewName {
+		if s.name != reviewName && !strings.HasPrefix(text, more) {
 			out = append(out, "")
 		}
 		add(theme.Plain, text)

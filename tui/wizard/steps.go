@@ -40,43 +40,77 @@ func steps() []step {
 		revenueStep(), reviewStep()}
 }
 
+// more begins a text that belongs to the one before it: a line of its own, without an empty one between.
+const more = "  "
+
 // The steps that others go by.
 const (
-	reviewName = "review"
-	createName = "create"
+	welcomeName = "welcome"
+	reviewName  = "review"
+	createName  = "create"
 )
 
 // rule gives the creator's percentage of a kind. It is a constant of the platform and no question.
 func rule(kind string) (creator, platform int64) {
-	if kind == "platform" {
+	if kind == "platform" || channel(kind) {
 		return 80, 20
 	}
 	return 55, 45
 }
 
+// channel reports whether a kind is a channel on one of the platform's own mini-platforms, by whose slug the draft names it.
+func channel(kind string) bool { return kind == "stream" || kind == "ott" }
+
 func kindWords(kind string) string {
-	if kind == "platform" {
+	switch kind {
+	case "platform":
 		return "mini-platform"
+	case "stream":
+		return "channel on Nexus Stream"
+	case "ott":
+		return "channel on Nexus OTT Mini"
 	}
 	return "IMVU"
 }
 
+// labelForm is how the label of a new one will look.
+func labelForm(kind string) string {
+	switch {
+	case kind == "platform":
+		return "plat-NNN"
+	case channel(kind):
+		return "chan-NNN"
+	}
+	return "imvu-NNN"
+}
+
+// previewDomain is where it will be found.
+func previewDomain(w *session) string {
+	label := labelForm(w.draft.Kind)
+	slug := nexus.Slug(w.draft.Name)
+	if slug == "" { // as the node does it
+		slug = label
+	}
+	return slug + "." + label + "." + w.options.BaseDomain
+}
+
 func welcomeStep() step {
-	return step{name: "welcome",
+	return step{name: welcomeName,
 		words: func(*session) []string {
 			return []string{
-				"This makes a home of your own: an identity, a name and a domain, an envelope of CPU, memory and storage, a " +
-					"network slice " +
-					"with a latency promise, and a ledger that splits every unit of revenue as the constitution says.",
+				"This makes a unit: a place of your own with a name and a domain, an envelope of CPU, memory and storage, a network slice " +
+					"with a latency promise, and a ledger that splits whatever it earns as the constitution says.",
 				"Making it costs nothing. Nothing is made before you accept the review at the end.",
 				"Leaving with everything is your right: that is gate 13, exit portability. Nobody may refuse, delay or " +
-					"charge for it; the gate decides so today. Its ledger can be exported today, the unit as a whole with a later version.",
+					"charge for it: one command, and you have the unit's ledger, statements, policy and routes, verified, with 30 days to come back.",
 			}
 		},
 		fields: func(w *session) []field {
 			return []field{{title: "What shall it be?", value: &w.draft.Kind, choices: []choice{
-				{"imvu", "an IMVU: your own unit, 55 % of its revenue is yours"},
-				{"platform", "a mini-platform: a service for others, 80 % of its revenue is yours"}}}}
+				{"imvu", "an IMVU: a unit of your own for whatever you run, 55 % is yours"},
+				{"platform", "a mini-platform: a service for others, 80 % is yours"},
+				{"ott", "a channel on Nexus OTT Mini, films and series, 80 % is yours"},
+				{"stream", "a channel on Nexus Stream, live, 80 % is yours"}}}}
 		}}
 }
 
@@ -84,8 +118,8 @@ func identityStep() step {
 	return step{name: "identity",
 		words: func(w *session) []string {
 			id := w.options.Backend.Identity()
-			return []string{"Every act is signed by an Ed25519 identity, and a unit belongs to one. You sign as " + id.Name +
-				" (" + id.Fingerprint + ")."}
+			return []string{"Every act is signed by an Ed25519 identity, and a unit belongs to one.", more + "you sign as " + id.Name,
+				more + "fingerprint " + id.Fingerprint}
 		},
 		fields: func(w *session) []field {
 			return []field{{title: "Who shall own it?", value: &w.draft.OwnerChoice, choices: []choice{
@@ -97,7 +131,7 @@ func identityStep() step {
 func ownerStep() step {
 	return step{name: "owner", when: func(d *draft) bool { return d.OwnerChoice == "other" },
 		words: func(*session) []string {
-			return []string{"A name that is known owns the unit as it is. A name that is not known yet is issued an " +
+			return []string{"Who is known here makes their own units: for them only an operator signs. A name that is not known yet is issued an " +
 				"identity in the same act, and its " +
 				"key file is yours to hand over."}
 		},
@@ -115,25 +149,23 @@ func ownerStep() step {
 func nameStep() step {
 	return step{name: "name",
 		words: func(w *session) []string {
-			slug, label := nexus.Slug(w.draft.Name), "imvu-NNN"
-			if w.draft.Kind == "platform" {
-				label = "plat-NNN"
+			words, domain := "People read the name, and its domain is made from it; NNN is the number that the cluster gives.", previewDomain(w)
+			switch {
+			case strings.TrimSpace(w.draft.Name) == "":
+				domain = "NAME." + labelForm(w.draft.Kind) + "." + w.options.BaseDomain
+			case nexus.Slug(w.draft.Name) == "":
+				words = "Nothing of this name can stand in a domain, which takes a to z and digits; the unit's label stands there instead."
 			}
-			if slug == "" {
-				slug = "NAME"
-			}
-			domain := slug + "." + label + "." + w.options.BaseDomain
-			return []string{"People read the name, and its domain is made from it; NNN is the number that the cluster gives.",
-				"domain: " + domain, "stage: stage." + domain}
+			return []string{words, more + "domain: " + domain, more + "stage: stage." + domain}
 		},
 		fields: func(w *session) []field {
-			return []field{{title: "Name ", value: &w.draft.Name, validate: validName}}
+			return []field{{title: "Name ", value: &w.draft.Name, validate: ValidName}}
 		},
 		check: askNode("name", "domain")}
 }
 
 func envelopeStep() step {
-	return step{name: "envelope",
+	return step{name: "envelope", when: ownSizes,
 		words: func(*session) []string {
 			return []string{"An envelope is a ceiling, not a reservation: you share what the machine has. It never shrinks " +
 				"without your approval (gate 15). In this version it is recorded and judged; the kernel will enforce it."}
@@ -150,7 +182,7 @@ func envelopeStep() step {
 }
 
 func valuesStep() step {
-	return step{name: "values", when: func(d *draft) bool { return d.Preset == ownValues },
+	return step{name: "values", when: func(d *draft) bool { return ownSizes(d) && d.Preset == ownValues },
 		words: func(*session) []string { return []string{"Bare numbers are cores and GiB; 0.5 and 512MiB work too."} },
 		fields: func(w *session) []field {
 			size := func(what string) func(string) error {
@@ -183,7 +215,7 @@ func jurisdictionStep() step {
 }
 
 func classStep() step {
-	return step{name: "slice",
+	return step{name: "slice", when: ownSizes,
 		words: func(*session) []string {
 			return []string{"The class of your network slice sets its latency budget and its place in the queue. " +
 				"Interactive promises less than " +
@@ -195,6 +227,9 @@ func classStep() step {
 		},
 		check: askNode("class", "slice")}
 }
+
+// ownSizes reports whether a kind has an envelope and a slice to choose; a channel has those of every channel.
+func ownSizes(d *draft) bool { return !channel(d.Kind) }
 
 // offered lists what the node knows; a value that came by flag and is not among it stays choosable, the node decides.
 func offered(known []Choice, present string) []choice {
@@ -225,7 +260,7 @@ func revenueStep() step {
 			return []string{
 				fmt.Sprintf("Your %s splits %d/%d. It is a constant of the program: no setting and no operator changes it, and "+
 					"no fee comes before it.", kindWords(w.draft.Kind), creator, platform),
-				"For example: " + example(1_000_000) + "; " + example(1_99) + "; " + example(1) + ".",
+				"For example:", more + example(1_000_000), more + example(1_99), more + example(1),
 				"It is counted over all revenue so far, in whole minor units: the one unit that rounding may give goes to you.",
 			}
 		}}
@@ -253,12 +288,22 @@ func reviewWords(w *session) []string {
 		owner = d.Owner
 	}
 	creator, platform := rule(d.Kind)
-	return []string{
-		fmt.Sprintf("%s %s, owned by %s", kindWords(d.Kind), d.Name, owner),
-		fmt.Sprintf("jurisdiction %s, slice class %s, split %d/%d", d.Jurisdiction, d.Class, creator, platform),
-		fmt.Sprintf("at most %s cores, %s memory, %s storage, %s processes", d.CPU, withUnit(d.Memory),
-			withUnit(d.Storage), d.Processes),
+	made := []string{fmt.Sprintf("%s %s, owned by %s", kindWords(d.Kind), d.Name, owner), "at " + previewDomain(w)}
+	if channel(d.Kind) {
+		return append(made, fmt.Sprintf("jurisdiction %s, split %d/%d", d.Jurisdiction, creator, platform))
 	}
+	return append(made,
+		fmt.Sprintf("jurisdiction %s, slice class %s, split %d/%d", d.Jurisdiction, d.Class, creator, platform),
+		fmt.Sprintf("at most %s, %s memory, %s storage, %s processes", coresText(d.CPU), withUnit(d.Memory),
+			withUnit(d.Storage), d.Processes))
+}
+
+// coresText counts cores, one of them in the singular.
+func coresText(n string) string {
+	if strings.TrimSpace(n) == "1" {
+		return "1 core"
+	}
+	return n + " cores"
 }
 
 // withUnit shows a bare number as the GiB it means.

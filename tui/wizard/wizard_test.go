@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,7 +77,7 @@ func (c *console) end() outcome {
 	select {
 	case o := <-c.ended:
 		return o
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		c.t.Fatalf("the wizard does not end:\n%s", c.Text())
 		return outcome{}
 	}
@@ -89,7 +91,7 @@ func TestDefaultsMakeAUnit(t *testing.T) {
 	c := start(t, Options{Backend: node, DraftFile: draft}, 80, 24)
 	c.await("welcome", "exit portability", "Making it costs nothing")
 	c.press("\r")
-	c.await("identity", "maria (91bc07aa)")
+	c.await("identity", "you sign as maria", "SHA256:91bc07aaUutGAuMvyRgMBvUe6xxqqvR3gJvYiB7SFmk")
 	c.press("\r")
 	c.await("step 3", "Name")
 	c.press("Nova")
@@ -322,12 +324,21 @@ func TestParsing(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", " a", "a\x1bb", strings.Repeat("x", 81), "\xff"} {
-		if validName(bad) == nil {
+		if ValidName(bad) == nil {
 			t.Errorf("name %q is accepted", bad)
 		}
 	}
-	if err := validName(strings.Repeat("新", 80)); err != nil {
-		t.Error(err)
+	for _, good := range []string{strings.Repeat("新", 80), "夜の番組 🎬", "👩 Straße"} {
+		if err := ValidName(good); err != nil {
+			t.Error(err)
+		}
+	}
+	// What is wrong is said once, in words, and what goes instead.
+	for bad, want := range map[string]string{"crew 👨\u200d👩": "joined of several", "夜の\u3000番組": "a space of another kind (an ordinary space goes)",
+		"a\u202eb": "U+202E, which is not seen", "a\x1bb": "U+001B, which cannot be printed"} {
+		if err := ValidName(bad); err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), "(") != 1 {
+			t.Errorf("%q: %v", bad, err)
+		}
 	}
 }
 
@@ -391,4 +402,107 @@ type refusing struct{ *tuitest.Backend }
 
 func (refusing) CreateUnit(context.Context, wire.UnitCreate) (wire.UnitCreated, error) {
 	return wire.UnitCreated{Receipt: nexus.Receipt{Allowed: false, Reason: "too large", Fix: "ask for a smaller one"}}, nil
+}
+
+// The console resumes a draft of a mini-platform as one: only what flags said overrules it. Before the first question esc leaves with the draft
+// kept, and that a draft goes on is said where it goes on and no longer.
+func TestAResumedDraftKeepsItsKind(t *testing.T) {
+	t.Parallel()
+	node, path := tuitest.NewBackend(nil), filepath.Join(t.TempDir(), "draft.json")
+	if Waiting(path) != "" {
+		t.Error("a draft waits before there is one")
+	}
+	c := start(t, Options{Backend: node, DraftFile: path}, 80, 24)
+	c.await("What shall it be?", "esc leave, the draft is kept")
+	c.press("j\r")
+	c.await("Who shall own it?", "esc back")
+	c.press("\r")
+	c.await("Name >")
+	c.press("Caf\u00e9")
+	c.await("cafe.plat-NNN.nexus.localhost")
+	c.press("\x03")
+	c.end()
+	if got := Waiting(path); got != "the half-finished creation of \"Caf\u00e9\", at name" {
+		t.Errorf("waiting: %q", got)
+	}
+	c = start(t, Options{Backend: node, DraftFile: path}, 80, 24)
+	c.await("cafe.plat-NNN.nexus.localhost", "The draft that was kept goes on")
+	c.press("\x1b")
+	c.await("Who shall own it?")
+	if c.Shows("The draft that was kept goes on") {
+		t.Errorf("it is said again:\n%s", c.Text())
+	}
+	c.press("\x1b")
+	c.await("\u25b8 a mini-platform")
+	c.press("\x1b")
+	if end := c.end(); !errors.Is(end.err, ErrLeft) {
+		t.Errorf("esc before the first question: %+v", end)
+	}
+	if d, err := loadDraft(path); err != nil || d.Kind != "platform" {
+		t.Errorf("the draft became %+v, %v", d, err)
+	}
+}
+
+// A film maker gets a channel on Nexus OTT Mini by the same way, without questions that a channel has no answer to. Blanks around a name are
+// taken away, a name of blanks alone is missing, the end of a list is reached at 80x24, and the cursor of a text can be seen.
+func TestAChannelIsMadeByTheWizard(t *testing.T) {
+	t.Parallel()
+	node := tuitest.NewBackend(nil)
+	long := make([]Choice, 16)
+	for i := range long {
+		long[i] = Choice{fmt.Sprintf("J-%02d", i), strings.Repeat("very long words ", 8)}
+	}
+	c := start(t, Options{Backend: node, Jurisdictions: long}, 80, 24)
+	c.await("What shall it be?", "up down choose", "a channel on Nexus Stream, live")
+	c.press("jj\r")
+	c.await("Who shall own it?")
+	c.press("\r")
+	c.await("step 3 of 7 name", "NAME.chan-NNN.nexus.localhost")
+	c.press("   \r")
+	c.await("name: missing")
+	c.press(" Kino  ")
+	c.await("kino.chan-NNN.nexus.localhost")
+	c.press("\r")
+	c.await("step 4 of 7 jurisdiction", "J-15")
+	c.press("\r")
+	c.await("Your channel on Nexus OTT Mini splits 80/20")
+	c.press("\r")
+	c.await("channel on Nexus OTT Mini Kino", "at kino.chan-NNN.nexus.localhost", "Create it?")
+	c.press("\r")
+	end := c.end()
+	want := wire.UnitCreate{Kind: "channel", On: "ott", Name: "Kino", Jurisdiction: "US-CCPA"}
+	if end.err != nil || end.req != want {
+		t.Errorf("it came to %+v", end)
+	}
+}
+
+// What the node has against a name is said without the name of the action that was tried.
+func TestAProblemIsSaidToPeople(t *testing.T) {
+	t.Parallel()
+	err := nexus.Errf("imvu.create", nexus.CodeConflict, "name \"www\"", "choose another name", "is reserved")
+	if got := problemWords(fmt.Errorf("asked: %w", err)); got != "name \"www\": is reserved (choose another name)" {
+		t.Errorf("%q", got)
+	}
+	if got := problemWords(errors.New("disk full")); got != "disk full" {
+		t.Errorf("%q", got)
+	}
+}
+
+// The place where a typed letter goes is shown, also at the end of the text.
+func TestTheCursorOfATextIsSeen(t *testing.T) {
+	t.Parallel()
+	w, err := newSession(Options{Backend: tuitest.NewBackend(nil), In: strings.NewReader(""), Out: io.Discard,
+		Theme: theme.Options{Color: theme.ColorTrue}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &model{session: w, ctx: t.Context(), huh: huhTheme(w.theme), keys: huhKeys(), width: 80, height: 24}
+	m.at = position(w.path(), "name")
+	m.enter()
+	for _, r := range "Nova" {
+		m.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}})
+	}
+	if view := m.View(); !strings.Contains(view, "\x1b[7") && !strings.Contains(view, ";7m") && !strings.Contains(view, ";7;") {
+		t.Errorf("no cell stands out:\n%q", view)
+	}
 }

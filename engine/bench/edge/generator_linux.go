@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"runtime"
 	"runtime/debug"
@@ -13,8 +14,6 @@ import (
 )
 
 const (
-	// tick is how often generators other than shapeOpen look at their clock.
-	tick = time.Millisecond
 	// lateMost is how long answers are waited for after the last request was due.
 	lateMost = 2 * time.Second
 	// lorisEvery is the pause between two header lines of one connection.
@@ -52,6 +51,7 @@ type generator struct {
 
 	begin, counts, end time.Time
 	next               time.Time // due time of the next request, shapeOpen
+	chance             *rand.Rand
 	figures            Figures
 	latencies          []int64
 	lags               []int64
@@ -62,7 +62,8 @@ func generate(ctx context.Context, job Job) (Figures, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	debug.SetGCPercent(800)
-	g := &generator{job: job, scratch: make([]byte, 128<<10), links: make([]socket, job.Connections)}
+	g := &generator{job: job, scratch: make([]byte, 128<<10), links: make([]socket, job.Connections),
+		chance: rand.New(rand.NewPCG(1, 1))} //nolint:gosec // the same arrivals for all who are compared
 	if err := g.prepare(); err != nil {
 		return Figures{}, err
 	}
@@ -212,7 +213,7 @@ func (g *generator) turn(now time.Time) error {
 				g.lags = append(g.lags, now.Sub(g.next).Microseconds())
 			}
 			g.queue = append(g.queue, g.next)
-			g.next = g.next.Add(time.Duration(float64(time.Second) / g.job.Rate))
+			g.next = g.next.Add(g.gap())
 		}
 		g.send()
 	case shapeLoris:
@@ -224,6 +225,12 @@ func (g *generator) turn(now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// gap is the time between two requests of shapeOpen: half to one and a half of what the rate says, the same series in every run. With even gaps a
+// load whose period divides theirs (200 a second, and a broadcast every 5 ms) would meet every request or none, by the chance of when each began.
+func (g *generator) gap() time.Duration {
+	return time.Duration((0.5 + g.chance.Float64()) * float64(time.Second) / g.job.Rate)
 }
 
 // send gives requests that are due to connections that are free, oldest first.

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"math/rand/v2"
 	"net"
 	"testing"
 	"time"
@@ -59,7 +60,42 @@ func TestALatencyCountsFromWhenItWasDue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.Late < 19 || f.Late > 21 || f.P50 < lateMost.Microseconds() {
-		t.Errorf("%d late of 20, p50 %d us: silence must count", f.Late, f.P50)
+	if f.Late < 16 || f.Late > 24 || f.P50 < lateMost.Microseconds() {
+		t.Errorf("%d late of about 20, p50 %d us: silence must count", f.Late, f.P50)
+	}
+}
+
+// TestArrivalsAreInStepWithNothing: over a few seconds requests come at every part of a broadcast's period, at the rate that was asked for.
+func TestArrivalsAreInStepWithNothing(t *testing.T) {
+	t.Parallel()
+	const requests, parts = 2000, 10
+	g := &generator{job: Job{Rate: victimRate}, chance: rand.New(rand.NewPCG(1, 1))} //nolint:gosec // as the generator has it
+	var at time.Duration
+	var met [parts]int
+	for range requests {
+		at += g.gap()
+		met[int(at%broadcastEvery*parts/broadcastEvery)]++
+	}
+	if rate := requests / at.Seconds(); rate < 0.98*victimRate || rate > 1.02*victimRate {
+		t.Errorf("%.1f requests a second of %d", rate, victimRate)
+	}
+	for i, n := range met {
+		if n < requests/parts/2 || n > requests/parts*2 {
+			t.Errorf("part %d of %d met %d of %d requests", i+1, parts, n, requests)
+		}
+	}
+}
+
+func TestACaseIsPartOfALine(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		of     string
+		floods int // of nginx, by default
+		any    bool
+	}{{"", 6, true}, {"broadcasts: nginx", 1, true}, {"nginx, default", 6, true}, {"nginx, tuned", 0, true}, {"connections", 4, true}, {"no such", 0, false}} {
+		r := &rig{Options: Options{Case: c.of}}
+		if got := len(r.chosen("nginx, default")); got != c.floods || r.anyChosen() != c.any {
+			t.Errorf("%q: %d floods of nginx and any %v, want %d and %v", c.of, got, r.anyChosen(), c.floods, c.any)
+		}
 	}
 }

@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// tick is how often generators other than shapeOpen look at their clock.
+const tick = time.Millisecond
+
 // handshakes is the flood of TLS handshakes: each connection is opened, taken through its handshake and ended, without resumption.
 // Errors: the source is no address.
 func handshakes(ctx context.Context, job Job) (Figures, error) {

@@ -1,12 +1,12 @@
 package edge
 
 import (
-	"bufio"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os/exec"
@@ -25,15 +25,35 @@ import (
 // capacityBps is what the table says of the edge's link, in bits a second.
 const capacityBps = 1_000_000_000
 
-// table makes every tenant's route and slice. Without tuning each has what a new unit gets; tuned, the offenders have their contract as
-// guarantee and ceiling, and the victim a guarantee that carries its requests.
-func (r *rig) table(tuned bool) (*edge.Table, error) {
+// tenants are the slices of the bench: what a new unit gets; with contracts, the offenders' as guarantee and ceiling, and for the victim a guarantee
+// that carries its requests; or without contracts, all but the victim's of a class that has patience.
+type tenants int
+
+const (
+	newUnits tenants = iota
+	contracted
+	patientOffenders
+)
+
+func of(isTuned bool) tenants {
+	if isTuned {
+		return contracted
+	}
+	return newUnits
+}
+
+// table makes every tenant's route and slice.
+func (r *rig) table(t tenants) (*edge.Table, error) {
 	var routes []edge.Route
 	var set []slices.Slice
 	for _, name := range hosts() {
 		s := slices.Default(nexus.DeriveID("bench-edge", []byte(name)), name)
-		if tuned {
+		switch {
+		case t == contracted:
 			r.contract(&s, name)
+		case t == patientOffenders && name != victimHost:
+			spec, _ := slices.ClassDefault.Spec()
+			s.Class, s.SST, s.LatencyBudgetMicros = spec.Class, spec.SST, spec.DelayBudgetMs*1000
 		}
 		set = append(set, s)
 		routes = append(routes, edge.Route{Host: name, Unit: s.Unit, SliceID: s.ID, Backend: edge.Backend{Address: r.backendOf(name)}})
@@ -79,7 +99,7 @@ type home struct {
 	server *link.Server
 }
 
-func (r *rig) startHome() (*home, error) {
+func (r *rig) startHome(name string) (*home, error) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, err
@@ -89,7 +109,7 @@ func (r *rig) startHome() (*home, error) {
 		return nil, err
 	}
 	discard := slog.New(slog.DiscardHandler)
-	h := &home{socket: filepath.Join(r.Dir, "home.sock")}
+	h := &home{socket: filepath.Join(r.Dir, name+".sock")}
 	h.server = link.NewServer(host.New(host.Config{Tickets: tickets, Logger: discard,
 		Route: func(string) (host.Route, bool) { return host.Route{}, false }}), discard)
 	ln, err := net.Listen("unix", h.socket)
@@ -102,13 +122,24 @@ func (r *rig) startHome() (*home, error) {
 	return h, nil
 }
 
-// startOurs starts this program's edge as its users do: `nexus slices edge`, with its table from the home.
-func startOurs(ctx context.Context, r *rig, tuned bool) (*running, error) {
-	return startNamed(ctx, r, "bench", tuned)
+// startOurs starts this program's edge as it is meant to be run, with a worker for each latency group, and its table from the home.
+func startOurs(ctx context.Context, r *rig, isTuned bool) (*running, error) {
+	return startNamed(ctx, r, r.home, "bench", of(isTuned), "--supervise")
 }
 
-func startNamed(ctx context.Context, r *rig, name string, tuned bool) (*running, error) {
-	t, err := r.table(tuned)
+// startPatient is startOurs where the units that flood were given the class that they are: the operator's one word that does not say how much they
+// may have. Beside an interactive tenant it puts them in the other worker.
+func startPatient(ctx context.Context, r *rig, _ bool) (*running, error) {
+	return startNamed(ctx, r, r.home, "bench-patient", patientOffenders, "--supervise")
+}
+
+// startSingle is startOurs with one process for all.
+func startSingle(ctx context.Context, r *rig, isTuned bool) (*running, error) {
+	return startNamed(ctx, r, r.home, "bench-single", of(isTuned))
+}
+
+func startNamed(ctx context.Context, r *rig, h *home, name string, set tenants, flags ...string) (*running, error) {
+	t, err := r.table(set)
 	if err != nil {
 		return nil, err
 	}
@@ -116,8 +147,9 @@ func startNamed(ctx context.Context, r *rig, name string, tuned bool) (*running,
 	if err != nil {
 		return nil, err
 	}
-	r.home.server.SetTable(b)
-	cmd := exec.Command(r.Binary, "slices", "edge", "--home", r.home.socket, "--name", name, "-o", "json", "--data-dir", r.Dir)
+	h.server.SetTable(b)
+	args := append([]string{"slices", "edge", "--home", h.socket, "--name", name, "-o", "json", "--data-dir", r.Dir}, flags...)
+	cmd := exec.Command(r.Binary, args...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -126,17 +158,23 @@ func startNamed(ctx context.Context, r *rig, name string, tuned bool) (*running,
 	if err != nil {
 		return nil, err
 	}
-	lines := make(chan []byte, 1)
-	go func() {
-		line, _ := bufio.NewReader(out).ReadBytes('\n') // an early end shows as an empty line
-		lines <- line
+	serving := make(chan satellite.Ready, 1)
+	go func() { // until its end
+		defer close(serving)
+		var ready satellite.Ready
+		for in := json.NewDecoder(out); in.Decode(&ready) == nil; {
+			if ready.Group == "" || ready.Group == slices.Groups()[0] { // of several workers this one accepts
+				serving <- ready
+				_, _ = io.Copy(io.Discard, io.MultiReader(in.Buffered(), out)) // what else it says is for people
+			}
+		}
 	}()
 	var ready satellite.Ready
 	select {
-	case line := <-lines:
-		if err := json.Unmarshal(line, &ready); err != nil {
+	case r, ok := <-serving:
+		if ready = r; !ok {
 			p.stop()
-			return nil, fmt.Errorf("the edge said %q: %w; %s", line, err, p.said)
+			return nil, fmt.Errorf("the edge does not say where it serves: %s", p.said)
 		}
 	case <-ctx.Done():
 		p.stop()

@@ -20,17 +20,34 @@ type contender struct {
 	name   string
 	binary string // looked up in PATH; "": this program
 	start  func(ctx context.Context, r *rig, tuned bool) (*running, error)
+
+	floodsOnly  bool // the rest is what another line has already
+	defaultOnly bool // there is nothing to tune
 }
 
-const oursName = "nexus edge"
+// configurations lists with which settings a proxy is measured: tuned or not.
+func (c contender) configurations() []bool {
+	if c.defaultOnly {
+		return []bool{false}
+	}
+	return []bool{false, true}
+}
+
+const (
+	oursName    = "nexus edge"
+	patientName = "nexus edge, offender of class default"
+	singleName  = "nexus edge, one process"
+)
 
 func contenders() []contender {
 	return []contender{
-		{oursName, "", startOurs},
-		{"nginx", "nginx", startNginx},
-		{"haproxy", "haproxy", startHAProxy},
-		{"caddy", "caddy", startCaddy},
-		{"Go ReverseProxy", "", startPlain},
+		{name: oursName, start: startOurs},
+		{name: patientName, start: startPatient, floodsOnly: true, defaultOnly: true},
+		{name: singleName, start: startSingle, floodsOnly: true},
+		{name: "nginx", binary: "nginx", start: startNginx},
+		{name: "haproxy", binary: "haproxy", start: startHAProxy},
+		{name: "caddy", binary: "caddy", start: startCaddy},
+		{name: "Go ReverseProxy", start: startPlain},
 	}
 }
 

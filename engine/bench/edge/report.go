@@ -15,6 +15,7 @@ type Options struct {
 	Env      []string      // of the peers' processes, so that they are found and find what they need
 	Runs     int           // of each case
 	Duration time.Duration // of each case in each run
+	Case     string        // only floods whose line ("FLOOD: PROXY, default") contains this; "": all, and all else
 	Progress io.Writer     // a line a step
 }
 

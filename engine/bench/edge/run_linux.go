@@ -8,9 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	stdslices "slices"
 	"strings"
 	"time"
 
+	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge"
 )
 
@@ -52,20 +54,30 @@ func (r *rig) run(ctx context.Context) error {
 		return err
 	}
 	defer stop()
-	fmt.Fprintf(r.Progress, "edge: about %v (--runs and --duration make it shorter)\n", r.expected().Round(10*time.Second))
+	if r.Case == "" {
+		fmt.Fprintf(r.Progress, "edge: about %v (--runs and --duration make it shorter)\n", r.expected().Round(10*time.Second))
+	} else if !r.anyChosen() {
+		return nexus.Errf("bench edge", nexus.CodeUsage, fmt.Sprintf("--case %q", r.Case), `groups, or part of a line of the table: "broadcasts: nginx"`,
+			"no case has that in its name")
+	}
 	for n := range r.Runs {
 		if err := r.direct(ctx); err != nil {
 			return err
 		}
-		if err := r.rates(ctx, "direct", r.backends[0]); err != nil {
-			return err
+		if r.Case == "" {
+			if err := r.rates(ctx, "direct", r.backends[0]); err != nil {
+				return err
+			}
 		}
 		for _, c := range contenders() {
 			if _, err := exec.LookPath(c.binary); c.binary != "" && err != nil {
 				r.report.skip(c.name, "absent: "+c.binary+" is not installed")
 				continue
 			}
-			for _, tuned := range []bool{false, true} {
+			for _, tuned := range c.configurations() {
+				if len(r.chosen(c.name+", "+word(tuned))) == 0 {
+					continue
+				}
 				fmt.Fprintf(r.Progress, "edge: run %d of %d: %s, %s\n", n+1, r.Runs, c.name, word(tuned))
 				if err := r.contend(ctx, c, tuned); err != nil {
 					return fmt.Errorf("%s, %s: %w", c.name, word(tuned), err)
@@ -74,6 +86,17 @@ func (r *rig) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// chosen gives the floods that were asked for of a proxy, by the names that their lines will have.
+func (r *rig) chosen(name string) []flood {
+	return stdslices.DeleteFunc(floods(), func(f flood) bool { return !strings.Contains(f.name+": "+name, r.Case) })
+}
+
+func (r *rig) anyChosen() bool {
+	return stdslices.ContainsFunc(contenders(), func(c contender) bool {
+		return stdslices.ContainsFunc(c.configurations(), func(tuned bool) bool { return len(r.chosen(c.name+", "+word(tuned))) > 0 })
+	})
 }
 
 // Alone measures this program's edge with contracts in force, without the peers: baseline, every flood, guarantee and ceiling. Errors: as Run.
@@ -113,9 +136,14 @@ func (r *rig) calibrate(ctx context.Context) error {
 // expected is how long the whole takes.
 func (r *rig) expected() time.Duration {
 	step := r.Duration + warm + settle
-	perRun := time.Duration(len(contenders())+1)*time.Duration(len(rates)+1)*step + step
-	perRun += time.Duration(2*len(contenders())) * (time.Duration(len(floods())+1)*step + time.Second)
-	perRun += time.Duration(len(contenders())+2) * (r.shareLength() + warm)
+	ofRates := time.Duration(len(rates)+1) * step
+	perRun := step + ofRates + 2*(r.shareLength()+warm) // direct, and the two ceilings
+	for _, c := range contenders() {
+		perRun += time.Duration(len(c.configurations())) * (time.Duration(len(floods())+1)*step + time.Second)
+		if !c.floodsOnly {
+			perRun += ofRates + r.shareLength() + warm
+		}
+	}
 	return time.Duration(r.Runs) * perRun
 }
 
@@ -148,7 +176,7 @@ func (r *rig) prepare() (stop func(), err error) {
 		stops = append(stops, p.stop)
 		r.backends[i] = address
 	}
-	if r.home, err = r.startHome(); err != nil {
+	if r.home, err = r.startHome("home"); err != nil {
 		stop()
 		return nil, err
 	}
@@ -292,7 +320,7 @@ func (r *rig) contend(ctx context.Context, c contender, tuned bool) error {
 		return err
 	}
 	defer p.stop()
-	if !tuned {
+	if !tuned && r.Case == "" && !c.floodsOnly {
 		if err := r.rates(ctx, c.name, p.addr); err != nil {
 			return err
 		}
@@ -306,12 +334,12 @@ func (r *rig) contend(ctx context.Context, c contender, tuned bool) error {
 		r.exchangeBytes = float64(idle.Bytes) / float64(idle.Good)
 	}
 	r.report.add("no flood: "+name, "us p99", float64(idle.P99), "load "+machineLoad(), idle.P50, idle.P99, idle.P999)
-	for _, f := range floods() {
+	for _, f := range r.chosen(name) {
 		if err := r.flood(ctx, f, p, name, tuned); err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}
 	}
-	if !tuned {
+	if !tuned || r.Case != "" || c.floodsOnly {
 		return nil
 	}
 	if err := r.guarantee(ctx, p, c.name); err != nil {

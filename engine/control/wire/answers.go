@@ -44,7 +44,7 @@ type Routes struct {
 type IdentityRow struct {
 	Name        string    `json:"name"`
 	Key         string    `json:"key"`
-	Fingerprint string    `json:"fingerprint"`
+	Fingerprint string    `json:"fingerprint"` // as ssh-keygen -l prints it: SHA256:...
 	Role        string    `json:"role"`
 	Issued      time.Time `json:"issued"`
 	Revoked     bool      `json:"revoked"`
@@ -52,6 +52,24 @@ type IdentityRow struct {
 	Recovery    string    `json:"recovery,omitempty"`
 	PendingKey  string    `json:"pending_key,omitempty"`
 	PendingTime time.Time `json:"pending_time,omitzero"`
+
+	Bindings  []BindingRow `json:"bindings,omitempty"`
+	Statement uint64       `json:"statement"` // number of the identity's next binding or attestation
+}
+
+// BindingRow is a key bound to an identity, or what another identity attests of it, that was not ended.
+type BindingRow struct {
+	Attests   bool      `json:"attests"`
+	Claim     string    `json:"claim"`
+	Key       string    `json:"key"`            // that signed the statement
+	Name      string    `json:"name,omitempty"` // of who attests
+	Number    uint64    `json:"number"`
+	Document  string    `json:"document,omitempty"` // SHA-256
+	Time      time.Time `json:"time"`               // when it was taken
+	Until     time.Time `json:"until,omitzero"`
+	Lapsed    string    `json:"lapsed,omitempty"` // why it holds no more
+	Index     uint64    `json:"index"`            // of the decision
+	Statement []byte    `json:"statement"`        // canonical, with its signature
 }
 
 // Identities is the answer of `nexus identity list`.

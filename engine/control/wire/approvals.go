@@ -34,6 +34,16 @@ type ProposalRow struct {
 	Proposal []byte     `json:"proposal,omitempty"` // canonical bytes of the whole, from which the digest is computed again
 	// Keys open the sealed texts in Change on the reader's machine, by the text's salt in hexadecimal; only of what the reader may read.
 	Keys map[string][]byte `json:"keys,omitempty"`
+	To   string            `json:"to,omitempty"` // name of the new owner, of a transfer; what is signed is the key in the change
+}
+
+// Words says what would change, as people say it.
+func (p *ProposalRow) Words() string {
+	words := Human(p.Change)
+	if p.To != "" {
+		words += " (" + p.To + ")"
+	}
+	return words
 }
 
 // Proposals is the answer of `nexus approvals list`.

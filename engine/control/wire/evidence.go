@@ -14,7 +14,7 @@ const GateCount = 17
 type Verdict struct {
 	Gate       int    `json:"gate"`
 	Name       string `json:"name"`
-	Verdict    string `json:"verdict"` // allow or deny
+	Verdict    string `json:"verdict"` // allow, deny or withheld
 	ReasonCode string `json:"reason_code"`
 	Reason     string `json:"reason"`
 	Observed   string `json:"observed"`
@@ -72,10 +72,10 @@ type Tally struct {
 	Index  uint64     `json:"index"` // ledger index it was taken at
 	Time   time.Time  `json:"time"`
 
-	At *TallyPlace `json:"at,omitempty"` // of a tally as of an earlier moment
+	At *TallyPlace `json:"at,omitempty"` // of a tally of an earlier ledger
 }
 
-// TallyPlace says of which ledger an earlier tally is: the entries before Size, whose tree has Root.
+// TallyPlace says of which ledger earlier figures are: the entries before Size, whose tree has Root.
 type TallyPlace struct {
 	Size  uint64    `json:"size"`
 	Root  string    `json:"root"` // base64
@@ -122,8 +122,9 @@ type ActionAnswer struct {
 
 // UnitCreate asks for a new IMVU or mini-platform. Zero values take the defaults of SPEC sections 3 and 4.
 type UnitCreate struct {
-	Kind           string   `json:"kind"` // imvu or platform
-	Name           string   `json:"name"` // UTF-8, 1 to 80
+	Kind           string   `json:"kind"`         // imvu, platform or channel
+	On             string   `json:"on,omitempty"` // of a channel: its mini-platform, by label or slug
+	Name           string   `json:"name"`         // UTF-8, 1 to 80
 	Owner          string   `json:"owner,omitempty"`
 	OwnerMustExist bool     `json:"owner_must_exist,omitempty"`
 	Jurisdiction   string   `json:"jurisdiction,omitempty"`

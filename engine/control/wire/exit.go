@@ -1,6 +1,9 @@
 package wire
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Exits is the answer of `nexus imvu exit-status -o json`: units that leave or have left.
 type Exits struct {
@@ -28,7 +31,64 @@ type ExitRow struct {
 	Files         uint32    `json:"files,omitempty"`
 	Bytes         int64     `json:"bytes,omitempty"`
 	UnitEntries   uint64    `json:"unit_entries,omitempty"` // in the bundle
+	Failures      uint32    `json:"failures"`               // of the exit under way or of the one that ended last
+	FailedAt      time.Time `json:"failed_at,omitzero"`     // the last of them
+	FailedStep    string    `json:"failed_step,omitempty"`  // write, fetch, check, store or end
 	Owed          []Amount  `json:"owed"`                   // to the present owner, still
+
+	// Progress is of the newest fetch of its bundle; absent: none since the node started.
+	Progress *ExitProgress `json:"progress,omitempty"`
+}
+
+// ExitProgress is how far one fetch of a unit's bundle got. It says what was sent, not that somebody verified it.
+type ExitProgress struct {
+	Started time.Time `json:"started"`
+	Ended   time.Time `json:"ended,omitzero"` // zero: under way
+	Part    int       `json:"part"`           // being written, from 1
+	Of      int       `json:"of"`
+	File    string    `json:"file"`
+	Percent int       `json:"percent"`     // of the parts; 100 when all are sent
+	Bytes   int64     `json:"bytes"`       // sent
+	Rate    int64     `json:"bytes_per_s"` // measured since it began; 0: not yet. How much is to come is not known before it is written
+	Broke   string    `json:"broke,omitempty"`
+}
+
+// Words says in one line where an exit stands.
+func (r *ExitRow) Words() string {
+	const day, minute = "2006-01-02", "2006-01-02 15:04Z"
+	p := r.Progress
+	switch {
+	case !r.Completed.IsZero():
+		words := fmt.Sprintf("left %s with %d files", r.Completed.UTC().Format(day), r.Files)
+		if r.Released.IsZero() {
+			words += "; you can come back until " + r.GraceUntil.UTC().Format(day)
+		}
+		return words
+	case p == nil:
+		return "announced " + r.Begun.UTC().Format(minute) + ", nothing fetched yet"
+	case p.Broke != "":
+		return fmt.Sprintf("broke off at %d %%: %s; the same command goes on", p.Percent, p.Broke)
+	case !p.Ended.IsZero():
+		return "fetched whole, " + sizeWords(p.Bytes) + "; its owner's signature over it completes it"
+	}
+	words := fmt.Sprintf("%d %%, file %d of %d, %s sent", p.Percent, p.Part, p.Of, sizeWords(p.Bytes))
+	if p.Rate > 0 {
+		words += " at " + sizeWords(p.Rate) + "/s"
+	}
+	return words
+}
+
+// sizeWords writes bytes with one decimal.
+func sizeWords(n int64) string {
+	size, units := float64(n), []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	at := 0
+	for size >= 1024 && at < len(units)-1 {
+		size, at = size/1024, at+1
+	}
+	if at == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", size, units[at])
 }
 
 // Amount is money in minor units.

@@ -1,6 +1,11 @@
 package wire
 
-import "time"
+import (
+	stdslices "slices"
+	"sort"
+	"strings"
+	"time"
+)
 
 // Home is what belongs to one identity: the answer of `nexus home`, and the console's view of that name. It holds nothing of
 // anybody else's, whatever the reader may see elsewhere.
@@ -14,14 +19,16 @@ type Home struct {
 	Money     []MoneyRow    `json:"money"`   // periods of ownership of this identity, also of units that it gave away
 	Totals    []MoneySum    `json:"totals"`  // of those units, by currency
 	Usage     []UsageRow    `json:"usage"`   // of those units that have a slice
+	Used      []UsedMonth   `json:"used"`    // of those units: what the ledger has of their newest month, at list prices
+	Exits     []ExitRow     `json:"exits"`   // of those units that leave, or left and are still kept
 	Proposals []ProposalRow `json:"proposals"`
 	Notices   []NoticeRow   `json:"notices"`  // unread, oldest first
 	Overflow  uint64        `json:"overflow"` // notices that the inbox had no room for; they stand in the ledger
 	Complete  bool          `json:"complete"` // day and month figures hold all entries
 }
 
-// UsageRow is what one unit's slice carried, as all edges metered it, and how it kept its latency budget. It has no price: there
-// are no list prices in this version.
+// UsageRow is what one unit's slice carried, as all edges metered it live, and how it kept its latency budget. What of it stands in the
+// ledger, with its list price, is in UsedMonth.
 type UsageRow struct {
 	Unit       string    `json:"unit"` // label
 	UnitID     string    `json:"unit_id"`
@@ -51,10 +58,10 @@ func usageOf(since time.Time, rows []SliceRow, record *ServiceRecord) []UsageRow
 }
 
 // HomeOf leaves of what an identity may see what is its own.
-func HomeOf(o *Overview, m *Money, p *Proposals, n *Notices, record *ServiceRecord) Home {
+func HomeOf(o *Overview, m *Money, p *Proposals, n *Notices, record *ServiceRecord, used *Used, exits *Exits) Home {
 	key := o.Identity.Key
 	h := Home{Time: o.Time, Owner: o.Identity.Name, OwnerKey: key, Units: []UnitRow{}, Slices: []SliceRow{}, Tallies: []TallyRow{}, Money: []MoneyRow{},
-		Totals: []MoneySum{}, Proposals: []ProposalRow{}, Notices: n.Notices, Overflow: n.Overflow, Complete: m.Read >= m.Entries}
+		Totals: []MoneySum{}, Exits: []ExitRow{}, Proposals: []ProposalRow{}, Overflow: n.Overflow, Complete: m.Read >= m.Entries}
 	own := map[string]bool{}
 	for _, u := range o.Units {
 		if own[u.ID] = u.Owner == key; own[u.ID] {
@@ -71,6 +78,11 @@ func HomeOf(o *Overview, m *Money, p *Proposals, n *Notices, record *ServiceReco
 			h.Tallies = append(h.Tallies, t)
 		}
 	}
+	for _, x := range exits.Exits {
+		if own[x.UnitID] && x.Closed.IsZero() {
+			h.Exits = append(h.Exits, x)
+		}
+	}
 	for _, r := range m.Rows {
 		if r.OwnerKey == key {
 			h.Money = append(h.Money, r)
@@ -81,12 +93,38 @@ func HomeOf(o *Overview, m *Money, p *Proposals, n *Notices, record *ServiceReco
 			h.Proposals = append(h.Proposals, x)
 		}
 	}
+	h.Used = []UsedMonth{}
+	for _, u := range used.Units {
+		if own[u.UnitID] {
+			h.Used = append(h.Used, u)
+		}
+	}
+	h.Notices = stdslices.DeleteFunc(stdslices.Clone(n.Notices), func(row NoticeRow) bool { return settled(&row, p.Proposals) })
 	h.Totals, h.Usage = homeTotals(h.Money), usageOf(o.Node.Started, h.Slices, record)
 	return h
 }
 
-// homeTotals adds rows up by currency, in the order in which currencies come. What a unit earned today and this month is of its
-// present owner: a row of an earlier period counts with what that period earned.
+// Awaits gives the proposal that a notice says awaits its reader's word, "" for any other notice.
+func (n *NoticeRow) Awaits() string {
+	rest, ok := strings.CutPrefix(n.Text, "proposal ")
+	id, after, _ := strings.Cut(rest, " ")
+	if !ok || !strings.HasPrefix(after, "awaits your word") {
+		return ""
+	}
+	return id
+}
+
+// ProposalsMost is how many proposals one answer holds at most, newest first.
+const ProposalsMost = 1000
+
+// settled reports whether a notice asks for a word that was given, or that nobody waits for any more: its proposal is not among those that
+// wait for it. Where there may be more of these than were told, it stays.
+func settled(n *NoticeRow, pending []ProposalRow) bool {
+	id := n.Awaits()
+	return id != "" && len(pending) < ProposalsMost && !stdslices.ContainsFunc(pending, func(p ProposalRow) bool { return p.ID == id && p.Yours })
+}
+
+// homeTotals adds rows up by currency, in the order of their names. Each row counts with what was posted in its own period of ownership.
 func homeTotals(rows []MoneyRow) []MoneySum {
 	out := []MoneySum{}
 	at := map[string]int{}
@@ -98,10 +136,8 @@ func homeTotals(rows []MoneyRow) []MoneySum {
 			at[r.Currency], out = k, append(out, MoneySum{Currency: r.Currency})
 		}
 		t := &out[k]
-		if r.Current {
-			addPart(&t.Today, r.Today)
-			addPart(&t.Month, r.Month)
-		}
+		addPart(&t.Today, r.Today)
+		addPart(&t.Month, r.Month)
 		t.All.Creator += r.Earned
 		t.Pending += r.Pending
 		t.Payable += r.Payable
@@ -109,6 +145,7 @@ func homeTotals(rows []MoneyRow) []MoneySum {
 		t.OnItsWay += r.OnItsWay
 		t.Paid += r.Paid
 	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Currency < out[j].Currency })
 	return out
 }
 

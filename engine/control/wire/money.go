@@ -11,6 +11,9 @@ type Money struct {
 	Read    uint64     `json:"read"`    // entries that the day and month figures hold; below Entries they are still being read
 	Rows    []MoneyRow `json:"rows"`    // by unit as created, then currency, then period
 	Totals  []MoneySum `json:"totals"`  // over the rows shown, by currency
+
+	// At is set in the figures of an earlier ledger: everything above is as of it, also what today and this month are; next payouts are left out.
+	At *TallyPlace `json:"at,omitempty"`
 }
 
 // MoneyPart is the split of some events: an event counts by its event time, in UTC days and months.
@@ -22,7 +25,7 @@ type MoneyPart struct {
 }
 
 // MoneyRow is one unit in one currency in one period of ownership. Payable = Earned + Drawn; Held, OnItsWay and Paid are taken out of it
-// already. Today, Month and All are the unit's, whoever owned it then.
+// already. Today and Month are what was posted in the period; All is the unit's until the end of the period, whoever owned it before.
 type MoneyRow struct {
 	Unit      string      `json:"unit"` // label
 	UnitID    string      `json:"unit_id"`
@@ -62,7 +65,7 @@ type NextPayout struct {
 	Why         string    `json:"why,omitempty"` // nothing would be paid, and why
 }
 
-// MoneySum adds rows up by currency. The unit figures count each unit once.
+// MoneySum adds rows up by currency. All and Pending count each unit once.
 type MoneySum struct {
 	Currency string    `json:"currency"`
 	Today    MoneyPart `json:"today"`

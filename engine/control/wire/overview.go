@@ -65,10 +65,11 @@ type NodeInfo struct {
 type Identity struct {
 	Name        string   `json:"name"`
 	Key         string   `json:"key"`         // base64 of the Ed25519 public key
-	Fingerprint string   `json:"fingerprint"` // short form for narrow columns
+	Fingerprint string   `json:"fingerprint"` // as ssh-keygen -l prints it: SHA256:...
 	Roles       []string `json:"roles"`       // operator, creator, platform, node
 	ReadOnly    bool     `json:"read_only"`   // no key to sign with: nothing can be changed
 	Source      string   `json:"source"`      // where the key is: file path, agent:FINGERPRINT
+	Reports     []string `json:"reports"`     // active revenue sources that this key signs for, sorted; null where nobody was asked
 }
 
 // LedgerInfo is the state of the node's log. Verified of Entries says how far the stored bytes were re-read.
@@ -121,7 +122,8 @@ type SliceRow struct {
 	P99Ms         *float64   `json:"p99_ms"`
 	P999Ms        *float64   `json:"p999_ms"`
 	BaselineP50Ms *float64   `json:"baseline_p50_ms"`
-	GatewayP99Ms  *float64   `json:"gateway_p99_ms"` // first byte read to last written, less backend time
+	BaselineP99Ms *float64   `json:"baseline_p99_ms"` // of requests straight to the responder: over the budget, the machine is too slow
+	GatewayP99Ms  *float64   `json:"gateway_p99_ms"`  // first byte read to last written, less backend time
 	Samples       uint64     `json:"samples"`
 	RateBps       float64    `json:"rate_bps"` // bits per second, last second
 	InFlight      int        `json:"in_flight"`
@@ -158,6 +160,7 @@ type SliceEdge struct {
 	Queue       int      `json:"queue"`
 	Requests    uint64   `json:"requests"`
 	Refused     uint64   `json:"refused"`
+	Strays      uint64   `json:"strays"`       // connections that another process of this edge should have served: limits are counted in each
 	BackendsOut int      `json:"backends_out"` // that get no requests now
 	Ejections   uint64   `json:"ejections"`    // times that one was taken out
 	TurnedAway  uint64   `json:"turned_away"`  // requests refused because their backend was out
@@ -229,12 +232,15 @@ type DecisionRow struct {
 	ActorName string    `json:"actor_name"`
 	Unit      string    `json:"unit"` // unit id, empty when there is none
 	UnitLabel string    `json:"unit_label"`
-	Reason    string    `json:"reason"` // of the first refusal
+	Reason    string    `json:"reason"` // of the first refusal, or why what was allowed came to nothing
 	Observed  string    `json:"observed"`
 	Required  string    `json:"required"`
 	Fix       string    `json:"fix"`
 	Session   string    `json:"session,omitempty"` // of the SSH console that asked, ten hexadecimal digits
 }
+
+// InVain reports whether all gates allowed the act and it came to nothing all the same: a name was taken, a body malformed. Reason says what.
+func (d *DecisionRow) InVain() bool { return d.Verdict == VerdictAllow && d.Reason != "" }
 
 // TallyRow is the split of one unit (or channel) in one currency, as `nexus revenue tally -o json` prints it.
 type TallyRow struct {
@@ -253,6 +259,8 @@ type TallyRow struct {
 	Owner           string    `json:"owner,omitempty"`
 	NewestEventTime time.Time `json:"newest_event_time,omitzero"`
 	PostedTime      time.Time `json:"posted_time,omitzero"` // when the newest of its events was made durable
+	Pending         int64     `json:"pending"`              // announced and neither posted, voided nor expired, minor units; counts in no split
+	PendingEvents   uint64    `json:"pending_events"`
 }
 
 // TotalRow sums the tallies of one rule in one currency.
@@ -264,6 +272,9 @@ type TotalRow struct {
 	Platform int64  `json:"platform"`
 	Events   uint64 `json:"events"`
 	Units    int    `json:"units"`
+
+	Pending       int64  `json:"pending"`
+	PendingEvents uint64 `json:"pending_events"`
 }
 
 // MemberRow is one member of the cluster as gossip and the replicated state show it.

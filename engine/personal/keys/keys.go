@@ -23,7 +23,8 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/engine/personal"
 )
 
-// Max bounds the keys of one store: a file of a few hundred bytes each.
+// Max bounds the keys of one store: a file of a few hundred bytes each. Keys of persons whom the ledger does not know may take half of it:
+// anybody who may ask can have a text sealed for a key that was just made up, and that must not take the room of the others.
 const Max = 1 << 18
 
 const (
@@ -43,6 +44,7 @@ type Ref struct {
 type Store struct {
 	dir     string
 	cluster nexus.ID
+	most    int // keys: Max
 
 	mu    sync.Mutex // guards what follows, and the files
 	count int
@@ -59,7 +61,7 @@ type content struct {
 // Open opens the store of a cluster, and makes its directory (0700) when it is missing. What a crash left half written is removed:
 // nothing was sealed under it.
 func Open(dir string, cluster nexus.ID) (*Store, error) {
-	s := &Store{dir: dir, cluster: cluster, cache: map[Ref]*personal.Key{}}
+	s := &Store{dir: dir, cluster: cluster, most: Max, cache: map[Ref]*personal.Key{}}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, s.fail(dir, err)
 	}
@@ -145,14 +147,18 @@ func (s *Store) decode(r Ref, b []byte) (*personal.Key, error) {
 	return &c.Key, nil
 }
 
-// Make gives a key, and makes it when there is none. Errors: as Find's but for nexus.CodeNotFound; nexus.CodeUnavailable when there are
-// Max keys or the disk fails.
-func (s *Store) Make(r Ref) (*personal.Key, error) {
+// Make gives a key, and makes it when there is none. Known says that the ledger knows the person. Errors: as Find's but for
+// nexus.CodeNotFound; nexus.CodeUnavailable when there are Max keys, half of them for one that is not known, or the disk fails.
+func (s *Store) Make(r Ref, known bool) (*personal.Key, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k, err := s.find(r)
 	if nexus.CodeOf(err) != nexus.CodeNotFound {
 		return k, err
+	}
+	if !known && s.count >= s.most/2 {
+		return nil, nexus.Errf("personal keys", nexus.CodeUnavailable, s.dir, "issue the person an identity first (nexus identity issue)",
+			"holds %d keys; the room that is left is for persons whom the ledger knows", s.count)
 	}
 	made := personal.Key{Subject: r.Subject, Number: r.Number}
 	if _, err := rand.Read(made.Secret[:]); err != nil {
@@ -181,7 +187,7 @@ func (s *Store) Put(k personal.Key) error {
 }
 
 func (s *Store) put(k personal.Key) error {
-	if s.count >= Max {
+	if s.count >= s.most {
 		return nexus.Errf("personal keys", nexus.CodeUnavailable, s.dir, "", "holds %d keys, the most there may be", s.count)
 	}
 	body := nexus.Encode(content{Version: 1, Cluster: s.cluster, Key: k})

@@ -26,16 +26,16 @@ func TestMadeFoundDestroyed(t *testing.T) {
 	if _, err := s.Find(eva); nexus.CodeOf(err) != nexus.CodeNotFound {
 		t.Fatalf("a key that nobody made: %v", err)
 	}
-	k, err := s.Make(eva)
+	k, err := s.Make(eva, true)
 	if err != nil || k.Secret == ([32]byte{}) {
 		t.Fatal(k, err)
 	}
-	other, err := s.Make(Ref{Subject: eva.Subject, Number: 1})
+	other, err := s.Make(Ref{Subject: eva.Subject, Number: 1}, true)
 	if err != nil || other.Secret == k.Secret {
 		t.Fatal("the second key is the first", err)
 	}
 	for _, again := range []*Store{s, open(t, dir)} {
-		if got, err := again.Make(eva); err != nil || *got != *k {
+		if got, err := again.Make(eva, true); err != nil || *got != *k {
 			t.Fatalf("made again: another key, %v", err)
 		}
 	}
@@ -75,7 +75,7 @@ func TestMadeFoundDestroyed(t *testing.T) {
 func TestOpenRefusesAndMends(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "personal")
 	s := open(t, dir)
-	k, err := s.Make(eva)
+	k, err := s.Make(eva, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestOpenRefusesAndMends(t *testing.T) {
 		if _, err := open(t, dir).Find(eva); nexus.CodeOf(err) != nexus.CodeCorrupt {
 			t.Fatalf("byte %d changed: %v", i, err)
 		}
-		if _, err := open(t, dir).Make(eva); nexus.CodeOf(err) != nexus.CodeCorrupt {
+		if _, err := open(t, dir).Make(eva, true); nexus.CodeOf(err) != nexus.CodeCorrupt {
 			t.Fatalf("byte %d changed: a new key in the place of a damaged one, %v", i, err)
 		}
 		whole[i] ^= 1
@@ -147,7 +147,7 @@ func FuzzOpen(f *testing.F) {
 		f.Fatal(err)
 	}
 	s := open(f, dir)
-	if _, err := s.Make(eva); err != nil {
+	if _, err := s.Make(eva, true); err != nil {
 		f.Fatal(err)
 	}
 	whole, err := os.ReadFile(s.path(eva))
@@ -169,4 +169,31 @@ func FuzzOpen(f *testing.F) {
 			t.Fatalf("a key of %s", k.Subject)
 		}
 	})
+}
+
+// Keys that anybody can have made, for persons whom the ledger does not know, leave half of the room to those whom it knows; what was made
+// is found again by either.
+func TestStrangersDoNotFillTheStore(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "personal"))
+	s.most = 8
+	made := map[bool]int{}
+	for i := range byte(20) {
+		for _, known := range []bool{false, true} {
+			if known && i < 10 { // strangers come first, and many
+				continue
+			}
+			_, err := s.Make(Ref{Subject: nexus.PublicKey{i, 1}, Number: uint32(i)}, known)
+			if err == nil {
+				made[known]++
+			} else if nexus.CodeOf(err) != nexus.CodeUnavailable {
+				t.Fatal(err)
+			}
+		}
+	}
+	if made[false] != 4 || made[true] != 4 {
+		t.Errorf("made for strangers %d, for known persons %d", made[false], made[true])
+	}
+	if _, err := s.Make(Ref{Subject: nexus.PublicKey{0, 1}}, false); err != nil {
+		t.Errorf("a stranger's key that is there: %v", err)
+	}
 }

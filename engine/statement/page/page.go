@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"codeberg.org/go-pdf/fpdf"
 	"golang.org/x/image/font/gofont/gobold"
@@ -41,7 +43,7 @@ type sheet struct {
 }
 
 // Write draws the document. Texts may use any script that the Go fonts have (Latin, Greek, Cyrillic); other characters show as boxes, the
-// CSV and JSON forms keep them.
+// CSV and JSON forms keep them. No text that a unit can hold makes it fail: a statement that cannot be drawn would keep a unit from leaving.
 func Write(w io.Writer, d *statement.Document, title Title) error {
 	if title.Note == nil {
 		title.Note = func(s string) string { return s }
@@ -74,6 +76,7 @@ func Write(w io.Writer, d *statement.Document, title Title) error {
 	}
 	s.moves()
 	s.late()
+	s.usage()
 	s.section("Service level of the unit's slice")
 	s.say("", size, d.ServiceText())
 	s.section("What this was made from")
@@ -84,6 +87,30 @@ func Write(w io.Writer, d *statement.Document, title Title) error {
 		"nexus revenue statement --unit "+d.Label+" --month "+d.Month)
 	return s.Output(w)
 }
+
+// drawable gives a text as the library takes it: it refuses the whole document for one character outside the basic plane, as most
+// emoji are, and for bytes that are no UTF-8.
+func drawable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r > 0xffff || r == utf8.RuneError {
+			return '\u25a1' // a box, as for any character that the fonts lack
+		}
+		return r
+	}, text)
+}
+
+// CellFormat, MultiCell and GetStringWidth stand before the library's own, so that every text goes through drawable.
+func (s *sheet) CellFormat(wide, high float64, text, border string, next int, side string, fill bool, link int, linkTo string) {
+	s.Fpdf.CellFormat(wide, high, drawable(text), border, next, side, fill, link, linkTo)
+}
+
+// MultiCell is CellFormat over as many lines as it takes.
+func (s *sheet) MultiCell(wide, high float64, text, border, side string, fill bool) {
+	s.Fpdf.MultiCell(wide, high, drawable(text), border, side, fill)
+}
+
+// GetStringWidth measures what CellFormat draws.
+func (s *sheet) GetStringWidth(text string) float64 { return s.Fpdf.GetStringWidth(drawable(text)) }
 
 func (s *sheet) foot() {
 	s.SetY(-margin)
@@ -223,6 +250,20 @@ func (s *sheet) late() {
 			statement.Decimal(l.Creator, l.Currency)+" "+l.Currency, strconv.FormatUint(l.Entry, 10), l.Source+"/"+l.Event)
 	}
 	s.more(s.d.LateLeft)
+}
+
+func (s *sheet) usage() {
+	if len(s.d.Usage.Lines) == 0 {
+		return
+	}
+	s.section("Used, at list prices")
+	s.say("", sizeFew, "What the platform's share bought. It stands beside the split: nothing of it is deducted.")
+	columns := []column{{"Meter", 40, "L"}, {"Quantity", 40, "R"}, {"List price", width - 120, "R"}, {"At list price", 40, "R"}}
+	s.list(columns)
+	for i := range s.d.Usage.Lines {
+		l := &s.d.Usage.Lines[i]
+		s.row(columns, "", l.Meter, strconv.FormatUint(l.Quantity, 10), l.PriceText(), l.AmountText())
+	}
 }
 
 func (s *sheet) more(left uint64) {

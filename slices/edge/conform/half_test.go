@@ -30,6 +30,12 @@ func TestHalfAnAnswerIsNoWholeOne(t *testing.T) {
 	}
 	for proto, c := range map[int]*http.Client{1: overTCP(false), 2: overTCP(true), 3: g.h3Client(t)} {
 		resp, err := c.Get("https://a.test/")
+		for range 50 { // over HTTP/3 the break can overtake the head
+			if err == nil || proto != 3 {
+				break
+			}
+			resp, err = c.Get("https://a.test/")
+		}
 		if err != nil {
 			t.Errorf("HTTP/%d: %v", proto, err)
 			continue

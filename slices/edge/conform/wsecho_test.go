@@ -8,8 +8,13 @@ import (
 
 // strictEcho is an echo server on another WebSocket library, one that holds clients to the whole of RFC 6455 and RFC 7692.
 func strictEcho() http.Handler {
+	return echoWith(gws.PermessageDeflate{Enabled: true, ServerContextTakeover: true, ClientContextTakeover: true})
+}
+
+// echoWith is strictEcho with other words on compression.
+func echoWith(d gws.PermessageDeflate) http.Handler {
 	up := gws.NewUpgrader(echoEvents{}, &gws.ServerOption{CheckUtf8Enabled: true, ReadMaxPayloadSize: 32 << 20, WriteMaxPayloadSize: 32 << 20,
-		PermessageDeflate: gws.PermessageDeflate{Enabled: true, ServerContextTakeover: true, ClientContextTakeover: true}})
+		PermessageDeflate: d})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := up.Upgrade(w, r)
 		if err != nil {

@@ -147,26 +147,46 @@ func (p *wsPeer) send(frames ...wsFrame) error {
 	return nil
 }
 
-// next reads a frame of the server's, which may not be masked (section 5.1).
+// next reads a frame of the server's, which may not be masked (section 5.1) and, without an extension, has no reserved bits.
 func (p *wsPeer) next() (wsFrame, error) {
+	f, err := readFrame(p.br)
+	if err == nil && (f.rsv != 0 || !f.bare) {
+		err = fmt.Errorf("a server's frame is %v with reserved bits %03b, masked %v", f, f.rsv, !f.bare)
+	}
+	return f, err
+}
+
+// readFrame reads a frame of either side.
+func readFrame(br *bufio.Reader) (wsFrame, error) {
 	var head [2]byte
-	if _, err := io.ReadFull(p.br, head[:]); err != nil {
+	if _, err := io.ReadFull(br, head[:]); err != nil {
 		return wsFrame{}, err
 	}
-	f := wsFrame{fin: head[0]&0x80 != 0, rsv: head[0] >> 4 & 7, op: head[0] & 15}
+	f := wsFrame{fin: head[0]&0x80 != 0, rsv: head[0] >> 4 & 7, op: head[0] & 15, bare: head[1]&0x80 == 0}
 	n := uint64(head[1] & 0x7f)
-	if head[1]&0x80 != 0 || f.rsv != 0 {
-		return f, fmt.Errorf("a server's frame begins with % x", head)
-	}
 	if n > 125 {
 		ext := make([]byte, 2+6*(n-126))
-		if _, err := io.ReadFull(p.br, ext); err != nil {
+		if _, err := io.ReadFull(br, ext); err != nil {
 			return f, err
 		}
 		n = binary.BigEndian.Uint64(append(make([]byte, 8-len(ext)), ext...))
 	}
+	if n > 64<<20 {
+		return f, fmt.Errorf("a frame of %d bytes", n)
+	}
+	var mask [4]byte
+	if !f.bare {
+		if _, err := io.ReadFull(br, mask[:]); err != nil {
+			return f, err
+		}
+	}
 	payload := make([]byte, n)
-	_, err := io.ReadFull(p.br, payload)
+	_, err := io.ReadFull(br, payload)
+	if !f.bare {
+		for i := range payload {
+			payload[i] ^= mask[i&3]
+		}
+	}
 	f.payload = string(payload)
 	return f, err
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package satellite
 
 import (
@@ -19,6 +21,7 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/slices"
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge"
 	"github.com/BobbyBlanco400/nexus-cos/slices/session/link"
+	"github.com/BobbyBlanco400/nexus-cos/slices/shape"
 )
 
 // logged keeps what an edge logs.
@@ -58,7 +61,7 @@ func bytesOf(t *testing.T, address string, guaranteedBps, capacityBps uint64) []
 }
 
 // runEdge runs an edge of the home in this process and gives its plain address.
-func runEdge(t *testing.T, home *link.Server, name string, log *slog.Logger) string {
+func runEdge(t *testing.T, home *link.Server, name string, log *slog.Logger, edit ...func(*Config)) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "nxcap") // t.TempDir is too long for a socket's path
 	if err != nil {
@@ -73,8 +76,11 @@ func runEdge(t *testing.T, home *link.Server, name string, log *slog.Logger) str
 	var running sync.WaitGroup
 	running.Go(func() { _ = home.Serve(ctx, ln) }) // ends with the context
 	running.Go(func() {
-		if err := Run(ctx, Config{Name: name, Home: ln.Addr().String(), Addr: "127.0.0.1:0", Logger: log,
-			OnReady: func(r Ready) { ready <- r }}); err != nil {
+		c := Config{Name: name, Home: ln.Addr().String(), Addr: "127.0.0.1:0", Logger: log, OnReady: func(r Ready) { ready <- r }}
+		for _, e := range edit {
+			e(&c)
+		}
+		if err := Run(ctx, c); err != nil {
 			t.Errorf("edge: %v", err)
 		}
 	})
@@ -82,7 +88,7 @@ func runEdge(t *testing.T, home *link.Server, name string, log *slog.Logger) str
 	select {
 	case r := <-ready:
 		return r.Addr
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no edge within 10 s")
 		return ""
 	}
@@ -138,5 +144,38 @@ func TestCapacityIsTheNodes(t *testing.T) {
 		if time.Now().After(deadline.Add(10 * time.Second)) {
 			t.Fatalf("%s at 1 Gbit/s", took)
 		}
+	}
+}
+
+// TestProcessesShareTheCapacity: two on one link carry together what their home's capacity is; each on its own would have been done in half the time.
+func TestProcessesShareTheCapacity(t *testing.T) {
+	t.Parallel()
+	const size = 400 << 10 // 3.3 Mbit
+	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, size)) }))
+	defer behind.Close()
+	quiet := slog.New(slog.DiscardHandler)
+	home := func() *link.Server { // each edge ends its own
+		h := link.NewServer(noSessions{}, quiet)
+		h.SetTable(bytesOf(t, behind.Listener.Addr().String(), 0, 10_000_000))
+		return h
+	}
+	shared, err := shape.OpenLink(make([]byte, 64))
+	if err != nil {
+		t.Fatal(err)
+	}
+	zero := time.Now()
+	share := func(c *Config) { c.Link, c.LinkClock = shared, func() int64 { return int64(time.Since(zero)) } }
+	edges := []string{runEdge(t, home(), "front.1", quiet, share), runEdge(t, home(), "front.patient.1", quiet, share)}
+	begin := time.Now()
+	var all sync.WaitGroup
+	for _, addr := range edges {
+		all.Go(func() { _ = download(t, addr, size) })
+	}
+	all.Wait()
+	if took := time.Since(begin); took < 560*time.Millisecond {
+		t.Errorf("%d bytes in %s: more than 10 Mbit/s", 2*size, took)
+	}
+	if took := download(t, edges[0], size); took < 250*time.Millisecond || took > time.Minute {
+		t.Errorf("alone, %d bytes in %s", size, took)
 	}
 }

@@ -15,14 +15,18 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/slices"
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge"
+	"github.com/BobbyBlanco400/nexus-cos/slices/edge/quicshare"
 	"github.com/BobbyBlanco400/nexus-cos/slices/session/link"
+	"github.com/BobbyBlanco400/nexus-cos/slices/shape"
 )
 
 // tableFile is a table on the link.
@@ -58,12 +62,23 @@ func DecodeTable(b []byte) (*edge.Table, uint64, error) {
 
 // Config of an edge process.
 type Config struct {
-	Name        string       // unique among the home's edges
+	Name string // unique among the home's edges
+	// Group, if set, says that this process is one of several behind the same addresses, a latency group each (decision 52). Only the first group's is
+	// listed as an edge that sessions can move to. Pass is edge.Config's.
+	Group slices.Group
+	Pass  func(socket syscall.RawConn, secure bool) bool
+	// Link and LinkClock are edge.Config's: the home's capacity is all groups' together.
+	Link      *shape.Link
+	LinkClock func() int64
+
 	Home        string       // path of the home's socket
 	Addr        string       // plain listener, "" for none
 	TLSAddr     string       // HTTPS listener, "" for none
 	Listener    net.Listener // bound already, in the place of Addr; nil: binds Addr
 	TLSListener net.Listener // bound already, in the place of TLSAddr; nil: binds TLSAddr
+	// QUICShare is a UDP port that workers of one supervisor serve together; nil: with TLSAddr this process opens one of the same number, with
+	// TLSListener there is no HTTP/3. Its socket is Run's to close.
+	QUICShare   *quicshare.Config
 	Certificate func(host string) (*tls.Certificate, error)
 	// CertificateStatus tells how a host's certificate stands, for the figures; nil: nothing is told.
 	CertificateStatus func(host string) edge.CertStatus
@@ -79,6 +94,9 @@ type Config struct {
 	// everything else runs to its own end, however long that takes unless RetireFor is set. nil: never.
 	Retire    <-chan struct{}
 	RetireFor time.Duration // what is open for longer after that is cut; 0: nothing is
+	// Gone is closed when nobody keeps QUICShare's port any more: HTTP/3 ends at once, for who comes next cannot bind the port while this process
+	// has it. nil: never.
+	Gone <-chan struct{}
 }
 
 // Issuer obtains certificates for the hosts that it is told, and says how it went.
@@ -91,10 +109,11 @@ type Issuer interface {
 
 // Ready says where an edge process listens.
 type Ready struct {
-	Name      string   `json:"name"`
-	Addr      string   `json:"addr,omitempty"`
-	TLSAddr   string   `json:"tls_addr,omitempty"`
-	Addresses []string `json:"addresses"`
+	Name      string       `json:"name"`
+	Group     slices.Group `json:"group,omitempty"` // that it is there for, beside another process
+	Addr      string       `json:"addr,omitempty"`
+	TLSAddr   string       `json:"tls_addr,omitempty"`
+	Addresses []string     `json:"addresses"`
 }
 
 // Run serves until ctx ends, then drains, and returns when nothing of it runs any more. Errors: those of the listeners.
@@ -125,7 +144,8 @@ type satellite struct {
 	reporter reporter
 
 	plain, secure net.Listener
-	issuer        Issuer // nil: certificates come from Config.Certificate
+	addresses     []string // where clients reach this edge
+	issuer        Issuer   // nil: certificates come from Config.Certificate
 }
 
 func (s *satellite) run(ctx context.Context) error {
@@ -136,7 +156,7 @@ func (s *satellite) run(ctx context.Context) error {
 	late := &lateHome{}
 	config := edge.Config{Name: c.Name, Certificate: c.Certificate, CertificateStatus: c.CertificateStatus,
 		Logger: c.Logger, Sessions: late, Listener: s.plain, TLSListener: s.secure,
-		QUIC: s.quic()}
+		QUIC: s.quic(), QUICShare: c.QUICShare, Group: c.Group, Pass: c.Pass, Link: c.Link, LinkClock: c.LinkClock}
 	if err := s.issue(&config); err != nil {
 		return errors.Join(err, s.unbind())
 	}
@@ -148,10 +168,13 @@ func (s *satellite) run(ctx context.Context) error {
 		return errors.Join(err, s.unbind())
 	}
 	s.gateway = g
-	ready := Ready{Name: c.Name, Addr: addrOf(s.plain), TLSAddr: addrOf(s.secure), Addresses: c.Public}
+	ready := Ready{Name: c.Name, Group: c.Group, Addr: addrOf(s.plain), TLSAddr: addrOf(s.secure), Addresses: c.Public}
 	if ready.Addresses == nil {
 		quic := ""
-		if s.quic() {
+		switch {
+		case c.QUICShare != nil:
+			quic = c.QUICShare.UDP.LocalAddr().String()
+		case s.quic():
 			quic = ready.TLSAddr // the UDP port of the same number
 		}
 		ready.Addresses = addresses(ready.Addr, ready.TLSAddr, quic)
@@ -160,7 +183,12 @@ func (s *satellite) run(ctx context.Context) error {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", c.Home)
 	}
-	s.client = link.NewClient(dial, link.Greeting{Name: c.Name, Addresses: ready.Addresses}, func(b []byte) { s.serve(b, ready) }, c.Logger)
+	s.addresses = ready.Addresses
+	greeting := link.Greeting{Name: c.Name, Addresses: ready.Addresses}
+	if c.Group != "" && c.Group != slices.Groups()[0] {
+		greeting.Addresses = nil // they are another process's, which hands on
+	}
+	s.client = link.NewClient(dial, greeting, func(b []byte) { s.serve(b, ready) }, c.Logger)
 	late.set(s.client)
 	linked, unlink := context.WithCancel(context.WithoutCancel(ctx))
 	var links sync.WaitGroup
@@ -183,6 +211,11 @@ func (s *satellite) serveUntil(ctx context.Context) error {
 	case <-s.config.Retire:
 		return errors.Join(s.gateway.Close(0), s.unbind())
 	}
+	ended := make(chan struct{})
+	var freeing sync.WaitGroup
+	freeing.Go(func() { s.freeQUIC(ended) })
+	defer freeing.Wait()
+	defer close(ended)
 	served := make(chan error, 1)
 	gatewayCtx, stopGateway := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopGateway()
@@ -198,7 +231,7 @@ func (s *satellite) serveUntil(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 		stopProbing()
-		s.drain(context.WithoutCancel(ctx))
+		s.drain(context.WithoutCancel(ctx), s.addresses) // the ports close, whichever process listens there beside this one
 	case <-s.config.Retire:
 		stopProbing()
 		err = s.retire(ctx)
@@ -230,9 +263,10 @@ func (s *satellite) bind() error {
 	return nil
 }
 
-// quic reports whether this process speaks HTTP/3. A worker of a supervisor does not: its UDP port could not be shared with the worker
-// that retires beside it.
-func (s *satellite) quic() bool { return s.secure != nil && s.config.TLSListener == nil }
+// quic reports whether this process speaks HTTP/3. A worker needs a UDP port that it shares with the worker that retires beside it.
+func (s *satellite) quic() bool {
+	return s.secure != nil && (s.config.TLSListener == nil || s.config.QUICShare != nil)
+}
 
 // issue opens the source of certificates.
 func (s *satellite) issue(config *edge.Config) error {
@@ -257,6 +291,9 @@ func (s *satellite) unbind() error {
 		if ln != nil {
 			errs = append(errs, ln.Close())
 		}
+	}
+	if c := s.config.QUICShare; c != nil {
+		errs = append(errs, c.UDP.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -307,10 +344,25 @@ func (s *satellite) manage(t *edge.Table) {
 	}
 }
 
+// freeQUIC gives the UDP port up when it is Gone.
+func (s *satellite) freeQUIC(ended <-chan struct{}) {
+	select {
+	case <-s.config.Gone:
+		err := s.gateway.CloseQUIC()
+		if c := s.config.QUICShare; c != nil { // whoever made the folder cannot remove it any more, and nobody uses it
+			err = errors.Join(err, os.RemoveAll(c.Folder))
+		}
+		if err != nil {
+			s.log.Warn("HTTP/3 ended", "error", err)
+		}
+	case <-ended:
+	}
+}
+
 // retire ends the way that Config.Retire describes; a stop in between (ctx) cuts what is still open.
 func (s *satellite) retire(ctx context.Context) error {
 	s.gateway.StopListening() // first: sessions that come back must meet another edge
-	s.drain(ctx)
+	s.drain(ctx, nil)
 	if s.config.RetireFor > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, s.config.RetireFor)
@@ -323,15 +375,15 @@ func (s *satellite) retire(ctx context.Context) error {
 	return err
 }
 
-// drain sends the clients of sessions to other edges and waits until they have gone.
-func (s *satellite) drain(ctx context.Context) {
+// drain sends the clients of sessions to other edges, but not to the addresses in leave, and waits until they have gone.
+func (s *satellite) drain(ctx context.Context, leave []string) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.DrainFor)
 	defer cancel()
 	t := time.NewTicker(20 * time.Millisecond)
 	defer t.Stop()
 	for turn := 0; s.client.Clients() > 0; turn++ {
 		if turn%25 == 0 { // asked again now and then: a client may have come in between
-			s.client.Drain(ctx)
+			s.client.Drain(ctx, leave)
 		}
 		select {
 		case <-ctx.Done():

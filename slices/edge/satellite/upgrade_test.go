@@ -1,3 +1,5 @@
+//go:build linux
+
 package satellite
 
 import (
@@ -27,6 +29,7 @@ import (
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/slices"
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge"
+	"github.com/BobbyBlanco400/nexus-cos/slices/edge/quicshare"
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge/supervise"
 	"github.com/BobbyBlanco400/nexus-cos/slices/session"
 	"github.com/BobbyBlanco400/nexus-cos/slices/session/link"
@@ -35,28 +38,37 @@ import (
 // Variables of a worker process made of the test binary.
 const (
 	homeVariable   = "NEXUS_TEST_HOME"
-	brokenVariable = "NEXUS_TEST_BROKEN" // set: the worker dies before it serves
+	acmeVariable   = "NEXUS_TEST_ACME"   // directory of the authority that certificates come from; its root lies in the home's folder
+	brokenVariable = "NEXUS_TEST_BROKEN" // of these groups the worker dies before it serves
 )
 
-const testHost = "up.test"
+// Hosts of the rig: of the patient group and of the prompt one.
+const (
+	testHost   = "up.test"
+	promptHost = "now.test"
+)
 
 func TestMain(m *testing.M) {
-	if os.Getenv(supervise.Variable) != "" {
-		if err := workerMain(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
+	main := workerMain
+	switch {
+	case os.Getenv(supervise.Variable) != "":
+	case os.Getenv(keeperVariable) != "":
+		main = keeperMain
+	default:
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	if err := main(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 func workerMain() error {
-	w, err := supervise.Inherit(os.Getenv(supervise.Variable))
+	w, err := supervise.Inherit(os.Getenv)
 	if err != nil {
 		return err
 	}
-	if os.Getenv(brokenVariable) != "" {
+	if set, ok := os.LookupEnv(brokenVariable); ok && strings.Contains(set, w.Group()) {
 		return fmt.Errorf("broken on purpose")
 	}
 	dir := os.Getenv(homeVariable)
@@ -66,8 +78,27 @@ func workerMain() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	return Run(ctx, Config{Name: fmt.Sprintf("edge-%d", os.Getpid()), Home: filepath.Join(dir, "home"), Certificate: ca.Certificate,
-		Listener: w.Listener("plain"), TLSListener: w.Listener("tls"), Retire: w.Retire(), DrainFor: 100 * time.Millisecond,
+	d, err := w.Datagrams(os.Getenv(supervise.DatagramVariable))
+	if err != nil {
+		return err
+	}
+	secret, err := quicshare.ParseSecret(d.Secret)
+	if err != nil {
+		return err
+	}
+	var pass func(syscall.RawConn, bool) bool
+	if plain, secure := w.Passer("plain", "patient"), w.Passer("tls", "patient"); plain != nil && secure != nil {
+		pass = func(socket syscall.RawConn, overTLS bool) bool {
+			if overTLS {
+				return secure.Pass(socket) == nil
+			}
+			return plain.Pass(socket) == nil
+		}
+	}
+	return Run(ctx, Config{Name: fmt.Sprintf("edge-%s-%d", w.Group(), os.Getpid()), Group: slices.Group(w.Group()), Pass: pass,
+		Home: filepath.Join(dir, "home"), Certificate: ca.Certificate, Issue: acmeIssue(ctx, dir, os.Getenv(acmeVariable)),
+		Listener: w.Listener("plain"), TLSListener: w.Listener("tls"), Retire: w.Retire(), Gone: w.Gone(),
+		QUICShare: &quicshare.Config{UDP: d.UDP, Folder: d.Folder, Secret: secret, Owner: d.Number}, DrainFor: 100 * time.Millisecond,
 		Logger:  slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		OnReady: func(r Ready) { _ = w.Ready(r) }})
 }
@@ -78,16 +109,20 @@ type noSessions struct{}
 func (noSessions) Attach(session.Visit, session.Port) (session.Line, error) {
 	return nil, nexus.Errf("attach", nexus.CodeUnavailable, "session", "", "no sessions in this test")
 }
-func (noSessions) SetEdge(string, []string) {}
-func (noSessions) Drain(string) int         { return 0 }
+func (noSessions) SetEdge(string, []string)   {}
+func (noSessions) Drain(string, []string) int { return 0 }
 
 // rig is a home, a backend and a supervisor over workers of the test binary.
 type rig struct {
 	*supervise.Supervisor
 	ca      *edge.DevCA
+	dir     string
 	reports reports
-	broken  atomic.Bool
+	broken  atomic.Pointer[string] // groups; nil: none
+	acme    atomic.Pointer[string] // directory of an authority; nil: the development authority
 	clients []*http.Transport
+
+	stopHome context.CancelFunc
 }
 
 // downloadChunks of chunkBytes make a long download; the backend sends one at once and one for each value on the rig's channel.
@@ -96,14 +131,22 @@ const (
 	chunkBytes     = 64 << 10
 )
 
-func startRig(t *testing.T, chunks <-chan struct{}) *rig {
+func startRig(t *testing.T, chunks <-chan struct{}, groups ...string) *rig {
+	t.Helper()
+	r, run := newRig(t, chunks, groups...)
+	run()
+	return r
+}
+
+// newRig is a rig whose ports are bound and whose workers are not started yet.
+func newRig(t *testing.T, chunks <-chan struct{}, groups ...string) (r *rig, run func()) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "nxup") // t.TempDir is too long for a socket's path
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	r := &rig{}
+	r = &rig{dir: dir}
 	if r.ca, err = edge.OpenDevCA(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -111,8 +154,13 @@ func startRig(t *testing.T, chunks <-chan struct{}) *rig {
 	t.Cleanup(behind.Close)
 	unit := slices.Default(nexus.DeriveID("test-unit", []byte("up")), "up")
 	unit.Class = slices.ClassDefault // patient: what is tested is the upgrade, not the shedding of load on a busy machine
-	tab, err := edge.NewTable([]edge.Route{{Host: testHost, Unit: unit.Unit, SliceID: unit.ID,
-		Backend: edge.Backend{Address: behind.Listener.Addr().String()}}}, []slices.Slice{unit})
+	prompt := slices.Default(nexus.DeriveID("test-unit", []byte("now")), "now")
+	prompt.Class = slices.ClassControl
+	var routes []edge.Route
+	for host, s := range map[string]slices.Slice{testHost: unit, promptHost: prompt, acmeHost: unit} {
+		routes = append(routes, edge.Route{Host: host, Unit: s.Unit, SliceID: s.ID, Backend: edge.Backend{Address: behind.Listener.Addr().String()}})
+	}
+	tab, err := edge.NewTable(routes, []slices.Slice{unit, prompt})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,13 +175,15 @@ func startRig(t *testing.T, chunks <-chan struct{}) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Supervisor, err = supervise.New(supervise.Config{
-		Sockets: []supervise.Socket{{Name: "plain", Addr: "127.0.0.1:0"}, {Name: "tls", Addr: "127.0.0.1:0"}},
-		Worker: func(int) *exec.Cmd {
+	r.Supervisor, err = supervise.New(supervise.Config{Groups: groups, Sockets: testSockets("127.0.0.1:0"), Datagrams: "tls",
+		Worker: func(string, int) *exec.Cmd {
 			cmd := exec.Command(os.Args[0])
 			cmd.Env = append(os.Environ(), homeVariable+"="+dir)
-			if r.broken.Load() {
-				cmd.Env = append(cmd.Env, brokenVariable+"=1")
+			if set := r.broken.Load(); set != nil {
+				cmd.Env = append(cmd.Env, brokenVariable+"="+*set)
+			}
+			if directory := r.acme.Load(); directory != nil {
+				cmd.Env = append(cmd.Env, acmeVariable+"="+*directory)
 			}
 			cmd.Stderr = os.Stderr
 			return cmd
@@ -143,14 +193,21 @@ func startRig(t *testing.T, chunks <-chan struct{}) *rig {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { _ = home.Serve(ctx, ln) }) // ends with the context
-	running.Go(func() {
-		if err := r.Run(ctx); err != nil {
-			t.Errorf("supervisor: %v", err)
-		}
-	})
+	served, stopHome := context.WithCancel(ctx)
+	r.stopHome = stopHome
+	running.Go(func() { _ = home.Serve(served, ln) }) // ends with the context
 	t.Cleanup(func() { cancel(); running.Wait() })
-	return r
+	return r, func() {
+		running.Go(func() {
+			if err := r.Run(ctx); err != nil {
+				t.Errorf("supervisor: %v", err)
+			}
+		})
+	}
+}
+
+func testSockets(secure string) []supervise.Socket {
+	return []supervise.Socket{{Name: "plain", Addr: "127.0.0.1:0"}, {Name: "tls", Addr: secure}}
 }
 
 func backendMux(chunks <-chan struct{}) http.Handler {
@@ -207,9 +264,13 @@ func backendMux(chunks <-chan struct{}) http.Handler {
 
 // client speaks HTTP/1.1, or HTTP/2 over TLS, to the rig's sockets.
 func (r *rig) client(t *testing.T, secure bool) (*http.Client, string) {
-	addr, base := r.Addr("plain"), "http://"+testHost
+	return r.clientOf(t, testHost, secure)
+}
+
+func (r *rig) clientOf(t *testing.T, host string, secure bool) (*http.Client, string) {
+	addr, base := r.Addr("plain"), "http://"+host
 	if secure {
-		addr, base = r.Addr("tls"), "https://"+testHost
+		addr, base = r.Addr("tls"), "https://"+host
 	}
 	tr := &http.Transport{MaxIdleConnsPerHost: 64, ForceAttemptHTTP2: secure, TLSClientConfig: &tls.Config{RootCAs: r.ca.Pool()},
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -234,6 +295,18 @@ type once struct{ io.Reader }
 // post sends a request and checks the answer. Over HTTP/1.1 nobody may repeat it. Over HTTP/2 the client repeats what a GOAWAY names as
 // not taken, as every client does (RFC 9113 section 6.8), so it is one that net/http can repeat.
 func post(ctx context.Context, c *http.Client, base string, n int) error {
+	for {
+		later, err := postOnce(ctx, c, base, n)
+		if !later {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// postOnce sends the request once. It reports later where the edge said so: a machine that is busy with other things lets a queue grow too old,
+// and that push-back, told in full, is no cut.
+func postOnce(ctx context.Context, c *http.Client, base string, n int) (later bool, err error) {
 	want := fmt.Sprintf("request-%d", n)
 	var body io.Reader = once{strings.NewReader(want)}
 	url, method := base+"/echo", http.MethodPost
@@ -242,18 +315,19 @@ func post(ctx context.Context, c *http.Client, base string, n int) error {
 	}
 	req, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
-		return err
+		return false, err
 	}
 	resp, err := c.Do(req)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
 	if err == nil && (resp.StatusCode != http.StatusOK || string(b) != want) {
+		later = resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "" && strings.Contains(string(b), "queue too old")
 		err = fmt.Errorf("status %d, %q", resp.StatusCode, b)
 	}
-	return err
+	return later, err
 }
 
 // load sends requests at a fixed rate, whatever becomes of those before, until stop; it gives their number and their errors.
@@ -294,7 +368,7 @@ func TestUpgradeUnderLoadCutsNothing(t *testing.T) {
 	defer cancel()
 	plain, plainBase := r.client(t, false)
 	secure, secureBase := r.client(t, true)
-	streams := openStreams(ctx, t, r)
+	streams := openStreams(ctx, t, r, testHost)
 
 	stop := make(chan struct{})
 	type result struct {
@@ -320,7 +394,7 @@ func TestUpgradeUnderLoadCutsNothing(t *testing.T) {
 		}
 		streams.check(ctx, t)
 	}
-	if pids := r.Pids(); pids[1] == 0 || pids[1+upgrades] == 0 {
+	if pids := r.Pids(""); pids[1] == 0 || pids[1+upgrades] == 0 {
 		t.Errorf("the first worker has open streams and the newest serves, yet the workers are %v", pids)
 	}
 	close(stop)
@@ -340,7 +414,7 @@ func TestUpgradeUnderLoadCutsNothing(t *testing.T) {
 	streams.finish(t)
 	// With their last connection the old workers end.
 	r.closeIdle()
-	eventually(ctx, t, "only the newest worker is left", func() bool { pids := r.Pids(); return len(pids) == 1 && pids[1+upgrades] != 0 })
+	eventually(ctx, t, "only the newest worker is left", func() bool { pids := r.Pids(""); return len(pids) == 1 && pids[1+upgrades] != 0 })
 	if err := post(ctx, plain, plainBase, 1); err != nil {
 		t.Error(err)
 	}
@@ -355,11 +429,11 @@ type openedStreams struct {
 	closers   []io.Closer
 }
 
-func openStreams(ctx context.Context, t *testing.T, r *rig) *openedStreams {
+func openStreams(ctx context.Context, t *testing.T, r *rig, host string) *openedStreams {
 	t.Helper()
 	s := &openedStreams{}
 	open := func(secure bool, path string) *http.Response {
-		c, base := r.client(t, secure)
+		c, base := r.clientOf(t, host, secure)
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -372,7 +446,7 @@ func openStreams(ctx context.Context, t *testing.T, r *rig) *openedStreams {
 		return resp
 	}
 	for range 10 {
-		c, base := r.client(t, false)
+		c, base := r.clientOf(t, host, false)
 		ws, _, err := websocket.Dial(ctx, base+"/ws", &websocket.DialOptions{HTTPClient: c})
 		if err != nil {
 			t.Fatal(err)
@@ -442,12 +516,12 @@ func TestCrashedWorkerIsReplaced(t *testing.T) {
 		if err := post(ctx, c, base, generation); err != nil {
 			t.Fatal(err)
 		}
-		if err := syscall.Kill(r.Pids()[generation], syscall.SIGKILL); err != nil {
+		if err := syscall.Kill(r.Pids("")[generation], syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 		// A client that connects now waits for the next worker; it is not refused.
 		fresh, _ := r.client(t, false)
-		eventually(ctx, t, "the next worker is there", func() bool { return r.Pids()[generation] == 0 })
+		eventually(ctx, t, "the next worker is there", func() bool { return r.Pids("")[generation] == 0 })
 		if err := post(ctx, fresh, base, generation); err != nil {
 			t.Fatalf("after kill %d: %v", generation, err)
 		}
@@ -463,15 +537,46 @@ func TestUpgradeThatFailsLeavesTheOldWorker(t *testing.T) {
 	if err := post(ctx, c, base, 1); err != nil {
 		t.Fatal(err)
 	}
-	r.broken.Store(true)
+	r.broken.Store(new(string))
 	if err := r.Upgrade(ctx); nexus.CodeOf(err) != nexus.CodeUnavailable {
 		t.Errorf("upgrade to a broken worker: %v", err)
 	}
-	if pids := r.Pids(); len(pids) != 1 || pids[1] == 0 {
+	if pids := r.Pids(""); len(pids) != 1 || pids[1] == 0 {
 		t.Errorf("workers %v", pids)
 	}
 	if err := post(ctx, c, base, 2); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTheHomesEndLeavesRoutes: when the home has gone, plain routes of the last table are served as before, on connections that are open and on new ones.
+func TestTheHomesEndLeavesRoutes(t *testing.T) {
+	r := startRig(t, nil, bothGroups...)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	r.serving(ctx, t)
+	open, base := r.client(t, true)
+	if err := post(ctx, open, base, 1); err != nil {
+		t.Fatal(err)
+	}
+	r.stopHome()
+	eventually(ctx, t, "nobody answers at the home's socket", func() bool {
+		c, err := net.Dial("unix", filepath.Join(r.dir, "home"))
+		if err == nil {
+			_ = c.Close()
+		}
+		return err != nil
+	})
+	for n := range 100 {
+		if err := post(ctx, open, base, n); err != nil {
+			t.Fatal(err)
+		}
+		if n%10 == 0 {
+			fresh, freshBase := r.clientOf(t, promptHost, false)
+			if err := post(ctx, fresh, freshBase, n); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 

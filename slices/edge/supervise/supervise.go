@@ -1,3 +1,5 @@
+//go:build linux
+
 package supervise
 
 import (
@@ -8,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	stdslices "slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,11 +28,19 @@ type Socket struct {
 // Config of a supervisor. Zero values of times mean the defaults written beside them.
 type Config struct {
 	Sockets []Socket
-	// Worker makes the command of a worker with its environment, without files and not started; generation counts from 1. It is asked anew for each
-	// worker, so an upgrade runs what then lies at the command's path.
-	Worker  func(generation int) *exec.Cmd
-	OnReady func(generation int, about json.RawMessage) // a worker serves; one call at a time; nil: nobody is told
-	Logger  *slog.Logger                                // nil: discards
+	// Datagrams names the socket of Sockets beside which a UDP port of the same number is bound, "" for none. The workers of the
+	// first group have that port, those of each other group one of their own, of any number.
+	Datagrams string
+	// Groups are the names of the groups of workers, letters only, each a process that serves. The first accepts from the sockets and may hand
+	// connections to the others. None: one worker, whose group has no name.
+	Groups []string
+	// Worker makes the command of a worker with its environment, without files and not started; generation counts from 1 in each group. It is
+	// asked anew for each worker, so an upgrade runs what then lies at the command's path. It may be called by several goroutines at once.
+	Worker  func(group string, generation int) *exec.Cmd
+	OnReady func(group string, generation int, about json.RawMessage) // a worker serves; one call at a time; nil: nobody is told
+	// Files are inherited by every worker under their names, letters only. The caller closes them when Run has returned.
+	Files  map[string]*os.File
+	Logger *slog.Logger // nil: discards
 
 	ReadyFor time.Duration // a worker that does not serve by then is given up; 0: 30 s
 	PauseMin time.Duration // before the second start in a row that failed, doubled up to PauseMax; 0: 100 ms
@@ -37,18 +48,31 @@ type Config struct {
 	StopFor  time.Duration // from asking a worker to stop to killing it; 0: 20 s
 }
 
-// Supervisor runs one worker that serves, and workers that retire. Make it with New. Safe for concurrent use.
+// Supervisor runs one worker of each group that serves, and workers that retire. Make it with New. Safe for concurrent use.
 type Supervisor struct {
-	config  Config
-	log     *slog.Logger
-	files   []*os.File // the listening sockets, held for as long as Run
-	addrs   map[string]string
-	upgrade chan chan error
-	workers sync.WaitGroup
-	made    int // generations; the loop's alone
+	config    Config
+	log       *slog.Logger
+	files     []file // the listening sockets and the queues, held for as long as Run
+	extra     []file // the caller's
+	addrs     map[string]string
+	datagrams map[string]*shared // the UDP ports, by group
+	upgrade   chan chan error
+	workers   sync.WaitGroup
+	groups    []*group
+
+	telling sync.Mutex // of OnReady
 
 	mu   sync.Mutex
-	pids map[int]int // of living workers, by generation
+	made map[string]int      // generations, by group
+	live map[*process]string // living workers with their groups
+	told map[*process]bool   // those that hear what changes: from before their start until their end
+	up   map[string]bool     // groups of which a worker serves
+}
+
+// file is one that workers inherit: under the name that Variable says, in one group or, with group "", in all of them.
+type file struct {
+	*os.File
+	name, group string
 }
 
 // New binds the sockets. An address that cannot be bound is an error that names it, and nothing is left bound.
@@ -62,14 +86,37 @@ func New(c Config) (*Supervisor, error) {
 			*v = d
 		}
 	}
+	if len(c.Groups) == 0 {
+		c.Groups = []string{""}
+	}
 	s := &Supervisor{config: c, log: c.Logger.With("component", "edge-supervisor"), addrs: map[string]string{},
-		upgrade: make(chan chan error), pids: map[int]int{}}
+		datagrams: map[string]*shared{}, upgrade: make(chan chan error), made: map[string]int{}, live: map[*process]string{}, told: map[*process]bool{},
+		up: map[string]bool{}}
+	for _, name := range c.Groups {
+		s.groups = append(s.groups, &group{name: name, changed: make(chan struct{}, 1)})
+	}
+	for name, f := range c.Files {
+		s.extra = append(s.extra, file{f, name + "=", ""})
+	}
 	for _, socket := range c.Sockets {
-		if err := s.bind(socket); err != nil {
+		err := s.bindWith(socket)
+		for _, to := range c.Groups[1:] {
+			err = errors.Join(err, s.join(socket.Name, to))
+		}
+		if err != nil {
 			return nil, errors.Join(err, s.closeFiles())
 		}
 	}
 	return s, nil
+}
+
+// join makes the queue of a socket's connections from the first group to another.
+func (s *Supervisor) join(socket, to string) error {
+	sender, receiver, err := queuePair()
+	if err == nil {
+		s.files = append(s.files, file{sender, socket + ">" + to, s.config.Groups[0]}, file{receiver, socket + "<", to})
+	}
+	return err
 }
 
 // bind keeps a duplicate of the listening socket, not the listener: the supervisor never accepts.
@@ -82,15 +129,15 @@ func (s *Supervisor) bind(socket Socket) error {
 	s.addrs[socket.Name] = ln.Addr().String()
 	f, err := duplicate(ln.(*net.TCPListener))
 	if err == nil {
-		s.files = append(s.files, f)
+		s.files = append(s.files, file{f, socket.Name, ""})
 	}
 	return errors.Join(err, ln.Close())
 }
 
 // duplicate makes a file that Go holds for a blocking one. Handing over any other sets the socket itself to blocking each time, and a
 // worker that is accepting from it would hang in the kernel.
-func duplicate(ln *net.TCPListener) (*os.File, error) {
-	first, err := ln.File()
+func duplicate(socket interface{ File() (*os.File, error) }) (*os.File, error) {
+	first, err := socket.File()
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +150,7 @@ func duplicate(ln *net.TCPListener) (*os.File, error) {
 	if err = errors.Join(err, first.Close()); err != nil {
 		return nil, err
 	}
-	return os.NewFile(uintptr(fd), ln.Addr().String()), nil
+	return os.NewFile(uintptr(fd), "socket"), nil
 }
 
 func (s *Supervisor) closeFiles() error {
@@ -112,25 +159,31 @@ func (s *Supervisor) closeFiles() error {
 		errs = append(errs, f.Close())
 	}
 	s.files = nil
+	for _, d := range s.datagrams {
+		errs = append(errs, os.RemoveAll(d.folder))
+	}
+	clear(s.datagrams)
 	return errors.Join(errs...)
 }
 
 // Addr is where the socket of this name is bound, "" when there is none.
 func (s *Supervisor) Addr(name string) string { return s.addrs[name] }
 
-// Pids gives the process numbers of the living workers by generation; the greatest generation serves, others retire.
-func (s *Supervisor) Pids() map[int]int {
+// Pids gives the process numbers of a group's living workers by generation; the greatest generation serves, others retire.
+func (s *Supervisor) Pids(group string) map[int]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make(map[int]int, len(s.pids))
-	for g, pid := range s.pids {
-		out[g] = pid
+	out := map[int]int{}
+	for p, of := range s.live {
+		if of == group {
+			out[p.generation] = p.cmd.Process.Pid
+		}
 	}
 	return out
 }
 
-// Upgrade starts a new worker and retires the present one when the new one serves. An error means that the new one did not come up
-// and the present one goes on. It waits for Run, and must not be called after Run has ended.
+// Upgrade starts a new worker of each group and retires the present ones when all new ones serve. An error means that a new one did not come up
+// and the present ones go on. It waits for Run, and must not be called after Run has ended.
 func (s *Supervisor) Upgrade(ctx context.Context) error {
 	answer := make(chan error, 1)
 	select {
@@ -146,61 +199,57 @@ func (s *Supervisor) Upgrade(ctx context.Context) error {
 	}
 }
 
-// Run keeps a worker serving until ctx ends, then stops all workers (SIGTERM, and SIGKILL after StopFor) and returns when none
+// Run keeps a worker of each group serving until ctx ends, then stops all workers (SIGTERM, and SIGKILL after StopFor) and returns when none
 // lives. Call it once. The error is that of a first worker that never came up: then there is nothing to keep.
 func (s *Supervisor) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
 	defer s.workers.Wait()
+	defer stop()
 	defer func() { _ = s.closeFiles() }() // nobody uses them after this
-	current, err := s.start(ctx)
-	if ctx.Err() != nil {
-		return nil
+	// The first group's last: it is the one that accepts, and those that it hands connections to are there by then.
+	for i := len(s.groups) - 1; i >= 0; i-- {
+		p, err := s.start(ctx, s.groups[i].name)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		s.put(s.groups[i], p)
 	}
-	if err != nil {
-		return err
+	var keepers sync.WaitGroup
+	defer keepers.Wait()
+	for _, g := range s.groups {
+		keepers.Go(func() { s.keep(ctx, g) })
 	}
-	since, failures := time.Now(), 0
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case answer := <-s.upgrade:
-			next, err := s.start(ctx)
-			if err == nil {
-				current.retire()
-				current, since = next, time.Now()
-			}
-			answer <- err
-			continue
-		case <-current.done:
+			answer <- s.exchange(ctx)
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		s.log.Error("worker died", "generation", current.generation, "error", current.err)
-		if time.Since(since) > s.config.PauseMax {
-			failures = 0
-		}
-		if current, failures = s.restart(ctx, failures); current == nil {
-			return nil
-		}
-		since = time.Now()
 	}
 }
 
-// restart starts workers until one serves, with a pause before each but the first since things were well. It gives no worker when
-// ctx ended.
-func (s *Supervisor) restart(ctx context.Context, failures int) (*process, int) {
-	for {
-		if !s.pause(ctx, failures) {
-			return nil, failures
+// exchange is an upgrade: the old workers retire when all new ones serve, those that accept first. When one does not come up, those before it
+// retire instead: they may have connections already.
+func (s *Supervisor) exchange(ctx context.Context) error {
+	next := make([]*process, len(s.groups))
+	for i := len(s.groups) - 1; i >= 0; i-- {
+		p, err := s.start(ctx, s.groups[i].name)
+		if err != nil {
+			for _, started := range next[i+1:] {
+				started.retire()
+			}
+			return err
 		}
-		failures++
-		next, err := s.start(ctx)
-		if err == nil {
-			return next, failures
-		}
-		s.log.Error("worker not started", "failures", failures, "error", err)
+		next[i] = p
 	}
+	for i, g := range s.groups {
+		s.put(g, next[i])
+	}
+	return nil
 }
 
 // pause waits as long as so many failures in a row ask for. It reports false when ctx ended.
@@ -230,13 +279,14 @@ type process struct {
 }
 
 // retire asks the worker to finish; it stays a child until it has.
-func (p *process) retire() {
-	_, _ = p.line.WriteString(retireWord + "\n") // a worker that died meanwhile has nothing to finish
-}
+func (p *process) retire() { p.tell(retireWord) }
+
+// tell says a word to the worker; one that died meanwhile need not hear it.
+func (p *process) tell(word string) { _, _ = p.line.WriteString(word + "\n") }
 
 // start runs a worker until it serves. On an error it has ended.
-func (s *Supervisor) start(ctx context.Context) (*process, error) {
-	p, err := s.spawn(ctx)
+func (s *Supervisor) start(ctx context.Context, group string) (*process, error) {
+	p, err := s.spawn(ctx, group)
 	if err != nil {
 		return nil, nexus.Errf("edge worker", nexus.CodeUnavailable, "worker process", "check that the program's file can be run", "%w", err)
 	}
@@ -244,9 +294,11 @@ func (s *Supervisor) start(ctx context.Context) (*process, error) {
 	defer timer.Stop()
 	select {
 	case about := <-p.ready:
-		s.log.Info("worker serves", "generation", p.generation, "pid", p.cmd.Process.Pid)
+		s.log.Info("worker serves", "group", group, "generation", p.generation, "pid", p.cmd.Process.Pid)
 		if s.config.OnReady != nil {
-			s.config.OnReady(p.generation, about)
+			s.telling.Lock()
+			defer s.telling.Unlock()
+			s.config.OnReady(group, p.generation, about)
 		}
 		return p, nil
 	case <-p.done:
@@ -263,46 +315,74 @@ func (s *Supervisor) start(ctx context.Context) (*process, error) {
 }
 
 // spawn starts a worker and the goroutines that watch it.
-func (s *Supervisor) spawn(ctx context.Context) (*process, error) {
+func (s *Supervisor) spawn(ctx context.Context, group string) (*process, error) {
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, err
 	}
-	s.made++
-	p := &process{generation: s.made, cmd: s.config.Worker(s.made), line: ours, ready: make(chan json.RawMessage, 1), done: make(chan struct{})}
-	var names []string
-	for _, socket := range s.config.Sockets {
-		names = append(names, socket.Name)
+	s.mu.Lock()
+	s.made[group]++
+	generation := s.made[group]
+	s.mu.Unlock()
+	p := &process{generation: generation, cmd: s.config.Worker(group, generation), line: ours, ready: make(chan json.RawMessage, 1),
+		done: make(chan struct{})}
+	names, files := s.inheritance(group)
+	p.cmd.Env = append(p.cmd.Env, Variable+"="+strings.Join(names, ","), GroupVariable+"="+group)
+	if d := s.datagrams[group]; d != nil {
+		p.cmd.Env = append(p.cmd.Env, d.env(generation))
 	}
-	p.cmd.Env = append(p.cmd.Env, Variable+"="+strings.Join(names, ","))
-	p.cmd.ExtraFiles = append([]*os.File{theirs}, s.files...)
+	p.cmd.ExtraFiles = append([]*os.File{theirs}, files...)
 	// A group of its own: Ctrl-C reaches the supervisor, which stops its workers in order.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	s.brief(p)
 	err = p.cmd.Start()
 	if err = errors.Join(err, theirs.Close()); err != nil {
+		s.forget(p)
 		return nil, errors.Join(err, ours.Close())
 	}
-	s.note(p.generation, p.cmd.Process.Pid)
+	s.mu.Lock()
+	s.live[p] = group
+	s.mu.Unlock()
 	stopped := context.AfterFunc(ctx, func() { s.stop(p) })
 	s.workers.Go(func() { p.read() })
 	s.workers.Go(func() {
 		p.err = p.cmd.Wait()
 		stopped()
-		s.note(p.generation, 0)
+		s.forget(p)
 		close(p.done)
 		_ = ours.Close() // ends read
 	})
 	return p, nil
 }
 
-func (s *Supervisor) note(generation, pid int) {
+// brief tells a worker that is about to start how things are. It waits on the line for the process, which reads it to briefed before it serves: one
+// that accepted before it knew of the other groups would keep their connections.
+func (s *Supervisor) brief(p *process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if pid == 0 {
-		delete(s.pids, generation)
-	} else {
-		s.pids[generation] = pid
+	for name := range s.up {
+		p.tell(upWord + name)
 	}
+	p.tell(briefedWord)
+	s.told[p] = true
+}
+
+// forget drops a worker that has ended or was never started.
+func (s *Supervisor) forget(p *process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.live, p)
+	delete(s.told, p)
+}
+
+// inheritance lists what a group's workers inherit.
+func (s *Supervisor) inheritance(group string) (names []string, files []*os.File) {
+	for _, f := range append(stdslices.Clone(s.files), s.extra...) {
+		if f.group == "" || f.group == group {
+			names, files = append(names, f.name), append(files, f.File)
+		}
+	}
+	return names, files
 }
 
 // stop ends a worker as the end of ctx demands.

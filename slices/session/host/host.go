@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"log/slog"
+	stdslices "slices"
 	"strings"
 	"sync"
 	"time"
@@ -244,16 +245,18 @@ func (h *Host) SetEdge(name string, addresses []string) {
 	}
 }
 
-// addresses lists where a client of the given connection can go: never from TLS to plain.
-func (h *Host) addresses(v session.Visit, except string) []string {
+// addresses lists where a client of the given connection can go, but for one edge and some addresses: never from TLS to plain.
+func (h *Host) addresses(v session.Visit, except string, leave []string) []string {
 	var out []string
 	for _, name := range sortedKeys(h.edges) {
 		if name == except {
 			continue
 		}
 		for _, a := range h.edges[name] {
-			if secure := !strings.HasPrefix(a, "ws://"); secure == v.Secure {
-				out = append(out, session.ExpandAddress(a, v.Host))
+			// Workers of one edge share their address: during an upgrade it is listed twice.
+			full := session.ExpandAddress(a, v.Host)
+			if secure := !strings.HasPrefix(a, "ws://"); secure == v.Secure && !stdslices.Contains(leave, a) && !stdslices.Contains(out, full) {
+				out = append(out, full)
 			}
 		}
 	}
@@ -261,7 +264,7 @@ func (h *Host) addresses(v session.Visit, except string) []string {
 }
 
 func (h *Host) edgeList(v session.Visit) []byte {
-	list := h.addresses(v, "")
+	list := h.addresses(v, "", nil)
 	if len(list) == 0 {
 		return nil
 	}
@@ -269,8 +272,9 @@ func (h *Host) edgeList(v session.Visit) []byte {
 }
 
 // Drain asks the clients of every session whose newest connection is at the named edge to go elsewhere, and gives their number. It
-// repeats for those that come back; an edge drains by calling it until Attached says 0.
-func (h *Host) Drain(edge string) int {
+// repeats for those that come back; an edge drains by calling it until Attached says 0. Leave are addresses, as SetEdge takes them, to which nobody is
+// sent whatever edge they are listed for: those of ports that are about to close.
+func (h *Host) Drain(edge string, leave []string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	asked := 0
@@ -283,7 +287,7 @@ func (h *Host) Drain(edge string) int {
 		if l == nil || l.visit.Edge != edge {
 			continue
 		}
-		to := h.addresses(l.visit, edge)
+		to := h.addresses(l.visit, edge, leave)
 		if len(to) == 0 {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -164,13 +165,13 @@ func (c *Client) lost(at uint64) {
 	}
 }
 
-// Drain asks the home to send this edge's clients elsewhere and gives how many were asked; it returns 0 when none is left or the
-// home does not answer in time.
-func (c *Client) Drain(ctx context.Context) int {
+// Drain asks the home to send this edge's clients elsewhere, but not to the addresses in leave, and gives how many were asked; it returns 0 when none
+// is left or the home does not answer in time. A home of an older program knows of no leave.
+func (c *Client) Drain(ctx context.Context, leave []string) int {
 	c.mu.Lock()
 	out := c.out
 	c.mu.Unlock()
-	if out == nil || !out.put(kindDrain, 0, nil, true) {
+	if out == nil || !out.put(kindDrain, 0, []byte(strings.Join(leave, "\n")), true) {
 		return 0
 	}
 	select {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 
 	"github.com/BobbyBlanco400/nexus-cos/slices/session"
@@ -15,7 +16,7 @@ import (
 type Home interface {
 	session.Attacher
 	SetEdge(name string, addresses []string)
-	Drain(edge string) int
+	Drain(edge string, leave []string) int
 }
 
 // Server is the home's end: it takes links of edges. Safe for concurrent use.
@@ -129,7 +130,11 @@ func (s *Server) read(out *sender, in *receiver, lines map[uint64]session.Line) 
 				l.Lost()
 			}
 		case kindDrain:
-			out.put(kindCount, uint64(s.home.Drain(name)), nil, false)
+			var leave []string
+			if len(m.body) > 0 {
+				leave = strings.Split(string(m.body), "\n")
+			}
+			out.put(kindCount, uint64(s.home.Drain(name, leave)), nil, false)
 		case kindReport:
 			if name == "" || s.OnReport == nil {
 				return name, errors.New("link: a report that nobody takes")

@@ -23,7 +23,7 @@ const (
 	kindRefuse byte = 6  // home: the attachment was not accepted; body: why
 	kindTable  byte = 7  // home: what to serve, for the edge's own reader
 	kindBeat   byte = 8  // both: still here
-	kindDrain  byte = 9  // edge: send my clients elsewhere
+	kindDrain  byte = 9  // edge: send my clients elsewhere; addresses to leave out, one a line
 	kindCount  byte = 10 // home: answer to drain; attachment: clients that were asked
 	kindReport byte = 11 // edge: what it measured, for the home's own reader; attachment: a number
 	kindTaken  byte = 12 // home: the report of that number was taken

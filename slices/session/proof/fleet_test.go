@@ -1,3 +1,5 @@
+//go:build linux
+
 package proof_test
 
 import (
@@ -15,6 +17,7 @@ import (
 
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge"
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge/satellite"
+	"github.com/BobbyBlanco400/nexus-cos/slices/edge/supervise"
 	"github.com/BobbyBlanco400/nexus-cos/slices/session"
 	"github.com/BobbyBlanco400/nexus-cos/slices/session/proof"
 	"github.com/BobbyBlanco400/nexus-cos/slices/session/roam"
@@ -29,6 +32,13 @@ const secureVariable = "NEXUS_TEST_EDGE_SECURE"
 func TestMain(m *testing.M) {
 	if spec := os.Getenv(edgeVariable); spec != "" {
 		edgeMain(spec)
+		return
+	}
+	if spec := os.Getenv(supervisorVariable); spec != "" {
+		if err := supervisorMain(spec); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		return
 	}
 	code := m.Run()
@@ -61,6 +71,11 @@ func edgeMain(spec string) {
 		if os.Getenv(secureVariable) != "" {
 			c.TLSAddr, c.Certificate = "127.0.0.1:0", ca.Certificate
 		}
+		if os.Getenv(supervise.Variable) != "" {
+			err = asWorker(&c)
+		}
+	}
+	if err == nil {
 		err = satellite.Run(ctx, c)
 	}
 	if err != nil {
@@ -94,7 +109,7 @@ func startFleet(t *testing.T, edges int, limits session.Limits) *proof.Fleet {
 // eventually retries until ok, for at most twenty seconds.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatalf("not within 20 s: %s", what)

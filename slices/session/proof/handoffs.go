@@ -29,7 +29,7 @@ func HandOffs() []HandOff {
 		{"idle baseline, no hand-off", 0, func(context.Context, *Fleet, *roam.Session) error { return nil }},
 		{"planned, make before break", 5 * time.Millisecond, movePlanned},
 		{"edge killed (SIGKILL)", 100 * time.Millisecond, leave(syscall.SIGKILL)},
-		{"edge silent (SIGSTOP)", 500 * time.Millisecond, leave(syscall.SIGSTOP)},
+		{"edge silent (SIGSTOP)", 500 * time.Millisecond, leave(stopSignal)},
 	}
 }
 

@@ -47,7 +47,7 @@ func quicGateway(t *testing.T, program http.HandlerFunc, change func(*slices.Sli
 
 func dialQUIC(t *testing.T, g *edge.Gateway, ca *edge.DevCA) *roam.Session {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, port, _ := strings.Cut(g.QUICAddr(), ":")
 	s, err := roam.Dial(ctx, roam.Options{URL: "https://" + testHost + ":" + port + "/", TLS: &tls.Config{RootCAs: ca.Pool()}, MeasureEvery: -1})
@@ -133,7 +133,7 @@ func greet(w http.ResponseWriter, r *http.Request) {
 
 func dial(t *testing.T, url string) *roam.Session {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	s, err := roam.Dial(ctx, roam.Options{URL: url, MeasureEvery: -1})
 	if err != nil {
@@ -145,7 +145,7 @@ func dial(t *testing.T, url string) *roam.Session {
 
 func receive(t *testing.T, s *roam.Session) roam.Message {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	m, err := s.Receive(ctx)
 	if err != nil {
@@ -156,7 +156,7 @@ func receive(t *testing.T, s *roam.Session) roam.Message {
 
 func send(t *testing.T, s *roam.Session, m roam.Message) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := s.Send(ctx, m); err != nil {
 		t.Fatal(err)
@@ -255,7 +255,7 @@ func TestNonsenseEndsItsConnectionOnly(t *testing.T) {
 // closedWith sends frames on a raw connection and gives the reason of the close frame that comes back.
 func closedWith(t *testing.T, address string, frames [][]byte) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, port, _ := strings.Cut(address, ":")
 	ws, _, err := websocket.Dial(ctx, "ws://127.0.0.1:"+port+"/", &websocket.DialOptions{Host: testHost, Subprotocols: []string{session.Subprotocol}})

@@ -108,7 +108,7 @@ func TestWebTransportAndWebSocketAreOneProtocol(t *testing.T) {
 	s := dialQUIC(t, g, ca)
 	receive(t, s)
 	_, port, _ := strings.Cut(g.TLSAddr(), ":")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	other, err := roam.Dial(ctx, roam.Options{URL: "wss://" + testHost + ":" + port + "/", TLS: &tls.Config{RootCAs: ca.Pool()}, MeasureEvery: -1})
 	if err != nil {

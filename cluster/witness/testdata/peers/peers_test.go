@@ -239,7 +239,7 @@ func TestOurFeederTheirWitness(t *testing.T) {
 	f, stop := start(l)
 	for _, size := range []int{10, 11, 256, 700} {
 		l.grow(t, size, "entry")
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		c := f.Cosign(ctx, uint64(size))
 		cancel()
 		if c.Size != uint64(size) || c.Cosigners != 1 {
@@ -249,7 +249,7 @@ func TestOurFeederTheirWitness(t *testing.T) {
 	stop()
 	l.grow(t, 900, "entry") // a new feeder knows nothing of the witness, which is at 700
 	f, stop = start(l)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if c := f.Cosign(ctx, 900); c.Cosigners != 1 {
 		t.Errorf("%+v, %+v", c, f.Status())

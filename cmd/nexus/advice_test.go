@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/tui"
+)
+
+// What a console advises to type is what one would type there: without the flags that the console itself puts before a command line,
+// and it does what was promised.
+func TestAdviceOfTheConsoleIsTypable(t *testing.T) {
+	t.Parallel()
+	n := launchNode(t)
+	n.run("imvu", "create", "--name", "Aria", "--owner", "maria")
+	c := &commands{app: &app{getenv: os.Getenv, now: time.Now, conf: &config{values: map[string]configValue{"data_dir": {text: n.dir}}}}}
+	words := strings.Fields("imvu scale IMVU-001 --cpu 1")
+	o := c.Run(context.Background(), words, false)
+	const advice = "to ask for the approval: nexus imvu scale IMVU-001 --cpu 1 --propose\n"
+	if o.Code != exitRefused || !strings.Contains(o.Err, advice) {
+		t.Errorf("exit %d, advised:\n%s\nwant %q", o.Code, o.Err, advice)
+	}
+	if o := c.Run(context.Background(), append(words, "--propose"), false); o.Code != exitDone || !strings.Contains(o.Out, "owner maria: waits") {
+		t.Errorf("the advice came to exit %d\n%s%s", o.Code, o.Out, o.Err)
+	}
+}
+
+// Themes and keys lie beside the configuration that was named, not beside another one.
+func TestThemesLieBesideTheNamedConfiguration(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"nexus.yaml": "theme: dusk\n", "keys.conf": "pause = b\n", "themes/dusk.theme": "good = #7fd88f\n"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, home := range []string{t.TempDir(), dir} {
+		a := &app{getenv: func(name string) string {
+			return map[string]string{"HOME": home, "NEXUS_CONFIG": filepath.Join(dir, "nexus.yaml")}[name]
+		}, now: time.Now}
+		cmd := a.root()
+		if err := a.configure(cmd); err != nil {
+			t.Fatal(err)
+		}
+		own, err := a.userThemes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		look, err := a.look(own)
+		if err != nil || look.Name != "dusk" {
+			t.Errorf("the look is %q, %v", look.Name, err)
+		}
+		if keys, err := a.userKeys(); err != nil || len(keys["pause"]) != 1 || keys["pause"][0] != "b" {
+			t.Errorf("the keys are %v, %v", keys, err)
+		}
+	}
+}
+
+// Whoever leaves the console of a launch is not told that a node serves which was killed while it was watched.
+func TestAKilledNodeIsNotSaidToServe(t *testing.T) {
+	t.Parallel()
+	child := exec.Command(binary, "version")
+	if err := child.Run(); err != nil {
+		t.Fatal(err)
+	}
+	for pid, serves := range map[int]bool{child.Process.Pid: false, os.Getpid(): true} {
+		var errs strings.Builder
+		a := &app{err: &errs, getenv: os.Getenv, now: time.Now}
+		err := a.afterConsole(context.Background(), &backend{app: a, file: control.NodeFile{PID: pid}}, tui.Result{Quit: tui.QuitDetach, Launch: wire.StatusPassed})
+		if said := strings.Contains(errs.String(), "goes on serving"); said != serves || (err == nil) != serves {
+			t.Errorf("serves %v: said %q, %v", serves, errs.String(), err)
+		}
+		if !serves && !strings.Contains(fmt.Sprint(err), "is no longer there") {
+			t.Errorf("said %v", err)
+		}
+	}
+}

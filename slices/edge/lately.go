@@ -1,0 +1,50 @@
+package edge
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// latelyFor is how long a slice counts as at work after a request or a byte of an answer.
+	latelyFor = time.Second
+	// latelyStep is how exactly that is known.
+	latelyStep = 50 * time.Millisecond
+)
+
+// lately knows the two slices that had work last, which is enough to say of any slice whether another one had. Probes are nobody's work, and
+// neither is a handshake. Safe for concurrent use.
+type lately struct {
+	mu   sync.Mutex
+	last [2]latelySlice // of different slices, the later one first
+}
+
+type latelySlice struct {
+	slice *sliceState
+	at    time.Time
+}
+
+// note says that a slice has work at this moment. Most calls end at the first line: it stands in the way of every request.
+func (l *lately) note(s *sliceState, now time.Time) {
+	if ago := time.Duration(now.UnixNano() - s.workedNs.Load()); ago >= 0 && ago < latelyStep {
+		return // a clock that was set back counts anew
+	}
+	s.workedNs.Store(now.UnixNano())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.last[0].slice != s {
+		l.last[1] = l.last[0]
+	}
+	l.last[0] = latelySlice{s, now}
+}
+
+// beside reports whether a slice other than s had work a moment ago.
+func (l *lately) beside(s *sliceState, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	other := l.last[0]
+	if other.slice == s {
+		other = l.last[1]
+	}
+	return other.slice != nil && now.Sub(other.at) < latelyFor
+}

@@ -1,0 +1,66 @@
+package panel
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
+)
+
+// A chargeback is called one, and what was taken back names the event that it was taken from.
+func TestMoneyEntriesAreNamed(t *testing.T) {
+	t.Parallel()
+	entry := func(kind string, body map[string]any) wire.Entry {
+		return wire.Entry{Kind: kind, Body: body, Postings: []wire.Posting{{Account: "source", Ref: "shop", Minor: -100, Currency: "USD"},
+			{Account: "creator", Minor: 55, Currency: "USD"}, {Account: "platform", Minor: 45, Currency: "USD"}}}
+	}
+	page := wire.UnitEntries{Entries: []wire.Entry{entry("revenue", map[string]any{"EventID": "s-1", "Kind": "sale", "RefundOf": ""}),
+		entry("refund", map[string]any{"EventID": "f00d", "Kind": "refund", "RefundOf": "s-1"}),
+		entry("refund", map[string]any{"EventID": "beef", "Kind": "chargeback", "RefundOf": "s-2"})}}
+	l := AccountListing(theme.New(theme.Options{}), Target{Currency: "USD"}, &wire.Overview{}, page)
+	for i, want := range [][2]string{{"revenue", "shop s-1"}, {"refund", "shop of s-1"}, {"chargeback", "shop of s-2"}} {
+		if cells := l.Items[i].Cells; cells[2].Text != want[0] || cells[3].Text != want[1] {
+			t.Errorf("entry %d: %q %q, want %q", i, cells[2].Text, cells[3].Text, want)
+		}
+	}
+}
+
+// What is on its way, held or announced is not lost between what was earned and what is owed.
+func TestMoneyBesideTheSplitIsSaid(t *testing.T) {
+	t.Parallel()
+	if got := BesideWords(&wire.MoneySum{Currency: "USD"}); got != "" {
+		t.Errorf("of nothing: %q", got)
+	}
+	got := BesideWords(&wire.MoneySum{Currency: "USD", OnItsWay: 545750, Held: 100, Pending: 7500})
+	if want := "USD 5,457.50 on its way to you; USD 1.00 held; USD 75.00 of gross announced, not counted yet"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	m := func(currency string) wire.MoneyRow {
+		return wire.MoneyRow{UnitID: "u", Currency: currency, Current: true}
+	}
+	h := &wire.Home{Units: []wire.UnitRow{{ID: "u"}}, Usage: []wire.UsageRow{{UnitID: "u", BytesOut: 9}}, Money: []wire.MoneyRow{m("EUR"), m("USD")},
+		Totals: []wire.MoneySum{{Currency: "USD", OnItsWay: 545750}}}
+	if rows := HomeRows(h); len(rows) != 2 || rows[0].Usage == nil || rows[1].Usage != nil {
+		t.Errorf("what a slice carried is said %+v", rows)
+	}
+}
+
+// A unit that came from another log shows what it earned there, and sends nobody to record revenue of their own.
+func TestAnImportedPastIsShown(t *testing.T) {
+	t.Parallel()
+	p := &Page{th: theme.New(theme.Options{}), width: 100}
+	u := &wire.UnitRow{ID: "u", Label: "IMVU-002", Envelope: wire.Envelope{CPUCores: 2, MemoryBytes: 4 << 30}}
+	p.unitMoney(&wire.Overview{}, u, &wire.UnitDetail{UnitRow: *u, Imported: []wire.ImportedRow{{Origin: "76c662f9", Entries: 20077, Time: time.Unix(0, 0),
+		Earned: []wire.ImportedAmount{{Currency: "USD", Gross: 200, Creator: 110, Platform: 90}}}}})
+	text := strings.Join(p.lines, "\n")
+	for _, want := range []string{"20,077 entries of log 76c662f9", "USD gross 2.00, creator 1.10, platform 0.90", "its source reports it"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	if got := memoryFlag(4 << 30); got != "4" || memoryFlag(512<<20) != "512MiB" {
+		t.Errorf("a flag says %q", got)
+	}
+}
