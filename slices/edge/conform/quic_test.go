@@ -294,9 +294,7 @@ func TestHTTP3Misuse(t *testing.T) {
 			if _, err := str.Write(c.send); err != nil {
 				t.Fatal(err)
 			}
-			if err := str.Close(); err != nil {
-				t.Fatal(err)
-			}
+			_ = str.Close()                                      // refused if the gateway has ended the stream already: then the read says so
 			_ = str.SetReadDeadline(time.Now().Add(time.Minute)) // a closed stream says so at the read
 			b, err := io.ReadAll(str)
 			var streamErr *quic.StreamError
