@@ -70,11 +70,11 @@ func TestFeeds(t *testing.T) {
 	one, _ := stand(t, l, "one.example", nil)
 	two, _ := stand(t, l, "two.example", nil)
 	pace := quick // on a busy machine neither is given up
-	pace.Patience, pace.Timeout = 5*time.Second, 5*time.Second
+	pace.Patience, pace.Timeout = time.Minute, time.Minute
 	f := feed(t, l, pace, "", one, two)
 	for size := 10; size < 400; size += 97 {
 		l.grow(size, "entry")
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		c := f.Cosign(ctx, uint64(size))
 		cancel()
 		if c.Size < uint64(size) || c.Cosigners != 2 || c.Of != int(c.Size) || len(verify.Cosignatures(c.Note, keysOf(one, two))) != 2 {
@@ -352,7 +352,7 @@ func TestNobodyCosigns(t *testing.T) {
 	eventually(t, "published", func() bool { return f.Published().Size == 10 })
 	l.grow(20, "entry")
 	eventually(t, "published anew", func() bool { p := f.Published(); return p.Size == 20 && p.Cosigners == 0 })
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if c := f.Cosign(ctx, 20); c.Size != 20 || c.Cosigners != 0 || ctx.Err() != nil {
 		t.Errorf("%+v, %v", c, ctx.Err())

@@ -23,7 +23,7 @@ func cmdKeep(ts *testscript.TestScript, _ bool, args []string) {
 
 // cmdWaitUnread waits until an owner's inbox holds so many unread notices: waitunread eva 0
 func cmdWaitUnread(ts *testscript.TestScript, _ bool, args []string) {
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		ts.Check(ts.Exec("nexus", "notices", "list", "--unread", "--identity", args[0], "-o", "json"))
 		var doc struct{ Unread uint64 }
 		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &doc))

@@ -170,7 +170,7 @@ func cmdKillNode(ts *testscript.TestScript, _ bool, args []string) {
 	n, err := control.ReadNodeFile(dir)
 	ts.Check(err)
 	ts.Check(syscall.Kill(n.PID, syscall.SIGKILL))
-	for deadline := time.Now().Add(10 * time.Second); control.Alive(n.PID); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); control.Alive(n.PID); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("pid %d does not end", n.PID)
 		}

@@ -58,7 +58,7 @@ func start(t *testing.T, o Options, width, height int) *console {
 
 func (c *console) await(words ...string) {
 	c.t.Helper()
-	for end := time.Now().Add(10 * time.Second); !c.Shows(words...); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !c.Shows(words...); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			c.t.Fatalf("the screen does not show %q:\n%s", words, c.Text())
 		}

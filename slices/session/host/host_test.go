@@ -25,7 +25,7 @@ const testHost = "chat.nexus.localhost"
 func TestMain(m *testing.M) {
 	code := m.Run()
 	buf := make([]byte, 1<<20)
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for code == 0 && strings.Contains(string(buf[:runtime.Stack(buf, true)]), "session/host.(") {
 		if time.Now().After(deadline) {
 			fmt.Fprintf(os.Stderr, "goroutines left after all tests:\n%s\n", buf)

@@ -303,7 +303,7 @@ func TestPagesOfOtherHostsOpenNoSession(t *testing.T) {
 // TestMain fails the package when goroutines are left after all tests.
 func TestMain(m *testing.M) {
 	code := m.Run()
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for code == 0 {
 		buf := make([]byte, 1<<20)
 		stacks := string(buf[:runtime.Stack(buf, true)])
