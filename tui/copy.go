@@ -230,6 +230,9 @@ func (m *model) pageCommand(p *page) string {
 	case panel.PhaseTarget:
 		return "nexus status"
 	case panel.MemberTarget:
+		if strings.HasPrefix(t.Key, "edge ") {
+			return "nexus cluster edges"
+		}
 		return "nexus cluster members"
 	}
 	return ""

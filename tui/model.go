@@ -270,7 +270,7 @@ func (m *model) show(o *wire.Overview) {
 		panel.SecGates:     !reflect.DeepEqual(old.Gates, o.Gates),
 		panel.SecDecisions: !sameDecisions(old, o),
 		panel.SecSplits:    !reflect.DeepEqual(old.Totals, o.Totals) || !reflect.DeepEqual(old.Tallies, o.Tallies),
-		panel.SecCluster:   !reflect.DeepEqual(old.Cluster, o.Cluster),
+		panel.SecCluster:   !reflect.DeepEqual(old.Cluster, o.Cluster) || !reflect.DeepEqual(old.Edges, o.Edges),
 		panel.SecUnits:     !reflect.DeepEqual(old.Units, o.Units),
 		panel.SecAlerts:    !reflect.DeepEqual(old.Alerts, o.Alerts),
 	}

@@ -2,6 +2,8 @@ package tui
 
 import (
 	"fmt"
+	"maps"
+	stdslices "slices"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
@@ -59,7 +61,7 @@ func (p *Printer) memberLines(o *wire.Overview) []string {
 			before[m.Name] = m.State
 		}
 	}
-	var out []string
+	out := p.edgeLines(o)
 	for _, m := range o.Cluster {
 		if before[m.Name] != m.State {
 			out = append(out, fmt.Sprintf("member: %s %s, %s", theme.Clean(m.Name), m.State, theme.Clean(m.Addr)))
@@ -73,6 +75,32 @@ func (p *Printer) memberLines(o *wire.Overview) []string {
 		if _, gone := before[m.Name]; gone {
 			out = append(out, "member: "+theme.Clean(m.Name)+" gone")
 		}
+	}
+	return out
+}
+
+// edgeLines tells which edges stand otherwise than before.
+func (p *Printer) edgeLines(o *wire.Overview) []string {
+	before := map[string]string{}
+	if p.last != nil {
+		for i := range p.last.Edges {
+			before[p.last.Edges[i].Name] = p.last.Edges[i].State
+		}
+	}
+	var out []string
+	for i := range o.Edges {
+		e := &o.Edges[i]
+		if before[e.Name] != e.State {
+			line := fmt.Sprintf("edge: %s %s", theme.Clean(e.Name), e.State)
+			if e.Cause != "" {
+				line += ", " + theme.Clean(e.Cause)
+			}
+			out = append(out, line)
+		}
+		delete(before, e.Name)
+	}
+	for _, name := range stdslices.Sorted(maps.Keys(before)) {
+		out = append(out, "edge: "+theme.Clean(name)+" gone")
 	}
 	return out
 }

@@ -23,7 +23,7 @@ func TestPrinterTellsOnlyWhatChanged(t *testing.T) {
 		"phase 5 of 12: front-facing skipped: Nexus Stream",
 		"gates: 48211 decisions allowed, 37 denied so far", "slice: IMVU-003 OVER, p99 12.60 ms of 10.0",
 		"splits: 55/45 USD, gross 41,220.01",
-		"member: edge-4 failed"} {
+		"member: edge-4 failed", "edge: west\\x1b[2J failed, its process ended without a goodbye"} {
 		if !strings.Contains(first, want) {
 			t.Errorf("the first lines lack %q:\n%s", want, first)
 		}
@@ -46,12 +46,13 @@ func TestPrinterTellsOnlyWhatChanged(t *testing.T) {
 			Reason: "own revenue", Fix: "use a source"}},
 		o.Decisions...)
 	o.Cluster = o.Cluster[:3]
+	o.Edges[2].State, o.Edges = wire.EdgeServing, o.Edges[:3]
 	got := strings.Join(p.Print(o), "\n")
 	want := strings.Join([]string{"phase 10 of 12: validation passed in 1200 ms", "gates: 2 allowed, 1 denied",
 		"denied: decision 120441, gates [6], revenue.record IMVU-001: own revenue; fix: use a source",
 		"slice: IMVU-001 OVER, p99 12.60 ms of 10.0",
 		"splits: 55/45 USD, gross 41,221.01, creator 22,671.01, platform 18,549.00, 2118 events, 2 units",
-		"member: edge-4 gone"}, "\n")
+		"edge: front.patient.2 serving", "edge: west\\x1b[2J gone", "member: edge-4 gone"}, "\n")
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,7 +22,13 @@ func (a *app) clusterCommand() *cobra.Command {
 	cmd := noun("cluster", "Members of the cluster and who may carry traffic")
 	members := &cobra.Command{Use: "members", Short: "Every member, as gossip and the ledger see it", Args: noArgs, Example: "  nexus cluster members -o json"}
 	members.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, _ []string) error { return n.printMembers(ctx) })
-	cmd.AddCommand(members, a.inviteCommand(), a.admitCommand(), a.removeCommand())
+	edges := &cobra.Command{Use: "edges", Short: "Every process that serves as an edge of this node, how it stands and what it carries", Args: noArgs,
+		Long: `The node's own gateway and each process of nexus slices edge, workers of a supervisor by themselves. STATE is serving, closing (accepts nothing more,
+finishes what it has), or one that is an alert too, until another serves in its place or a day has passed: failed (ended without a goodbye), silent (says
+nothing any more), orphaned (its supervisor has died). Figures of one that is lost are its last. Exits 1 when an edge is lost.`,
+		Example: "  nexus cluster edges\n  nexus cluster edges -o json"}
+	edges.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, _ []string) error { return n.printEdges(ctx) })
+	cmd.AddCommand(members, edges, a.inviteCommand(), a.admitCommand(), a.removeCommand())
 	return cmd
 }
 
@@ -37,6 +46,34 @@ func (n *node) printMembers(ctx context.Context) error {
 		t.add(r.Name, r.State, r.Role, admitted, r.Addr, milliseconds(r.RTTMs), when(r.LastSeen), r.Node)
 	}
 	return n.app.print(m, t.print)
+}
+
+func (n *node) printEdges(ctx context.Context) error {
+	found, err := get[wire.Edges](ctx, n, "/v1/edges")
+	if err != nil {
+		return err
+	}
+	t := &table{head: []string{"EDGE", "STATE", "SINCE", "CLASSES", ">HOSTS", ">P99 ms", ">Mbit/s", ">CONNECTIONS", ">STREAMS", ">IN FLIGHT", ">REQUESTS",
+		">REFUSED", ">OUT", ">LINK ms", ">REPORTED", "ADDRESSES", "CAUSE"}, none: "no edge: phase 3 (nn5g) has not opened one"}
+	lost := false
+	for i := range found.Edges {
+		e := &found.Edges[i]
+		lost = lost || e.Lost()
+		reported := notMeasured
+		if e.ReportAgeMs != nil {
+			reported = fmt.Sprintf("%.1f s ago", float64(*e.ReportAgeMs)/1000)
+		}
+		t.add(e.Name, e.State, when(e.Since), cmp.Or(e.Group, "all"), strconv.Itoa(e.Hosts), milliseconds(e.P99Ms), fmt.Sprintf("%.2f", e.RateBps/1e6),
+			strconv.FormatInt(e.Connections, 10), strconv.FormatInt(e.Streams, 10), strconv.Itoa(e.InFlight), strconv.FormatUint(e.Requests, 10),
+			strconv.FormatUint(e.Refused, 10), strconv.Itoa(e.BackendsOut), milliseconds(e.LinkRTTMs), reported, strings.Join(e.Addresses, " "), e.Cause)
+	}
+	if err := n.app.print(found, t.print); err != nil {
+		return err
+	}
+	if lost {
+		return failed{exitFailed}
+	}
+	return nil
 }
 
 func (a *app) inviteCommand() *cobra.Command {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -100,6 +101,12 @@ func workerName(edge, group string, generation int) string {
 	return fmt.Sprintf("%s.%s.%d", edge, group, generation)
 }
 
+// edgeOfWorker is the edge that workerName made a name for.
+func edgeOfWorker(worker, group string) string {
+	name := worker[:max(strings.LastIndexByte(worker, '.'), 0)]
+	return strings.TrimSuffix(name, "."+group)
+}
+
 // patientNice checks --patient-nice.
 func patientNice(cmd *cobra.Command) (int, error) {
 	nice, _ := cmd.Flags().GetInt("patient-nice")
@@ -126,7 +133,7 @@ func (a *app) edgeWorker(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	c.Group = slices.Group(w.Group())
+	c.Group, c.Edge = slices.Group(w.Group()), edgeOfWorker(c.Name, w.Group())
 	if c.Group == slices.GroupPatient && nice > 0 {
 		// All threads of the process: the supervisor made a process group of it, which is the only way to name them at once.
 		if err := syscall.Setpriority(syscall.PRIO_PGRP, 0, nice); err != nil {

@@ -202,6 +202,7 @@ func share(o, earlier *wire.Overview) {
 	same(&o.Tallies, &earlier.Tallies)
 	same(&o.Totals, &earlier.Totals)
 	same(&o.Cluster, &earlier.Cluster)
+	same(&o.Edges, &earlier.Edges)
 	same(&o.Units, &earlier.Units)
 	same(&o.Alerts, &earlier.Alerts)
 }
@@ -224,6 +225,7 @@ func narrow(o *wire.Overview, actor nexus.PublicKey) {
 		labels[u.Label] = true
 	}
 	o.Alerts = keep(o.Alerts, func(a wire.Alert) bool { return labels[a.Unit] })
+	o.Edges = []wire.EdgeRow{} // their figures are of all units; rows of slices say of each edge what is the caller's
 	o.Ledger.Witnesses = publicWitnesses(o.Ledger.Witnesses)
 	o.Gates = withoutReasons(o.Gates)
 	o.UnitsTotal, o.TalliesTotal, o.Totals = len(o.Units), len(o.Tallies), engine.SumTallies(o.Tallies)

@@ -58,7 +58,7 @@ func staged(t *testing.T) (*crowd, *stage) {
 	t.Helper()
 	c := newCrowd(t)
 	mine, foreign := c.unit.String(), nexus.ID{9}.String()
-	o := &wire.Overview{Seq: 1, Cluster: []wire.MemberRow{{Name: "one"}}, Totals: []wire.TotalRow{{Gross: 7}},
+	o := &wire.Overview{Seq: 1, Cluster: []wire.MemberRow{{Name: "one"}}, Edges: []wire.EdgeRow{{Name: "foreign figures"}}, Totals: []wire.TotalRow{{Gross: 7}},
 		Ledger: wire.LedgerInfo{Witnesses: []wire.WitnessRow{{Name: "w", URL: "https://foreign"}}}}
 	for i, u := range []struct{ id, label, owner string }{{mine, "IMVU-001", c.eve.Public().String()}, {foreign, "IMVU-002", "foreign"}} {
 		o.Units = append(o.Units, wire.UnitRow{ID: u.id, Label: u.label, Owner: u.owner})
@@ -241,7 +241,7 @@ func TestACreatorIsShownItsOwnAlone(t *testing.T) {
 		o := s.show(func(o *wire.Overview) {
 			o.Decisions = append([]wire.DecisionRow{{Index: o.Seq, Unit: nexus.ID{9}.String(), Actor: "foreign"}}, o.Decisions...)
 		})
-		if got := boss.at(o.Seq); len(got.Units) != 2 || len(got.Decisions) != len(o.Decisions) || got.Gates[0].LastReason != "foreign" {
+		if got := boss.at(o.Seq); len(got.Units) != 2 || len(got.Edges) != 1 || len(got.Decisions) != len(o.Decisions) || got.Gates[0].LastReason != "foreign" {
 			t.Fatalf("an operator is shown %+v", got)
 		}
 		for i, w := range append(eves, carls...) {
@@ -264,6 +264,31 @@ func TestACreatorIsShownItsOwnAlone(t *testing.T) {
 	}
 	if a, b := eves[0].at(s.Overview().Seq), eves[2].at(s.Overview().Seq); &a.Units[0] != &b.Units[0] {
 		t.Error("two sessions of one creator hold a picture each")
+	}
+}
+
+// Edges implements Node.
+func (s *stage) Edges() []wire.EdgeRow { return s.Overview().Edges }
+
+// Slices implements Node.
+func (s *stage) Slices() []wire.SliceRow { return s.Overview().Slices }
+
+// What an edge carries is of all units together: it is for whoever acts for the platform.
+func TestEdgesAreForOperators(t *testing.T) {
+	t.Parallel()
+	c, _ := staged(t)
+	op := c.operator(2)
+	for _, s := range []struct {
+		path    string
+		by      nexus.Signer
+		status  int
+		foreign bool
+	}{{"/v1/edges", op, http.StatusOK, true}, {"/v1/slices", op, http.StatusOK, true}, {"/v1/slices", c.eve, http.StatusOK, false},
+		{"/v1/edges", c.eve, http.StatusForbidden, false}} {
+		status, b := c.read(s.by, s.path, nil)
+		if status != s.status || strings.Contains(string(b), "foreign figures") != s.foreign {
+			t.Errorf("%s: %d %s", s.path, status, b)
+		}
 	}
 }
 

@@ -29,7 +29,10 @@ func (s *Server) routes() {
 	s.handle("GET /v1/watch", earlyRead, s.watch)
 	s.handle("GET /v1/slices/record", publicRead, s.serviceRecord)
 	s.handle("GET /v1/slices", earlyRead, func(_ http.ResponseWriter, _ *http.Request, who caller) (any, error) {
-		return wire.Slices{Slices: s.slicesFor(who, s.node.Slices())}, nil
+		return wire.Slices{Slices: s.slicesFor(who, s.node.Slices()), Edges: s.edgesFor(who)}, nil
+	})
+	s.handle("GET /v1/edges", platformRead, func(http.ResponseWriter, *http.Request, caller) (any, error) {
+		return wire.Edges{Edges: s.node.Edges()}, nil
 	})
 	s.handle("GET /v1/members", earlyRead, func(http.ResponseWriter, *http.Request, caller) (any, error) {
 		return wire.Members{Members: s.node.Members()}, nil

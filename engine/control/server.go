@@ -39,6 +39,8 @@ type Node interface {
 	// LogPath is the file that the node logs to.
 	LogPath() string
 	Members() []wire.MemberRow
+	// Edges lists the processes that serve as edges, the node's own gateway first.
+	Edges() []wire.EdgeRow
 	Invite(ctx context.Context, ttl time.Duration) (wire.Invite, error)
 	Verify(ctx context.Context) (wire.VerifyReport, error)
 	Audit(ctx context.Context, unit string) (wire.AuditReport, error)

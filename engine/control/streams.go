@@ -168,6 +168,17 @@ func withoutReasons(rows []wire.GateRow) []wire.GateRow {
 }
 
 // slicesFor leaves only the slices of units that the caller may see.
+func (s *Server) edgesFor(who caller) []wire.EdgeRow {
+	all := true
+	if e := s.engine(); e != nil {
+		e.View(func(st *state.State) { all = seesAll(st, who.query.Actor) })
+	}
+	if !all {
+		return []wire.EdgeRow{}
+	}
+	return s.node.Edges()
+}
+
 func (s *Server) slicesFor(who caller, rows []wire.SliceRow) []wire.SliceRow {
 	if s.engine() == nil {
 		return rows

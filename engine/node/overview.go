@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"path/filepath"
+	stdslices "slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,7 @@ type overviewKeeper struct {
 	history map[nexus.ID][]*float64 // p99 in ms, one cell a second, oldest first
 	series  map[nexus.ID][]wire.SlicePoint
 	rows    []wire.SliceRow
+	carries wire.EdgeRow // what the node's own gateway does, in all slices
 }
 
 func (k *overviewKeeper) init() {
@@ -125,7 +127,7 @@ func (k *overviewKeeper) measure(n *Node) bool {
 			delete(k.history, id)
 		}
 	}
-	k.rows = rows
+	k.rows, k.carries = rows, carried(wire.EdgeRow{}, stats)
 	return len(rows) > 0 || len(stats) > 0
 }
 
@@ -215,7 +217,7 @@ func (n *Node) Slices() []wire.SliceRow {
 
 // build makes the next picture from the applied state and what is measured.
 func (n *Node) build() *wire.Overview {
-	o := &wire.Overview{Time: time.Now().UTC(), Node: n.Hello(), Launch: n.runner.State(), Cluster: n.Members(), Alerts: []wire.Alert{},
+	o := &wire.Overview{Time: time.Now().UTC(), Node: n.Hello(), Launch: n.runner.State(), Cluster: n.Members(), Edges: n.Edges(), Alerts: []wire.Alert{},
 		Decisions: []wire.DecisionRow{}, Tallies: []wire.TallyRow{}, Totals: []wire.TotalRow{}, Units: []wire.UnitRow{}, Gates: []wire.GateRow{}}
 	n.mu.Lock()
 	o.Launch.Report, o.Launch.Log, o.Launch.Existing = n.report.Path, n.deplog.path, n.existing
@@ -227,6 +229,7 @@ func (n *Node) build() *wire.Overview {
 	e := n.Engine()
 	if e == nil {
 		o.Ledger.On = n.LedgerOn()
+		o.Alerts = edgeAlerts(o.Edges)
 		return o
 	}
 	cp, text, at := e.Head()
@@ -261,21 +264,23 @@ func (n *Node) build() *wire.Overview {
 
 // alerts lists what an operator should look at now, newest first.
 func (n *Node) alerts(o *wire.Overview) []wire.Alert {
-	out := witnessAlerts(o.Ledger.Witnesses)
+	out := append(edgeAlerts(o.Edges), witnessAlerts(o.Ledger.Witnesses)...)
+	standing := len(out)
 	for _, d := range o.Decisions {
 		// What the node's own suites try in order to be refused is no alarm.
 		if d.Verdict == wire.VerdictDeny && time.Since(d.Time) < time.Minute && d.Actor != n.key.Public().String() {
 			out = append(out, wire.Alert{Time: d.Time, Level: "warning", Code: "gate.denied", Fix: d.Fix,
 				Text: d.Action + " refused: " + d.Observed, Unit: d.UnitLabel, Index: d.Index})
 		}
-		if len(out) == wire.AlertRowsMax/2 {
+		if len(out)-standing == wire.AlertRowsMax/4 {
 			break
 		}
 	}
 	findings, at := n.auditor.Findings()
-	for _, f := range findings[:min(len(findings), wire.AlertRowsMax/2)] {
+	for _, f := range findings[:min(len(findings), wire.AlertRowsMax/4)] {
 		out = append(out, wire.Alert{Time: at, Level: "error", Code: "audit.finding", Text: f.Where + ": " + f.What, Unit: f.Unit})
 	}
+	stdslices.SortStableFunc(out, func(a, b wire.Alert) int { return b.Time.Compare(a.Time) })
 	return out
 }
 

@@ -30,6 +30,8 @@ type sessions struct {
 	server  *link.Server
 	gateway *edge.Gateway
 	reports *edgeReports
+	watch   *edgeWatch
+	since   time.Time // when the node's own gateway was opened
 	socket  string
 	changed chan struct{} // the table is another one
 }
@@ -64,7 +66,11 @@ func (n *Node) newSessions() (*sessions, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sessions{socket: edgeSocket(n.socket), reports: newEdgeReports(), changed: make(chan struct{}, 1)}
+	s := &sessions{socket: edgeSocket(n.socket), reports: newEdgeReports(), since: time.Now(), changed: make(chan struct{}, 1)}
+	s.watch = newEdgeWatch(func(ev nexus.Event) {
+		n.bus.Publish(ev)
+		n.view.touch()
+	})
 	s.host = host.New(host.Config{Tickets: tickets, Logger: n.log, Route: s.route})
 	s.server = link.NewServer(s.host, n.log)
 	s.server.OnReport = func(name string, b []byte) {
@@ -74,7 +80,14 @@ func (n *Node) newSessions() (*sessions, error) {
 			return
 		}
 		s.reports.take(name, r, time.Now())
+		s.watch.heard(name, r, time.Now())
 		n.view.touch()
+	}
+	s.server.OnJoin = func(g link.Greeting) { s.watch.join(g, time.Now()) }
+	s.server.OnLeave = func(name string, cause error) {
+		if n.ctx.Err() == nil { // else it is the node that goes
+			s.watch.leave(name, cause, time.Now())
+		}
 	}
 	return s, nil
 }
@@ -120,6 +133,7 @@ func (n *Node) serveSessions(ctx context.Context, s *sessions) error {
 		}
 	})
 	n.wg.Go(func() { n.publish(ctx, s) })
+	n.wg.Go(func() { s.watch.run(ctx) })
 	return nil
 }
 

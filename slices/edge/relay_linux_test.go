@@ -47,3 +47,15 @@ func TestABacklogIsNotOvertaken(t *testing.T) {
 		t.Errorf("beyond the bound: %v", err)
 	}
 }
+
+// running counts the pumps that are there.
+func (p *pumps) running() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, one := range p.list {
+		if one != nil {
+			n++
+		}
+	}
+	return n
+}

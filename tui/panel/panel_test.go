@@ -207,7 +207,8 @@ func TestPagesNameTheirCommand(t *testing.T) {
 		t.Error("a decision with 16 verdicts looks whole")
 	}
 	for _, target := range []panel.Target{{Kind: panel.PhaseTarget, Number: 7}, {Kind: panel.MemberTarget,
-		Key: "88aa0303edge-4"}, {Kind: panel.TextTarget, Text: "x"}} {
+		Key: "88aa0303edge-4"}, {Kind: panel.MemberTarget, Key: "edge west\x1b[2J"},
+		{Kind: panel.MemberTarget, Key: "edge front.2"}, {Kind: panel.TextTarget, Text: "x"}} {
 		for width := 1; width < 170; width += 13 {
 			page := panel.NewPage(th, width)
 			if !page.Thing(o, target) {

@@ -2,6 +2,7 @@ package panel
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
@@ -15,6 +16,12 @@ func (p *Page) Thing(o *wire.Overview, t Target) bool {
 		p.phase(&o.Launch.Phases[min(max(t.Number, 1), wire.PhaseCount)-1], &o.Launch)
 		return true
 	case MemberTarget:
+		for i := range o.Edges {
+			if "edge "+o.Edges[i].Name == t.Key {
+				p.edge(&o.Edges[i])
+				return true
+			}
+		}
 		for i := range o.Cluster {
 			if o.Cluster[i].Node+o.Cluster[i].Name == t.Key {
 				p.member(&o.Cluster[i])
@@ -99,4 +106,45 @@ func noun(kind string) string {
 		return "imvu"
 	}
 	return "platform"
+}
+
+// edge is the page of a process that serves as an edge.
+func (p *Page) edge(e *wire.EdgeRow) {
+	style := theme.Good
+	switch {
+	case e.Lost():
+		style = theme.Bad
+	case e.State != wire.EdgeServing:
+		style = theme.Warn
+	}
+	p.Field("edge", e.Name, theme.Strong)
+	p.Field("state", e.State+" since "+moment(e.Since), style)
+	if e.Cause != "" {
+		p.Field("cause", e.Cause, style)
+	}
+	if e.Group != "" {
+		p.Field("classes", "the "+e.Group+" ones, beside another process of edge "+e.Edge, theme.Plain)
+	}
+	addresses := strings.Join(e.Addresses, " ")
+	if addresses == "" {
+		addresses = "none of its own: connections are handed on to it"
+	}
+	p.Field("addresses", addresses, theme.Plain)
+	if e.ReportAgeMs == nil {
+		p.Field("carries", "it has not reported yet", theme.Faint)
+		return
+	}
+	word := "carries"
+	if e.Lost() {
+		word = "carried"
+	}
+	p.Field(word, fmt.Sprintf("%s, %s; %s, %d of them streams", plural(e.Slices, "slice"), plural(e.Hosts, "host"), plural(int(e.Connections), "connection"),
+		e.Streams), theme.Plain)
+	p.Field("requests", fmt.Sprintf("%d since its start, %d refused; %d in flight, %d wait", e.Requests, e.Refused, e.InFlight, e.Queue), theme.Plain)
+	p.Field("rate", fmt.Sprintf("%.2f Mbit/s", e.RateBps/1e6), theme.Plain)
+	p.Field("p99", ms(p.th, e.P99Ms)+" ms added, of the slice with the worst", theme.Plain)
+	p.Field("link", ms(p.th, e.LinkRTTMs)+" ms to its home and back", theme.Plain)
+	if e.BackendsOut > 0 {
+		p.Field("backends", plural(e.BackendsOut, "backend")+" out", theme.Bad)
+	}
 }

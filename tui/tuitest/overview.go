@@ -34,7 +34,7 @@ func Overview() *wire.Overview {
 			Roles: []string{"operator"}, Reports: []string{"operator"}},
 		Ledger: wire.LedgerInfo{Size: 120441, Root: "fzqRvAfU4cENRG8CqhezyQ==", Index: 120441, CheckpointAgeMs: 2000,
 			Verified: 120441, Entries: 120441, Checkpoint: checkpoint},
-		Launch: launch(), Slices: sliceRows(), Gates: gateRows(), Decisions: decisions(), Cluster: members(), Units: units(),
+		Launch: launch(), Slices: sliceRows(), Gates: gateRows(), Decisions: decisions(), Cluster: members(), Edges: edges(), Units: units(),
 		EventsPerSecond: 812, DecisionsAllowed: 48211, DecisionsDenied: 37,
 	}
 	o.Tallies, o.Totals = Tallies()
@@ -236,6 +236,20 @@ func members() []wire.MemberRow {
 			LastSeen: at(9 * time.Second)},
 		{Name: "edge-4", Node: "88aa0303", State: "failed", Addr: "127.0.0.1:7949", Role: "edge", Admitted: false,
 			LastSeen: at(80 * time.Second)},
+	}
+}
+
+// edges are the node's own gateway, an edge of two groups and one that died.
+func edges() []wire.EdgeRow {
+	return []wire.EdgeRow{
+		{Name: "node", Edge: "node", State: wire.EdgeServing, Since: at(time.Minute), Addresses: []string{"ws://*:40112"}, ReportAgeMs: ptr(int64(0)),
+			Slices: 7, Hosts: 14, P99Ms: ptr(12.6), RateBps: 190e6, Connections: 51, Streams: 12, InFlight: 9, Requests: 91_022, Refused: 147},
+		{Name: "front.2", Edge: "front", Group: "prompt", State: wire.EdgeServing, Since: at(time.Minute), Addresses: []string{"ws://*:40311"},
+			ReportAgeMs: ptr(int64(1200)), Slices: 7, Hosts: 14, P99Ms: ptr(2.2), RateBps: 10e6, Connections: 1, Requests: 12, BackendsOut: 1, LinkRTTMs: ptr(0.21)},
+		{Name: "front.patient.2", Edge: "front", Group: "patient", State: wire.EdgeClosing, Since: at(time.Minute), Addresses: []string{},
+			ReportAgeMs: ptr(int64(1300)), Slices: 7, Hosts: 14, RateBps: 0, LinkRTTMs: ptr(0.3)},
+		{Name: "west\x1b[2J", Edge: "west", State: wire.EdgeFailed, Cause: "its process ended without a goodbye", Since: at(9 * time.Second),
+			Addresses: []string{"ws://*:40400"}, ReportAgeMs: ptr(int64(9900)), Slices: 7, Hosts: 14, Requests: 4123},
 	}
 }
 

@@ -97,6 +97,11 @@ type Members struct {
 	Members []MemberRow `json:"members"`
 }
 
+// Edges is the answer of `nexus cluster edges`.
+type Edges struct {
+	Edges []EdgeRow `json:"edges"`
+}
+
 // Decisions is the answer of `nexus gates log`, newest first.
 type Decisions struct {
 	Decisions []DecisionRow `json:"decisions"`

@@ -102,6 +102,7 @@ type Gates struct {
 // Slices is the answer of `nexus slices list -o json`.
 type Slices struct {
 	Slices []SliceRow `json:"slices"`
+	Edges  []EdgeRow  `json:"edges"` // as Overview.Edges
 }
 
 // ActionRequest carries one signed action: the base64 of its canonical encoding, so that what is signed is what is

@@ -30,6 +30,7 @@ type Overview struct {
 	TalliesTotal     int         `json:"tallies_total"`
 	Totals           []TotalRow  `json:"totals"` // per rule and currency, over all tallies
 	Cluster          []MemberRow `json:"cluster"`
+	Edges            []EdgeRow   `json:"edges"` // processes that serve, the node's own gateway first; none for whoever does not act for the platform
 	Units            []UnitRow   `json:"units"` // probe units are left out
 	UnitsTotal       int         `json:"units_total"`
 	Alerts           []Alert     `json:"alerts"`            // newest first
@@ -289,6 +290,44 @@ type MemberRow struct {
 	LastSeen time.Time `json:"last_seen"`
 }
 
+// EdgeRow is one process that serves as an edge, by its last report: the node's own gateway, or one that nexus slices edge runs. nil: not measured.
+type EdgeRow struct {
+	Name        string    `json:"name"`
+	Edge        string    `json:"edge"`            // that it serves for: workers of one supervisor, and those after them, have it in common
+	Group       string    `json:"group,omitempty"` // of slice classes that it is there for, beside another process; empty: all
+	State       string    `json:"state"`           // one of the Edge* words
+	Cause       string    `json:"cause,omitempty"` // of a state that is not well
+	Since       time.Time `json:"since"`           // when that state began
+	Addresses   []string  `json:"addresses"`       // where clients reach it; empty where another process hands connections on to it
+	ReportAgeMs *int64    `json:"report_age_ms"`   // nil: it never reported
+	Slices      int       `json:"slices"`
+	Hosts       int       `json:"hosts"`
+	P99Ms       *float64  `json:"p99_ms"`      // added latency by its own probes, of the slice with the worst
+	RateBps     float64   `json:"rate_bps"`    // bits per second
+	Connections int64     `json:"connections"` // open now, of all slices
+	Streams     int64     `json:"streams"`     // of these, WebSockets and others that were switched
+	InFlight    int       `json:"in_flight"`   // requests
+	Queue       int       `json:"queue"`       // requests that wait
+	Requests    uint64    `json:"requests"`    // since its start
+	Refused     uint64    `json:"refused"`     // since its start
+	BackendsOut int       `json:"backends_out"`
+	LinkRTTMs   *float64  `json:"link_rtt_ms"` // to its home and back; nil for the node's own gateway, which needs no link
+}
+
+// The words of EdgeRow.State. Figures of one that is dead, silent or orphaned are its last.
+const (
+	EdgeServing  = "serving"
+	EdgeClosing  = "closing"  // asked to end: accepts nothing, finishes what it has
+	EdgeOrphaned = "orphaned" // its supervisor has gone: accepts nothing, and nobody starts another
+	EdgeSilent   = "silent"   // no word for longer than it may take
+	EdgeFailed   = "failed"   // ended without a goodbye
+)
+
+// Lost reports whether an operator should look after this edge.
+func (e *EdgeRow) Lost() bool {
+	return e.State == EdgeOrphaned || e.State == EdgeSilent || e.State == EdgeFailed
+}
+
 // Envelope is a unit's ceilings. They are not reservations.
 type Envelope struct {
 	CPUCores     float64 `json:"cpu_cores"`
@@ -326,7 +365,7 @@ const (
 type Alert struct {
 	Time  time.Time `json:"time"`
 	Level string    `json:"level"`
-	Code  string    `json:"code"` // gate.denied, slice.breach, cluster.failed, ledger.fork...
+	Code  string    `json:"code"` // gate.denied, edge.failed, witness.failing...
 	Text  string    `json:"text"`
 	Unit  string    `json:"unit"` // label
 	Index uint64    `json:"index"`

@@ -27,6 +27,11 @@ type Report struct {
 	Process   nexus.ID          `json:"process"` // random, of one run of one process
 	Slices    []edge.SliceStats `json:"slices"`
 	LinkNanos int64             `json:"link_nanos"` // round trip of the report before this one, edge to home and back; 0: not measured
+	Closing   bool              `json:"closing,omitempty"`
+	// Last is the process's goodbye: it ends after this report, and did not die.
+	Last bool `json:"last,omitempty"`
+	// Orphaned says that the supervisor has gone without a word: this process accepts nothing, and nobody starts another one.
+	Orphaned bool `json:"orphaned,omitempty"`
 }
 
 // DecodeReport reads a report.
@@ -50,14 +55,15 @@ type reporter struct {
 }
 
 // report tells the home what was measured until now.
-func (s *satellite) report(ctx context.Context) {
+func (s *satellite) report(ctx context.Context, last bool) {
 	r := &s.reporter
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !s.reports.Load() {
 		return
 	}
-	b, err := json.Marshal(Report{Process: r.process, Slices: s.gateway.Snapshot(), LinkNanos: int64(r.trip)})
+	b, err := json.Marshal(Report{Process: r.process, Slices: s.gateway.Snapshot(), LinkNanos: int64(r.trip), Closing: s.closing.Load(), Last: last,
+		Orphaned: s.orphaned()})
 	if err == nil {
 		r.trip, err = s.client.Report(ctx, b)
 	}
@@ -77,7 +83,7 @@ func (s *satellite) reportLoop(ctx context.Context) {
 		case <-t.C:
 		}
 		turn, cancel := context.WithTimeout(ctx, ReportEvery)
-		s.report(turn)
+		s.report(turn, false)
 		cancel()
 	}
 }
@@ -86,7 +92,17 @@ func (s *satellite) reportLoop(ctx context.Context) {
 func (s *satellite) reportLast() {
 	ctx, cancel := context.WithTimeout(context.Background(), lastReportFor)
 	defer cancel()
-	s.report(ctx)
+	s.report(ctx, true)
+}
+
+// orphaned reports whether the supervisor has gone while this process was not asked to.
+func (s *satellite) orphaned() bool {
+	select {
+	case <-s.config.Gone: // nil: never
+		return true
+	default:
+		return false
+	}
 }
 
 // probe measures the added latency of every slice through this edge's own plain listener until ctx ends. Without one nothing is

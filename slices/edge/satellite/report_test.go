@@ -44,6 +44,18 @@ func (r *reports) sum(of func(edge.SliceStats) int64) (n int64) {
 	return n
 }
 
+// goodbyes counts the processes whose last word was one.
+func (r *reports) goodbyes() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, k := range r.kept {
+		if k.Last && k.Closing && !k.Orphaned {
+			n++
+		}
+	}
+	return n
+}
+
 // TestWhatWorkersCarryArrives: each request that workers of a supervisor carried is told to the home exactly once in all, through an
 // upgrade and the end of the supervisor, with what the workers' own probes measured and the round trip of the link.
 func TestWhatWorkersCarryArrives(t *testing.T) {
@@ -73,6 +85,7 @@ func TestWhatWorkersCarryArrives(t *testing.T) {
 	eventually(ctx, t, "the second worker's probes are told", func() bool {
 		return r.reports.sum(func(s edge.SliceStats) int64 { return s.Added.Samples }) > 0
 	})
+	eventually(ctx, t, "the one that has ended, and it alone, said goodbye", func() bool { return r.reports.goodbyes() == 1 })
 	if n := r.reports.sum(func(s edge.SliceStats) int64 { return int64(s.Gateway.BytesIn) }); n < 2*each*int64(len("request-1")) {
 		t.Errorf("%d bytes in", n)
 	}

@@ -63,6 +63,8 @@ func DecodeTable(b []byte) (*edge.Table, uint64, error) {
 // Config of an edge process.
 type Config struct {
 	Name string // unique among the home's edges
+	// Edge is the name of the edge that this process serves for, where that is more than one process at a time or after each other; "": Name.
+	Edge string
 	// Group, if set, says that this process is one of several behind the same addresses, a latency group each (decision 52). Only the first group's is
 	// listed as an edge that sessions can move to. Pass is edge.Config's.
 	Group slices.Group
@@ -139,6 +141,7 @@ type satellite struct {
 	client  *link.Client
 	once    sync.Once
 	reports atomic.Bool   // the home takes them
+	closing atomic.Bool   // nothing new is accepted
 	tabled  chan struct{} // closed when the gateway serves its first table
 
 	reporter reporter
@@ -184,7 +187,7 @@ func (s *satellite) run(ctx context.Context) error {
 		return d.DialContext(ctx, "unix", c.Home)
 	}
 	s.addresses = ready.Addresses
-	greeting := link.Greeting{Name: c.Name, Addresses: ready.Addresses}
+	greeting := link.Greeting{Name: c.Name, Addresses: ready.Addresses, Edge: c.Edge, Group: string(c.Group)}
 	if c.Group != "" && c.Group != slices.Groups()[0] {
 		greeting.Addresses = nil // they are another process's, which hands on
 	}
@@ -231,9 +234,11 @@ func (s *satellite) serveUntil(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 		stopProbing()
+		s.closing.Store(true)
 		s.drain(context.WithoutCancel(ctx), s.addresses) // the ports close, whichever process listens there beside this one
 	case <-s.config.Retire:
 		stopProbing()
+		s.closing.Store(true)
 		err = s.retire(ctx)
 	}
 	stopGateway()

@@ -24,6 +24,11 @@ type Server struct {
 	// OnReport gets what an edge measured, in the edge's own encoding, one call at a time per edge; the bytes are its own. Set it before
 	// Serve; nil: reports end the link.
 	OnReport func(edge string, b []byte)
+	// OnJoin and OnLeave tell of each link's begin and end, an end after all of its reports; a process that comes back before its old link was given up
+	// has two for a while. Cause is io.EOF for a link that the other end closed, as the system does for a process that dies, and a timeout for a silent
+	// one. Set them before Serve; nil: nobody is told.
+	OnJoin  func(g Greeting)
+	OnLeave func(edge string, cause error)
 
 	home Home
 	log  *slog.Logger
@@ -100,6 +105,9 @@ func (s *Server) serve(ctx context.Context, c net.Conn) {
 	s.mu.Unlock()
 	if name != "" {
 		s.home.SetEdge(name, nil)
+		if s.OnLeave != nil {
+			s.OnLeave(name, err)
+		}
 	}
 	s.log.Info("edge left", "edge", name, "sessions", len(lines), "cause", err)
 }
@@ -156,6 +164,9 @@ func (s *Server) join(out *sender, g Greeting) {
 	}
 	s.mu.Unlock()
 	s.home.SetEdge(g.Name, g.Addresses)
+	if s.OnJoin != nil {
+		s.OnJoin(g)
+	}
 	s.log.Info("edge joined", "edge", g.Name, "addresses", g.Addresses)
 }
 

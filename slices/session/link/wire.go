@@ -187,4 +187,7 @@ func parseMessage(b []byte) (message, error) {
 type Greeting struct {
 	Name      string   `json:"name"`
 	Addresses []string `json:"addresses"` // see host.Host.SetEdge
+	// Edge is the edge that this process serves for, with others at a time or after each other; empty: Name alone.
+	Edge  string `json:"edge,omitempty"`
+	Group string `json:"group,omitempty"` // of the edge's processes, which this one is for; empty: there is but one
 }
