@@ -31,7 +31,7 @@ func scenes() []scene {
 		{"phase", []string{"1", "g", "j", "j", "j", "j", "j", "j", "enter"}}, {"slice", []string{"2", "enter"}}, {"gate",
 			[]string{"3", "g", "j", "j", "j", "j", "j", "j", "enter"}},
 		{"class", []string{"4", "enter"}}, {"account", []string{"4", "enter", "enter"}}, {"proof", []string{"4", "enter", "enter", "enter"}},
-		{"entry", []string{"4", "enter", "enter", "j", "enter"}}, {"node", []string{"5", "enter"}}, {"unit", []string{"6", "enter"}},
+		{"entry", []string{"4", "enter", "enter", "j", "j", "enter"}}, {"node", []string{"5", "enter"}}, {"unit", []string{"6", "enter"}},
 		{"unit-names", []string{"6", "enter", "l", "l"}}, {"unit-chain", []string{"6", "enter", "h", "h", "h"}}, {"evidence", []string{"8", "enter"}},
 		{"chain", []string{"8", "l"}}, {"findings", []string{"8", "h"}}, {"help", []string{"?"}}, {"filtered", []string{"8", "/", "deny", "enter"}},
 		{"marked", []string{"6", "space", "space"}}, {"palette", []string{":", "imvu s"}}, {"arguments", []string{":", "imvu scale "}},

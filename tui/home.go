@@ -71,6 +71,18 @@ func (m *model) homeCame(msg homeMsg) {
 	m.versions[panel.SecHome]++
 	m.changes++
 	m.followCursor(panel.Home)
+	m.startHome()
+}
+
+// startHome puts a cursor that nobody moved yet on the first row below the sums: what waits for the owner's word.
+func (m *model) startHome() {
+	c := &m.cursors[panel.Home]
+	if c.key != "" {
+		return
+	}
+	rows, index := panel.HomeRows(m.home), m.index(panel.Home)
+	for c.pos = 0; c.pos < len(index)-1 && rows[index[c.pos]].Total != nil; c.pos++ {
+	}
 }
 
 // homeRow is the row of the home under the cursor.
@@ -139,12 +151,14 @@ func (m *model) nextAtHome() string {
 		return "asking the node what is yours"
 	case !ok:
 		if m.readOnly() {
-			return "nothing is yours yet; " + key(keymap.View) + " shows the whole node"
+			return "nothing is yours yet, and this session makes nothing: " + m.readOnlyReason() + "; " + key(keymap.View) + " shows the whole node"
 		}
 		if waits := m.draft(); waits != "" {
 			return key(keymap.Guide) + " goes on with " + waits
 		}
 		return key(keymap.Guide) + " guides you to your first unit; " + key(keymap.View) + " shows the whole node"
+	case row.Total != nil:
+		return "enter: what it is made of, unit by unit; a unit's row leads on to its entries and their proofs"
 	case m.readOnly() && (row.Proposal != nil || row.Notice != nil):
 		return "enter shows it; deciding is off: " + m.readOnlyReason()
 	case row.More > 0:

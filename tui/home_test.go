@@ -140,7 +140,8 @@ type homeCommands struct{ fakeCommands }
 func (f *homeCommands) Verbs() []Verb {
 	return append(f.fakeCommands.Verbs(), Verb{Path: "approvals grant", Danger: keymap.Disruptive},
 		Verb{Path: "approvals refuse", Danger: keymap.Disruptive},
-		Verb{Path: "notices read", Danger: keymap.Reversible}, Verb{Path: "revenue statement", Danger: keymap.Disruptive})
+		Verb{Path: "notices read", Danger: keymap.Reversible}, Verb{Path: "revenue statement", Danger: keymap.Disruptive},
+		Verb{Path: "revenue balance"}, Verb{Path: "revenue payout list"}, Verb{Path: "revenue hold list"}, Verb{Path: "revenue pending"})
 }
 
 // ranLines takes off what the fake notes beside each line.
@@ -160,7 +161,7 @@ func TestReadOnlyOffersNoActs(t *testing.T) {
 	for _, readOnly := range []bool{false, true} {
 		d := drive(t, theme.Options{}, 190, 40, func(o *Options) { o.ReadOnly = readOnly })
 		d.show1(tuitest.Overview())
-		d.press("H")
+		d.press("H", "g")
 		for row, r := range panel.HomeRows(d.home) {
 			got := plainText(d.screen())
 			for act, useful := range map[string]bool{"a approve": r.Proposal != nil, "d refuse": r.Proposal != nil, "o mark read": r.Notice != nil || r.More > 0,
@@ -218,7 +219,11 @@ func TestAnExitIsShownAsItGoesOn(t *testing.T) {
 	if text := plain(d.screen()); !strings.Contains(text, "leaving   "+unit.Label+"  42 %, file 12 of 26, 5.0 MiB sent at 1.0 MiB/s") {
 		t.Errorf("the home says\n%s", text)
 	}
-	d.press("g", "j", "j", "enter")
+	d.press("g")
+	for range stdslices.IndexFunc(panel.HomeRows(d.home), func(r panel.HomeRow) bool { return r.Exit != nil }) {
+		d.press("j")
+	}
+	d.press("enter")
 	if text := plain(d.screen()); !strings.Contains(text, "Exit of "+unit.Label) || !strings.Contains(text, " 42 %") || !strings.Contains(text, "--cancel") ||
 		!strings.Contains(text, "--export-path -") {
 		t.Errorf("the page says\n%s", text)
@@ -273,6 +278,48 @@ func TestAWaitingDraftIsSaid(t *testing.T) {
 	if text := plain(d.screen()); !strings.Contains(text, "W goes on with "+waits) {
 		t.Errorf("the home says\n%s", text)
 	}
+}
+
+// Each sum of the home leads to what it is made of: what is owed, on its way, held, or announced. The cursor begins below them, at what waits for
+// the owner's word, and goes up to them; where the screen is too low for all of them they are rows like the others.
+func TestSumsOfTheHomeLeadToTheirParts(t *testing.T) {
+	t.Parallel()
+	for _, size := range [][2]int{{80, 24}, {160, 48}, {40, 8}} {
+		c := &homeCommands{}
+		d := drive(t, theme.Options{}, size[0], size[1], func(o *Options) { o.Commands = c })
+		d.show1(pictureOf("creator"))
+		d.screen()
+		d.home.Totals = []wire.MoneySum{{Currency: "USD", Payable: 599, OnItsWay: 700, Held: 20, Pending: 7700}}
+		d.versions[panel.SecHome]++
+		d.startHome()
+		if row, ok := d.homeRow(); !ok || row.Proposal == nil {
+			t.Errorf("%v: the cursor begins on %+v", size, row)
+		}
+		d.press("g")
+		for i, want := range []string{"revenue balance", "revenue payout list", "revenue hold list", "revenue pending"} {
+			if text := plain(d.screen()); !strings.Contains(lineOfCursor(text), []string{"USD", "7.00", "0.20", "77.00"}[i]) {
+				t.Errorf("%v: the cursor is not on the sum of %q:\n%s", size, want, text)
+			}
+			d.press("enter")
+			if got := ranLines(c.ran); len(got) != i+1 || got[i] != want {
+				t.Errorf("%v: sum %d ran %q, want %q", size, i, got, want)
+			}
+			d.press("esc", "j")
+		}
+		if row, ok := d.homeRow(); !ok || row.Proposal == nil {
+			t.Errorf("%v: below the sums lies %+v", size, row)
+		}
+	}
+}
+
+// lineOfCursor is the line of a screen that the cursor is on.
+func lineOfCursor(text string) string {
+	for _, line := range strings.Split(text, "\n") {
+		if strings.HasPrefix(line, " ▸") {
+			return line
+		}
+	}
+	return ""
 }
 
 // However much there is to read, what is earned stays on the screen.

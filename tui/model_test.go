@@ -154,11 +154,15 @@ func TestDrillDownToEvidenceAndProof(t *testing.T) {
 		}
 	}
 	d.press("j", "enter")
+	if got := d.screen(); !strings.Contains(got, "Unit IMVU-001") || !strings.Contains(got, "[identity]") {
+		t.Errorf("the money does not lead to the unit:\n%s", got)
+	}
+	d.press("esc", "j", "enter")
 	if got := d.screen(); !strings.Contains(got, "Entry 120400") || !strings.Contains(got, "recomputed here") ||
 		!strings.Contains(got, "nexus ledger prove 120400") {
 		t.Errorf("a transaction does not lead to its entry:\n%s", got)
 	}
-	d.press("esc", "k", "enter")
+	d.press("esc", "k", "k", "enter")
 	proof := d.screen()
 	for _, want := range []string{"Proof of IMVU-001 USD", "ceil(1000000 x 55 / 100) = 550000", "equal to the ledger",
 		"nexus ledger prove IMVU-001",

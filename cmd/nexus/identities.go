@@ -62,16 +62,19 @@ func (a *app) identityNew() *cobra.Command {
 }
 
 func (a *app) identityImport() *cobra.Command {
-	cmd := &cobra.Command{Use: "import FILE [NAME]", Short: "Register an OpenSSH ed25519 key of yours",
+	cmd := &cobra.Command{Use: "import FILE|KEY [NAME]", Short: "Register an OpenSSH ed25519 key of yours",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
 				return nexus.Errf(cmd.CommandPath(), nexus.CodeUsage, "FILE", "usage: "+cmd.UseLine(), "is required")
 			}
+			if len(args) == 1 && keyLine(args[0]) {
+				return nexus.Errf(cmd.CommandPath(), nexus.CodeUsage, "NAME", "name the identity after the key", "is required with a key in place of a file")
+			}
 			return nil
 		},
-		Long: `Register the public half of a key. A .pub file is registered as it is; with a private key file and --copy the key is also copied
+		Long: `Register the public half of a key. A .pub file is registered as it is, and so is its line given in quotes; with a private key file and --copy the key is also copied
 into the data directory, so that --identity NAME finds it.`,
-		Example: "  nexus identity import ~/.ssh/id_ed25519.pub eva"}
+		Example: "  nexus identity import ~/.ssh/id_ed25519.pub eva\n  nexus identity import 'ssh-ed25519 AAAA...' eva"}
 	issueFlags(cmd)
 	cmd.Flags().Bool("copy", false, "copy the private key into the data directory")
 	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, args []string) error {
@@ -100,8 +103,14 @@ into the data directory, so that --identity NAME finds it.`,
 	return cmd
 }
 
-// publicOf reads the public half of a key file of either kind.
+// keyLine reports whether an argument is a public key as OpenSSH writes it rather than the name of a file.
+func keyLine(arg string) bool { return strings.HasPrefix(arg, "ssh-ed25519 ") }
+
+// publicOf reads the public half of a key file of either kind, or of a key given as its line.
 func publicOf(path string) (nexus.PublicKey, error) {
+	if keyLine(path) {
+		return identity.ParsePublic(path)
+	}
 	pub, err := identity.LoadPublic(path)
 	if err == nil || nexus.CodeOf(err) != nexus.CodeUsage {
 		return pub, err

@@ -82,6 +82,10 @@ func (n *node) delivered(ctx context.Context, r *wire.Notices) error {
 	if last == 0 {
 		return nil
 	}
+	if g := n.app.guest; n.app.conf.yes("read_only") || g != nil && !g.session.Agent {
+		n.app.say("not marked as delivered: this session signs nothing")
+		return nil
+	}
 	_, err := n.act(ctx, state.KindNoticeMark, nexus.ID{}, state.NoticeMark{Delivered: last})
 	return err
 }

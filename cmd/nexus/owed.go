@@ -136,6 +136,7 @@ func (n *node) orPropose(r nexus.Receipt, err error) error {
 
 func (a *app) holdCommand() *cobra.Command {
 	cmd := noun("hold", "Parts of what owners are owed that are set aside for a time")
+	cmd.Aliases = []string{"holds"} // as notices in the ledger say it
 	cmd.Long = `A hold sets part of what an owner is owed aside, for a reason and a time that both stand in the ledger. The owner may place one and thereby
 consents that the platform captures it; an operator may place one for at most 90 days, and can capture it with the owner's approval only.
 A hold ends by itself, and at once when the unit leaves.`
@@ -177,6 +178,13 @@ A hold ends by itself, and at once when the unit leaves.`
 		return n.printMoved(moved{ID: made.ID.String(), Unit: o.label, Period: o.period, Owner: o.owner, Currency: o.currency, Amount: o.minor,
 			Payable: made.Payable, Decision: r.Index}, "held")
 	})
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.CalledAs() != "holds" {
+			return cmd.Help()
+		}
+		list.SetContext(cmd.Context())
+		return list.RunE(list, nil)
+	}
 	cmd.AddCommand(list, place, a.endHoldCommand("release", state.KindHoldRelease, "Give a hold back to its owner (operators)"),
 		a.endHoldCommand("capture", state.KindHoldCapture, "Give a hold, or part of it, to the platform (needs the owner's consent)"))
 	return cmd

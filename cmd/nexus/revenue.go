@@ -263,7 +263,11 @@ func (n *node) printSources(ctx context.Context) error {
 	}
 	t := &table{head: []string{"SOURCE", "CLASS", "ACTIVE", ">EVENTS", "KEY"}, none: "none"}
 	for _, s := range sources.Sources {
-		t.add(s.Name, s.Class, fmt.Sprint(s.Active), fmt.Sprint(s.Events), s.Key)
+		events := fmt.Sprint(s.Events)
+		if s.Withheld {
+			events = "-"
+		}
+		t.add(s.Name, s.Class, fmt.Sprint(s.Active), events, s.Key)
 	}
 	return n.app.print(sources, t.print)
 }

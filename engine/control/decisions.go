@@ -22,8 +22,10 @@ func (s *Server) decision(_ http.ResponseWriter, r *http.Request, who caller) (a
 	if err != nil {
 		return nil, err
 	}
-	if err := s.mayReadWord(who, d.Unit, d.Actor); err != nil {
-		return d, err
+	if d.Unit != "" || !s.whollyOf(who, n) {
+		if err := s.mayReadWord(who, d.Unit, d.Actor, "decision "+r.PathValue("index")); err != nil {
+			return d, err
+		}
 	}
 	if s.veil(who, &d.DecisionRow) {
 		d.Verdicts = wire.WithholdVerdicts(d.Verdicts)
@@ -48,18 +50,42 @@ func (s *Server) stranger(who caller, unit nexus.ID) bool {
 }
 
 // mayReadWord judges reading a decision: the actor of it and whoever may read the unit's ledger.
-func (s *Server) mayReadWord(who caller, unit, actor string) error {
+func (s *Server) mayReadWord(who caller, unit, actor, subject string) error {
 	if actor == who.query.Actor.String() {
 		return nil
 	}
 	if unit == "" { // a batch for many units, an identity: what it says of others is the platform's to read
-		return s.mayRead(who, nexus.ID{}, platformRead)
+		return s.mayReadNamed(who, nexus.ID{}, platformRead, subject)
 	}
 	id, err := nexus.ParseID(unit)
 	if err != nil {
 		return err
 	}
-	return s.mayRead(who, id, unitRead)
+	return s.mayReadNamed(who, id, unitRead, subject)
+}
+
+// whollyOf reports whether all that a decision on no single unit wrote is of units that the caller may read: a batch of revenue for them
+// alone. Its facts may say more, of events that counted before, and stay the platform's.
+func (s *Server) whollyOf(who caller, index uint64) bool {
+	rec, err := s.engine().Store().Record(index)
+	if err != nil {
+		return false
+	}
+	own := 0
+	for seq := rec.FirstSeq; seq < rec.Next(); seq++ {
+		e, err := rec.Entry(seq)
+		if err != nil {
+			return false
+		}
+		if e.Unit.IsZero() {
+			continue
+		}
+		if _, refused := s.refusal(who, e.Unit, unitRead); refused {
+			return false
+		}
+		own++
+	}
+	return own > 0
 }
 
 func (s *Server) explain(w http.ResponseWriter, r *http.Request, who caller) (any, error) {
@@ -81,8 +107,8 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request, who caller) (an
 		return nil, err
 	}
 	ex := wire.Explanation{Decision: d, Facts: string(facts), Replayed: true, Same: same}
-	if s.veil(who, &d.DecisionRow) {
-		ex.Facts = "" // they are the unit's
+	if s.veil(who, &d.DecisionRow) || d.Unit == "" && d.Actor != who.query.Actor.String() && !s.forPlatform(who) {
+		ex.Facts = "" // they are the unit's, or the platform's
 	}
 	ex.FromLog, err = s.fromLog(r, who, d.Index)
 	return ex, err

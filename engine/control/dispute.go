@@ -31,5 +31,5 @@ func (s *Server) disputes(_ http.ResponseWriter, r *http.Request, who caller) (a
 			out.Disputes = append(out.Disputes, row)
 		}
 	})
-	return out, err
+	return out, s.othersRefused(r, who, id, len(out.Disputes), err)
 }

@@ -110,13 +110,14 @@ func (s *Server) entryFor(who caller, seq uint64) (wire.Entry, ledger.Record, er
 	if err != nil {
 		return wire.Entry{}, rec, err
 	}
+	subject := "entry " + strconv.FormatUint(seq, 10)
 	switch {
 	case !parsed.Unit.IsZero():
-		err = s.mayRead(who, parsed.Unit, unitRead)
+		err = s.mayReadNamed(who, parsed.Unit, unitRead, subject)
 	case parsed.Kind == ledger.KindDecision: // its facts may name many units
 		var body state.DecisionBody
 		if err = nexus.Decode(parsed.Body, &body); err == nil {
-			err = s.mayReadWord(who, "", body.Decision.Actor.String())
+			err = s.mayReadWord(who, "", body.Decision.Actor.String(), subject)
 		}
 	}
 	if err != nil {

@@ -37,13 +37,17 @@ func (s *Server) identities(http.ResponseWriter, *http.Request, caller) (any, er
 	return out, nil
 }
 
-func (s *Server) sources(http.ResponseWriter, *http.Request, caller) (any, error) {
+// sources lists who may report events. How many a source reported tells of everybody's business: the platform and the source itself see it.
+func (s *Server) sources(_ http.ResponseWriter, _ *http.Request, who caller) (any, error) {
 	out := wire.Sources{Sources: []wire.SourceRow{}}
 	classes := map[uint8]string{state.ClassMetered: "metered", state.ClassProvider: "provider", state.ClassAttested: "attested"}
 	s.engine().View(func(st *state.State) {
 		for _, x := range st.Sources {
-			out.Sources = append(out.Sources, wire.SourceRow{Name: x.Name, Class: classes[x.Class], Key: x.Key.String(), Active: x.Active,
-				LastSeq: x.LastSeq, Events: x.Events})
+			row := wire.SourceRow{Name: x.Name, Class: classes[x.Class], Key: x.Key.String(), Active: x.Active}
+			if row.Withheld = x.Key != who.query.Actor && !seesAll(st, who.query.Actor); !row.Withheld {
+				row.LastSeq, row.Events = x.LastSeq, x.Events
+			}
+			out.Sources = append(out.Sources, row)
 		}
 	})
 	sort.Slice(out.Sources, func(i, j int) bool { return out.Sources[i].Name < out.Sources[j].Name })

@@ -79,7 +79,12 @@ func TestEarlierFiguresAreShownToThoseWhoMay(t *testing.T) {
 			t.Errorf("now: %+v", now)
 		}
 	}
-	for _, path := range []string{"/v1/money?at=%d", "/v1/money?at=%d&unit=" + c.unit.String(), "/v1/money?at=%d&probes=1"} {
+	for _, path := range []string{"/v1/money?at=%d&unit=", "/v1/tally?at=%d&unit="} {
+		if code, raw := c.read(mallory, fmt.Sprintf(path, then)+c.unit.String(), nil); code != http.StatusForbidden || !strings.Contains(string(raw), "gate 16") {
+			t.Errorf("another creator asks %s of a unit: %d %s", path, code, raw)
+		}
+	}
+	for _, path := range []string{"/v1/money?at=%d", "/v1/money?at=%d&probes=1"} {
 		if m := into[wire.Money](c, mallory, fmt.Sprintf(path, then)); len(m.Rows) != 0 || len(m.Totals) != 0 {
 			t.Errorf("another creator reads %s: %+v", path, m)
 		}

@@ -48,6 +48,15 @@ func (s *Server) unitAsked(r *http.Request) (nexus.ID, error) {
 	return id, nil
 }
 
+// othersRefused has gate 16 refuse a question about one unit of which nothing may be shown: "none" would be said of another's unit as if
+// it were known of it. A unit that is the caller's own and has nothing passes.
+func (s *Server) othersRefused(r *http.Request, who caller, unit nexus.ID, shown int, err error) error {
+	if err != nil || unit.IsZero() || shown > 0 {
+		return err
+	}
+	return s.mayReadNamed(who, unit, unitRead, "unit "+strconv.Quote(r.URL.Query().Get("unit")))
+}
+
 func (s *Server) money(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
 	id, err := s.unitAsked(r)
 	if err != nil {
@@ -59,14 +68,16 @@ func (s *Server) money(_ http.ResponseWriter, r *http.Request, who caller) (any,
 		return nil, err
 	}
 	if !earlier {
-		return s.engine().Money(f)
+		out, err := s.engine().Money(f)
+		return out, s.othersRefused(r, who, id, len(out.Rows), err)
 	}
 	end, err := s.reads.hold(who)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	return s.engine().MoneyAt(r.Context(), at, f)
+	out, err := s.engine().MoneyAt(r.Context(), at, f)
+	return out, s.othersRefused(r, who, id, len(out.Rows), err)
 }
 
 func (s *Server) periods(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
@@ -90,7 +101,7 @@ func (s *Server) periods(_ http.ResponseWriter, r *http.Request, who caller) (an
 		}
 	})
 	if err == nil && len(out.Periods) == 0 {
-		return nil, s.mayRead(who, id, unitRead) // the gate words the refusal
+		return nil, s.othersRefused(r, who, id, 0, nil)
 	}
 	return out, err
 }
@@ -109,7 +120,7 @@ func (s *Server) pendings(_ http.ResponseWriter, r *http.Request, who caller) (a
 				Expires: utc(p.ExpiresMs), Index: p.OpenedIndex})
 		}
 	})
-	return out, err
+	return out, s.othersRefused(r, who, id, len(out.Pending), err)
 }
 
 // periodOf gives a period of a unit if the caller may see it.
@@ -137,7 +148,7 @@ func (s *Server) holds(_ http.ResponseWriter, r *http.Request, who caller) (any,
 				Expires: utc(h.ExpiresMs), Index: h.Index})
 		}
 	})
-	return out, err
+	return out, s.othersRefused(r, who, id, len(out.Holds), err)
 }
 
 func (s *Server) payouts(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
@@ -161,7 +172,7 @@ func (s *Server) payouts(_ http.ResponseWriter, r *http.Request, who caller) (an
 			out.Payouts = append(out.Payouts, row)
 		}
 	})
-	return out, err
+	return out, s.othersRefused(r, who, id, len(out.Payouts), err)
 }
 
 // tallyAsked gives the tally of now, or with ?at= of an earlier ledger.

@@ -231,8 +231,27 @@ func (s *Server) authenticate(r *http.Request, body []byte) (caller, error) {
 
 // mayRead judges a read by the gates on the applied state. Unknown, revoked or late callers and foreign units are refused.
 func (s *Server) mayRead(who caller, unit nexus.ID, n need) error {
+	if v, refused := s.refusal(who, unit, n); refused {
+		return nexus.Errf("read "+n.resource, nexus.CodeRefused, "identity "+who.query.Actor.Short(), v.Fix,
+			"refused by gate %d: %s; required: %s", v.Gate, v.Observed, v.Required)
+	}
+	return nil
+}
+
+// mayReadNamed judges reading what the caller named, by a word or by a number of the whole log. Whoever tries names, or counts through the
+// numbers, must not learn what or whose is behind them, so the refusal says what was asked for and nothing else.
+func (s *Server) mayReadNamed(who caller, unit nexus.ID, n need, subject string) error {
+	if v, refused := s.refusal(who, unit, n); refused {
+		return nexus.Errf("read ledger", nexus.CodeRefused, subject, "nexus gates log and nexus home say what is yours",
+			"refused by gate %d: nothing that is yours to read; required: %s", v.Gate, v.Required)
+	}
+	return nil
+}
+
+// refusal has the gates judge a read, and gives the first that refuses it.
+func (s *Server) refusal(who caller, unit nexus.ID, n need) (gates.Verdict, bool) {
 	if s.engine() == nil {
-		return nil
+		return gates.Verdict{}, false
 	}
 	var d gates.Decision
 	s.engine().View(func(st *state.State) {
@@ -242,11 +261,7 @@ func (s *Server) mayRead(who caller, unit nexus.ID, n need) error {
 		}
 		d = st.Decide(&f, gates.DecisionInput{Kind: f.Kind, Actor: who.query.Actor, Unit: unit, TimeMs: f.NowMs})
 	})
-	if v, refused := d.FirstRefusal(); refused {
-		return nexus.Errf("read "+n.resource, nexus.CodeRefused, "identity "+who.query.Actor.Short(), v.Fix,
-			"refused by gate %d: %s; required: %s", v.Gate, v.Observed, v.Required)
-	}
-	return nil
+	return d.FirstRefusal()
 }
 
 func (s *Server) reply(w http.ResponseWriter, who caller, out any, err error) {

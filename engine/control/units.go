@@ -35,6 +35,7 @@ func (s *Server) tally(_ http.ResponseWriter, r *http.Request, who caller) (any,
 	}
 	word := r.URL.Query().Get("unit")
 	rows := t.Units[:0]
+	var asked nexus.ID // by word, of which nothing is the caller's
 	s.engine().View(func(st *state.State) {
 		var only *state.Unit
 		if word != "" {
@@ -44,6 +45,9 @@ func (s *Server) tally(_ http.ResponseWriter, r *http.Request, who caller) (any,
 				return
 			}
 			only = u
+			if !s.seesPart(who, st, u) {
+				asked = u.ID
+			}
 		}
 		for _, row := range t.Units {
 			id, _ := nexus.ParseID(row.UnitID)
@@ -57,7 +61,27 @@ func (s *Server) tally(_ http.ResponseWriter, r *http.Request, who caller) (any,
 		t.Totals = engine.SumTallies(rows)
 	}
 	t.Units = rows
-	return t, err
+	return t, s.othersRefused(r, who, asked, 0, err)
+}
+
+// seesPart reports whether the caller may see a unit's figures, or those of a channel on it.
+func (s *Server) seesPart(who caller, st *state.State, u *state.Unit) bool {
+	if s.sees(who, st, u) {
+		return true
+	}
+	for _, c := range st.Units {
+		if c.Parent == u.ID && s.sees(who, st, c) {
+			return true
+		}
+	}
+	return false
+}
+
+// forPlatform reports whether the caller acts for the platform.
+func (s *Server) forPlatform(who caller) bool {
+	all := false
+	s.engine().View(func(st *state.State) { all = seesAll(st, who.query.Actor) })
+	return all
 }
 
 func noUnit(word string) error {
@@ -89,7 +113,7 @@ func (s *Server) findFor(who caller, word string) (nexus.ID, error) {
 	if id.IsZero() {
 		return id, noUnit(word)
 	}
-	return id, s.mayRead(who, id, unitRead)
+	return id, s.mayReadNamed(who, id, unitRead, "unit "+strconv.Quote(word))
 }
 
 func (s *Server) unit(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {

@@ -8,6 +8,7 @@ import (
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/engine/identity"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 	"github.com/BobbyBlanco400/nexus-cos/gates"
 )
@@ -67,8 +68,9 @@ func (n *Node) Knows(key nexus.PublicKey) (name string, err error) {
 		id := s.Identities[key]
 		switch {
 		case id == nil:
-			err = nexus.Errf("", nexus.CodeRefused, "this key",
-				"have an operator register it on the node: nexus identity import YOUR-KEY.pub NAME, for an operator with --role operator", "is of no identity here")
+			err = nexus.Errf("", nexus.CodeRefused, "",
+				"send an operator of the node this line, with your name for NAME: nexus identity import '"+identity.AuthorizedLine(key, "")+"' NAME",
+				"this key is of no identity here yet")
 		case id.Role == gates.RoleNode || id.Role == gates.RolePlatform:
 			err = nexus.Errf("", nexus.CodeRefused, "this key", "use one of your own", "is the %s's", engine.RoleName(id.Role))
 		default:

@@ -27,6 +27,27 @@ func TestMoneyEntriesAreNamed(t *testing.T) {
 	}
 }
 
+// What is owed is drilled to the entries that made it: not the split's alone, also what was set aside, sent or paid for other reasons.
+func TestOwedIsMadeOfItsEntries(t *testing.T) {
+	t.Parallel()
+	move := func(kind string, currency string, body map[string]any) wire.Entry {
+		return wire.Entry{Seq: 7, Kind: kind, Body: body, Postings: []wire.Posting{{Account: "owner", Minor: -2000, Currency: currency},
+			{Account: "held", Ref: "878a", Minor: 2000, Currency: currency}}}
+	}
+	page := wire.UnitEntries{Entries: []wire.Entry{move("hold", "USD", map[string]any{"Verb": "placed", "Reason": "x"}),
+		move("transfer", "USD", map[string]any{"Reason": "studio rent"}), move("hold", "JPY", map[string]any{"Verb": "placed"}), {Kind: "unit"}}}
+	l := AccountListing(theme.New(theme.Options{}), Target{Unit: "u", Label: "IMVU-001", Currency: "USD"}, &wire.Overview{}, page)
+	if len(l.Items) != 3 || l.Items[0].Target.Kind != UnitTarget || l.Items[0].Target.Key != "u" {
+		t.Fatalf("%d items: %+v", len(l.Items), l.Items)
+	}
+	for i, want := range [][3]string{{"hold", "placed", "owed -20.00"}, {"transfer", "studio rent", "owed -20.00"}} {
+		item := l.Items[i+1]
+		if c := item.Cells; c[2].Text != want[0] || c[3].Text != want[1] || c[5].Text != want[2] || item.Target.Kind != EntryTarget || item.Target.Index != 7 {
+			t.Errorf("move %d: %+v, want %v", i, item, want)
+		}
+	}
+}
+
 // What is on its way, held or announced is not lost between what was earned and what is owed.
 func TestMoneyBesideTheSplitIsSaid(t *testing.T) {
 	t.Parallel()
@@ -42,7 +63,7 @@ func TestMoneyBesideTheSplitIsSaid(t *testing.T) {
 	}
 	h := &wire.Home{Units: []wire.UnitRow{{ID: "u"}}, Usage: []wire.UsageRow{{UnitID: "u", BytesOut: 9}}, Money: []wire.MoneyRow{m("EUR"), m("USD")},
 		Totals: []wire.MoneySum{{Currency: "USD", OnItsWay: 545750}}}
-	if rows := HomeRows(h); len(rows) != 2 || rows[0].Usage == nil || rows[1].Usage != nil {
+	if rows := HomeRows(h)[2:]; len(rows) != 2 || rows[0].Usage == nil || rows[1].Usage != nil {
 		t.Errorf("what a slice carried is said %+v", rows)
 	}
 }

@@ -12,8 +12,10 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
 )
 
-// HomeRow is one row of the home: what waits for the owner's word first, then what was not read, then what is theirs.
+// HomeRow is one row of the home: the sums over all first, then what waits for the owner's word, what was not read, and what is theirs.
 type HomeRow struct {
+	Total    *wire.MoneySum // of one currency
+	Beside   beside         // what of the total stands beside the split; besideNone is the total itself
 	Proposal *wire.ProposalRow
 	Notice   *wire.NoticeRow
 	More     int // unread notices that have no row of their own
@@ -29,7 +31,7 @@ func HomeRows(h *wire.Home) []HomeRow {
 	if h == nil {
 		return nil
 	}
-	var out []HomeRow
+	out := totalRows(h)
 	for i := range h.Proposals {
 		out = append(out, HomeRow{Proposal: &h.Proposals[i]})
 	}
@@ -60,6 +62,48 @@ func HomeRows(h *wire.Home) []HomeRow {
 	for k := range h.Money {
 		if m := &h.Money[k]; !placed[m] {
 			out = append(out, HomeRow{Money: m})
+		}
+	}
+	return out
+}
+
+// beside names what of a currency stands beside the split.
+type beside int
+
+const (
+	besideNone beside = iota
+	onItsWay
+	heldBack
+	announced
+)
+
+// besides says in which words, and by which command line, each of them is shown.
+var besides = [...]struct{ form, line string }{onItsWay: {"%s on its way to you", "revenue payout list"}, heldBack: {"%s held", "revenue hold list"},
+	announced: {"%s of gross announced, not counted yet", "revenue pending"}}
+
+// minor is how much of a total a row is about: what is owed of the total itself.
+func (b beside) minor(t *wire.MoneySum) int64 {
+	return [...]int64{besideNone: t.Payable, onItsWay: t.OnItsWay, heldBack: t.Held, announced: t.Pending}[b]
+}
+
+// words says it, "" when there is nothing to say.
+func (b beside) words(t *wire.MoneySum) string {
+	if b == besideNone || b.minor(t) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(besides[b].form, nexus.Money{Minor: b.minor(t), Currency: t.Currency})
+}
+
+// totalRows are a row for each currency, and one for all that stands beside its split.
+func totalRows(h *wire.Home) []HomeRow {
+	var out []HomeRow
+	for i := range h.Totals {
+		t := &h.Totals[i]
+		out = append(out, HomeRow{Total: t})
+		for b := onItsWay; b <= announced; b++ {
+			if b.words(t) != "" {
+				out = append(out, HomeRow{Total: t, Beside: b})
+			}
 		}
 	}
 	return out
@@ -125,6 +169,8 @@ func (r HomeRow) Label() string {
 
 func (r HomeRow) key() string {
 	switch {
+	case r.Total != nil:
+		return fmt.Sprintf("total|%s|%d", r.Total.Currency, r.Beside)
 	case r.Proposal != nil:
 		return "proposal|" + r.Proposal.ID
 	case r.Notice != nil:
@@ -145,6 +191,8 @@ func (r HomeRow) RowKey() string { return r.key() }
 func (r HomeRow) text() string {
 	parts := []string{r.Label()}
 	switch {
+	case r.Total != nil:
+		parts = append(parts, "all", r.Total.Currency, "owed", r.Beside.words(r.Total))
 	case r.Proposal != nil:
 		parts = append(parts, "decide", r.Proposal.Words(), r.Proposal.Proposer, r.Proposal.Reason)
 	case r.Notice != nil:
@@ -165,6 +213,10 @@ func (r HomeRow) text() string {
 
 func (r HomeRow) target() Target {
 	switch {
+	case r.Total != nil && r.Beside != besideNone:
+		return Target{Kind: CommandTarget, Key: r.key(), Text: besides[r.Beside].line}
+	case r.Total != nil:
+		return Target{Kind: CommandTarget, Key: r.key(), Text: "revenue balance"}
 	case r.Proposal != nil:
 		line := "approvals show " + r.Proposal.ID
 		return Target{Kind: CommandTarget, Key: r.key(), Text: line}
@@ -185,6 +237,8 @@ func (r HomeRow) target() Target {
 
 func (r HomeRow) value() string {
 	switch {
+	case r.Total != nil:
+		return money(r.Beside.minor(r.Total), r.Total.Currency)
 	case r.Proposal != nil:
 		return r.Proposal.ID
 	case r.Notice != nil:
@@ -228,6 +282,8 @@ func homePanel() Panel {
 
 func (r HomeRow) item() any {
 	switch {
+	case r.Total != nil:
+		return r.Total
 	case r.Proposal != nil:
 		return r.Proposal
 	case r.Notice != nil:
@@ -291,22 +347,29 @@ func drawHome(in Input) []string {
 	}
 	s.title(-1, "Home of "+in.Theme.Cut(theme.Clean(h.Owner), max(in.Width/4, 6)), words, right, style)
 	c := columnsOf(in.Width)
-	homeHead(s, h, c)
+	rows := HomeRows(h)
+	above := homeHead(s, h, c, rows)
+	s.in.Index, s.in.Cursor = in.Index[above:], in.Cursor-above
+	s.in.Focus = in.Focus && (in.Cursor >= above || len(in.Index) == above)
 	empty := "nothing of yours is here, and a read-only session makes nothing"
 	if in.Create != "" {
 		empty = "nothing of yours is here yet: " + in.Create + " guides you to a unit, a channel or a mini-platform"
 	}
 	s.rows(empty, func(l *theme.Line, i int, text theme.Style) {
-		drawHomeRow(l, in.Theme, HomeRows(h)[i], c, text)
+		drawHomeRow(l, in.Theme, rows[i], c, text)
 	})
+	if in.At != nil && above > 0 {
+		in.At.First += above
+	}
 	return s.done()
 }
 
 // homeRowsLeast is how many rows a low screen keeps below the totals.
 const homeRowsLeast = 4
 
-// homeHead draws what was earned over all, and the names of the columns.
-func homeHead(s *sheet, h *wire.Home, c homeColumns) {
+// homeHead draws the names of the columns and, where there is room, what was earned over all, which then stays there whatever is scrolled
+// below it. It gives how many rows that can be selected it drew.
+func homeHead(s *sheet, h *wire.Home, c homeColumns, rows []HomeRow) (above int) {
 	three := c.name > 0
 	s.head(func(l *theme.Line) {
 		l.Space(3).Cell(theme.Faint, "your share", 10+c.name+c.rule)
@@ -322,23 +385,21 @@ func homeHead(s *sheet, h *wire.Home, c homeColumns) {
 			l.Right(theme.Faint, "requests", 10).Right(theme.Faint, "in budget", 11)
 		}
 	})
-	for i := range h.Totals {
-		if s.left() <= homeRowsLeast {
-			break
+	if totals := len(totalRows(h)); s.left() >= totals+homeRowsLeast {
+		in := s.in
+		for i := range rows[:totals] {
+			selected := in.Focus && in.Cursor >= 0 && in.Cursor < len(in.Index) && in.Index[in.Cursor] == i
+			s.head(func(l *theme.Line) {
+				if l.Space(1); selected {
+					l.Add(theme.Accent, in.Theme.Symbols.Cursor)
+				} else {
+					l.Space(1)
+				}
+				drawTotal(l.Space(1), rows[i], c)
+			})
 		}
-		t := &h.Totals[i]
-		s.head(func(l *theme.Line) {
-			l.Space(3).Cell(theme.Strong, "all "+t.Currency, 10+c.name+c.rule)
-			if three {
-				l.Right(theme.Strong, amount(t.Today.Creator, t.Currency, c.sum-1), c.sum)
-			}
-			l.Right(theme.Strong, amount(t.Month.Creator, t.Currency, c.sum-1), c.sum).Right(theme.Strong, amount(t.All.Creator, t.Currency, c.sum-1), c.sum)
-			if owed := "owed " + amount(t.Payable, t.Currency, c.sum-1); l.Left() > len(owed) {
-				l.Right(theme.Info, owed, min(l.Left(), owedCells))
-			}
-		})
-		if words := BesideWords(t); words != "" && s.left() > homeRowsLeast {
-			s.head(func(l *theme.Line) { l.Space(3).Cell(theme.Faint, "", min(10, c.name)).Add(theme.Faint, words) })
+		for above < len(in.Index) && in.Index[above] < totals {
+			above++
 		}
 	}
 	if c.usage > usageCells && len(h.Usage) > 0 && s.left() > homeRowsLeast+len(HomeRows(h)) {
@@ -352,6 +413,24 @@ func homeHead(s *sheet, h *wire.Home, c homeColumns) {
 			l.Space(3).Add(theme.Warn, "the node still reads its ledger: today and this month are not whole yet")
 		})
 	}
+	return above
+}
+
+// drawTotal draws what was earned over all in one currency and what is owed of it, or one of the things beside that.
+func drawTotal(l *theme.Line, r HomeRow, c homeColumns) {
+	t := r.Total
+	if r.Beside != besideNone {
+		l.Cell(theme.Faint, "", min(10, c.name)).Add(theme.Faint, r.Beside.words(t))
+		return
+	}
+	l.Cell(theme.Strong, "all "+t.Currency, 10+c.name+c.rule)
+	if c.name > 0 {
+		l.Right(theme.Strong, amount(t.Today.Creator, t.Currency, c.sum-1), c.sum)
+	}
+	l.Right(theme.Strong, amount(t.Month.Creator, t.Currency, c.sum-1), c.sum).Right(theme.Strong, amount(t.All.Creator, t.Currency, c.sum-1), c.sum)
+	if owed := "owed " + amount(t.Payable, t.Currency, c.sum-1); l.Left() > len(owed) {
+		l.Right(theme.Info, owed, min(l.Left(), owedCells))
+	}
 }
 
 // owedCells is the width of what is owed, up to the end of the column of what was carried, in cells.
@@ -360,12 +439,9 @@ const owedCells = 1 + 7 + usageCells
 // BesideWords says what of a currency stands beside the split: what is on its way or set aside, and what is announced only.
 func BesideWords(t *wire.MoneySum) string {
 	var parts []string
-	for _, p := range []struct {
-		minor int64
-		form  string
-	}{{t.OnItsWay, "%s on its way to you"}, {t.Held, "%s held"}, {t.Pending, "%s of gross announced, not counted yet"}} {
-		if p.minor != 0 {
-			parts = append(parts, fmt.Sprintf(p.form, nexus.Money{Minor: p.minor, Currency: t.Currency}))
+	for b := onItsWay; b <= announced; b++ {
+		if words := b.words(t); words != "" {
+			parts = append(parts, words)
 		}
 	}
 	return strings.Join(parts, "; ")
@@ -402,6 +478,9 @@ func usedWords(h *wire.Home) string {
 
 func drawHomeRow(l *theme.Line, th *theme.Theme, r HomeRow, c homeColumns, text theme.Style) {
 	switch {
+	case r.Total != nil:
+		drawTotal(l, r, c)
+		return
 	case r.Proposal != nil:
 		l.Cell(theme.Warn, "decide", 9).Space(1).Cell(text, theme.Clean(r.Proposal.Unit), 9).Space(1).
 			Add(text, theme.Clean(r.Proposal.Words())).Add(theme.Faint, " by "+theme.Clean(r.Proposal.Proposer))

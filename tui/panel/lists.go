@@ -41,7 +41,8 @@ func accountTarget(r *wire.TallyRow) Target {
 	return Target{Kind: AccountTarget, Key: r.UnitID + "|" + r.Unit + "|" + r.Channel + "|" + r.Currency, Unit: unit, Label: r.Unit, Currency: r.Currency}
 }
 
-// AccountListing lists what made one tally: first the tally itself with its proof, then the unit's money entries, newest first.
+// AccountListing lists what made one tally and what is owed of it: first the tally itself with its proof and the unit with all else that it
+// has, then the unit's money entries, newest first. Transfers, holds and payouts change what the owner is owed and no part of the split.
 func AccountListing(th *theme.Theme, t Target, o *wire.Overview, page wire.UnitEntries) *Listing {
 	l := &Listing{Empty: "no money entry in this part of the log", Command: "nexus revenue tally --unit " + t.Label,
 		Columns: []Column{{Name: "entry", Width: 9, Right: true}, {Name: "time", Width: 20, From: 60}, {Name: "kind", Width: 10}, {Name: "event"},
@@ -56,8 +57,15 @@ func AccountListing(th *theme.Theme, t Target, o *wire.Overview, page wire.UnitE
 					{Text: money(r.Platform, r.Currency), Style: theme.Strong}}})
 		}
 	}
+	if t.Unit != "" {
+		l.Items = append(l.Items, Item{Key: "unit", Value: t.Unit, Target: Target{Kind: UnitTarget, Key: t.Unit, Label: t.Label},
+			Cells: []Cell{{}, {}, {Text: "the unit", Style: theme.Strong}, {Text: "enter: its page", Style: theme.Info}}})
+	}
 	for i := range page.Entries {
 		e := &page.Entries[i]
+		if item, ok := owedItem(e, t.Currency); ok {
+			l.Items = append(l.Items, item)
+		}
 		if e.Kind != "revenue" && e.Kind != "refund" {
 			continue
 		}
@@ -86,6 +94,22 @@ func AccountListing(th *theme.Theme, t Target, o *wire.Overview, page wire.UnitE
 		l.Foot = fmt.Sprintf("older entries lie below entry %d of the log: nexus ledger show", page.Next)
 	}
 	return l
+}
+
+// owedItem is the row of an entry that changed what the owner is owed beside the split; false for every other.
+func owedItem(e *wire.Entry, currency string) (Item, bool) {
+	for _, p := range e.Postings {
+		if p.Account != "owner" || p.Currency != currency {
+			continue
+		}
+		what := bodyField(e.Body, "verb")
+		if what == "" {
+			what = bodyField(e.Body, "reason")
+		}
+		return entryItem(e, []Cell{{Text: strconv.FormatUint(e.Seq, 10)}, {Text: moment(e.Time), Style: theme.Faint}, {Text: e.Kind, Style: theme.Info},
+			{Text: what, Style: theme.Faint}, {}, {Text: "owed " + money(p.Minor, p.Currency), Style: theme.Info}}), true
+	}
+	return Item{}, false
 }
 
 // moneyKind is what an entry did to the tally: a chargeback stands in the log as a refund of that kind.

@@ -85,6 +85,8 @@ type SourceRow struct {
 	Active  bool   `json:"active"`
 	LastSeq uint64 `json:"last_seq"`
 	Events  uint64 `json:"events"`
+	// Withheld says that LastSeq and Events are not told: they count everybody's events.
+	Withheld bool `json:"withheld,omitempty"`
 }
 
 // Sources is the answer of `nexus revenue sources`.
