@@ -107,7 +107,7 @@ func fold(o *wire.Overview, line any) bool {
 		}
 		o.Time = l.Time
 		p.Checks = append(p.Checks[:len(p.Checks):len(p.Checks)], wire.Check{Name: l.Check, Status: l.Status, Value: l.Value, Unit: l.Unit, Limit: l.Limit,
-			Detail: l.Detail, Remedy: l.Remedy})
+			Bound: l.Bound, Detail: l.Detail, Remedy: l.Remedy})
 	case wire.PhaseFinishedLine:
 		p := phase(l.Phase)
 		if p == nil {

@@ -304,6 +304,16 @@ func (m *Map) Key(a Action) string {
 	return ""
 }
 
+// KeyOfView is the first key of a view that has a number.
+func (m *Map) KeyOfView(number int) string {
+	for _, b := range m.list {
+		if b.Action == View && b.Number == number {
+			return b.Keys[0]
+		}
+	}
+	return ""
+}
+
 // Changes reports whether an action changes something, so that it is off in read-only mode.
 func (m *Map) Changes(a Action) bool {
 	return stdslices.ContainsFunc(m.list, func(b Binding) bool { return b.Action == a && b.Changes })

@@ -308,6 +308,10 @@ const homeRowsLeast = 4
 // homeHead draws what was earned over all, and the names of the columns.
 func homeHead(s *sheet, h *wire.Home, c homeColumns) {
 	three := c.name > 0
+	if len(h.Totals) > 0 && s.left() <= homeRowsLeast+1 && len(HomeRows(h)) >= s.left() { // rows are out of sight: what was earned is not
+		s.head(func(l *theme.Line) { l.Space(3).Add(theme.Strong, earnedWords(h.Totals)).Add(theme.Faint, " in all") })
+		return
+	}
 	s.head(func(l *theme.Line) {
 		l.Space(3).Cell(theme.Faint, "your share", 10+c.name+c.rule)
 		if three {
@@ -352,6 +356,15 @@ func homeHead(s *sheet, h *wire.Home, c homeColumns) {
 			l.Space(3).Add(theme.Warn, "the node still reads its ledger: today and this month are not whole yet")
 		})
 	}
+}
+
+// earnedWords say what was earned in each currency.
+func earnedWords(totals []wire.MoneySum) string {
+	words := make([]string, len(totals))
+	for i := range totals {
+		words[i] = nexus.Money{Minor: totals[i].All.Creator, Currency: totals[i].Currency}.String()
+	}
+	return strings.Join(words, ", ")
 }
 
 // owedCells is the width of what is owed, up to the end of the column of what was carried, in cells.
