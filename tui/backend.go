@@ -33,6 +33,9 @@ type Backend interface {
 	GateDecisions(ctx context.Context, gate int) (wire.Decisions, error)
 	// Slice fetches a slice with its series and distribution.
 	Slice(ctx context.Context, id string) (wire.SliceDetail, error)
+	// Units fetches all units that this session's identity may see, Tallies their tallies: a picture carries the first of them.
+	Units(ctx context.Context) (wire.Units, error)
+	Tallies(ctx context.Context) (wire.Tally, error)
 	// Home fetches what belongs to this session's identity, and nothing else.
 	Home(ctx context.Context) (wire.Home, error)
 	// Audit scrubs the stack and gives the findings.

@@ -61,7 +61,7 @@ func (d *driven) send(msg tea.Msg) {
 
 func (d *driven) answer(msg tea.Msg) {
 	switch msg.(type) {
-	case evidenceMsg, homeMsg, actMsg, stoppedMsg, outcomeMsg, completionMsg:
+	case evidenceMsg, homeMsg, wholeMsg, actMsg, stoppedMsg, outcomeMsg, completionMsg:
 		d.send(msg)
 	}
 }

@@ -220,6 +220,14 @@ func (r *recording) Slice(context.Context, string) (wire.SliceDetail, error) {
 	return wire.SliceDetail{}, r.none("slice")
 }
 
+// Units implements tui.Backend.
+func (r *recording) Units(context.Context) (wire.Units, error) { return wire.Units{}, r.none("units") }
+
+// Tallies implements tui.Backend.
+func (r *recording) Tallies(context.Context) (wire.Tally, error) {
+	return wire.Tally{}, r.none("tallies")
+}
+
 // Home implements tui.Backend.
 func (r *recording) Home(context.Context) (wire.Home, error) { return wire.Home{}, r.none("home") }
 

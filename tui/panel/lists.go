@@ -14,7 +14,7 @@ import (
 // ClassListing lists the accounts under one rule and currency, as the picture has them.
 func ClassListing(th *theme.Theme, o *wire.Overview, rule, currency string) *Listing {
 	l := &Listing{Empty: "no account of this rule has revenue in this currency", Command: "nexus revenue tally",
-		Columns: []Column{{Name: "unit", Width: 10}, {Name: "name"}, {Name: "owner", Width: 12, From: 100}, {Name: "events", Width: 8, Right: true, From: 60},
+		Columns: []Column{{Name: "unit", Width: 11}, {Name: "name"}, {Name: "owner", Width: 12, From: 100}, {Name: "events", Width: 8, Right: true, From: 60},
 			{Name: "gross", Width: 14, Right: true, From: 60}, {Name: "creator", Width: 14, Right: true}, {Name: "platform", Width: 14, Right: true, From: 90},
 			{Name: "", Width: 6}}}
 	for i := range o.Tallies {
