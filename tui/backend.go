@@ -119,6 +119,8 @@ type Result struct {
 	// Launch is the status of the node's launch as last seen (wire.Status*), "" when no picture ever arrived. A
 	// console launch exits by it.
 	Launch string
+	// Seen is that launch, with its phases and where its log and report are.
+	Seen wire.Launch
 	// Bytes and Frames count what was written to the terminal.
 	Bytes, Frames uint64
 }

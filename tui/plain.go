@@ -63,7 +63,8 @@ func Plain(ctx context.Context, o PlainOptions) (Result, error) {
 			result.Bytes, failed = result.Bytes+uint64(n), errors.Join(failed, err)
 		}
 		if picture.overview != nil {
-			result.Launch = picture.overview.Launch.Status
+			result.Seen = picture.overview.Launch
+			result.Launch = result.Seen.Status
 			if o.UntilLaunched && ended(result.Launch) {
 				result.Quit = QuitDetach
 				end()
