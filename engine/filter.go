@@ -48,7 +48,7 @@ func (e *Engine) Decisions(f DecisionFilter) (rows []wire.DecisionRow, next uint
 		if err != nil {
 			return nil, 0, err
 		}
-		if row, ok := e.match(&f, &body); ok {
+		if row, ok := e.match(&f, &body, &rec); ok {
 			rows = append(rows, row)
 		}
 	}
@@ -73,7 +73,7 @@ func (e *Engine) firstSeqFrom(index uint64) (uint64, error) {
 	return uint64(seq), failed
 }
 
-func (e *Engine) match(f *DecisionFilter, b *state.DecisionBody) (wire.DecisionRow, bool) {
+func (e *Engine) match(f *DecisionFilter, b *state.DecisionBody, rec *ledger.Record) (wire.DecisionRow, bool) {
 	d := &b.Decision
 	if !f.Unit.IsZero() && d.Unit != f.Unit || f.Verdict == wire.VerdictAllow && !d.Allow || f.Verdict == wire.VerdictDeny && d.Allow {
 		return wire.DecisionRow{}, false
@@ -86,7 +86,9 @@ func (e *Engine) match(f *DecisionFilter, b *state.DecisionBody) (wire.DecisionR
 	if f.Visible != nil && !f.Visible(e.state, e.state.Units[d.Unit], d.Actor) {
 		return wire.DecisionRow{}, false
 	}
-	return decisionRow(e.state, b), true
+	row := decisionRow(e.state, b)
+	whose(e.state, &row, rec)
+	return row, true
 }
 
 // EntryOfAction finds the first entry that an actor's action made.

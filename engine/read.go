@@ -195,7 +195,7 @@ func (e *Engine) DecisionAt(index uint64) (wire.Decision, error) {
 	if err != nil {
 		return wire.Decision{}, err
 	}
-	out := e.wireDecision(&body)
+	out := e.wireDecision(&body, &rec)
 	out.Entry, out.Leaf = rec.FirstSeq, rec.Leaves()[0].String()
 	h := e.NewestHead()
 	proof, err := ledger.InclusionProof(e.store, rec.FirstSeq, h.Checkpoint.Size)
@@ -254,10 +254,11 @@ func (e *Engine) committedDecision(index uint64) (gates.Decision, bool) {
 	return body.Decision, true
 }
 
-func (e *Engine) wireDecision(b *state.DecisionBody) wire.Decision {
+func (e *Engine) wireDecision(b *state.DecisionBody, rec *ledger.Record) wire.Decision {
 	d := &b.Decision
 	e.rlock()
 	row := decisionRow(e.state, b)
+	whose(e.state, &row, rec)
 	e.mu.RUnlock()
 	out := wire.Decision{DecisionRow: row, FactsDigest: d.FactsDigest.String(), GateSet: d.GateSet.String(),
 		ActionID: d.Action.String(), Digest: d.Digest.String(), Verdicts: e.WireVerdicts(d)}

@@ -111,5 +111,7 @@ func (e *Engine) rowOf(out *state.Outcome) wire.DecisionRow {
 	if out.Err != nil {
 		body.Invalid, body.Code = out.Err.Error(), nexus.CodeOf(out.Err)
 	}
-	return decisionRow(e.state, &body)
+	row := decisionRow(e.state, &body)
+	whose(e.state, &row, &out.Record)
+	return row
 }

@@ -33,6 +33,9 @@ type Backend interface {
 	GateDecisions(ctx context.Context, gate int) (wire.Decisions, error)
 	// Slice fetches a slice with its series and distribution.
 	Slice(ctx context.Context, id string) (wire.SliceDetail, error)
+	// Units fetches all units that this session's identity may see, Tallies their tallies: a picture carries the first of them.
+	Units(ctx context.Context) (wire.Units, error)
+	Tallies(ctx context.Context) (wire.Tally, error)
 	// Home fetches what belongs to this session's identity, and nothing else.
 	Home(ctx context.Context) (wire.Home, error)
 	// Audit scrubs the stack and gives the findings.
@@ -116,6 +119,8 @@ type Result struct {
 	// Launch is the status of the node's launch as last seen (wire.Status*), "" when no picture ever arrived. A
 	// console launch exits by it.
 	Launch string
+	// Seen is that launch, with its phases and where its log and report are.
+	Seen wire.Launch
 	// Bytes and Frames count what was written to the terminal.
 	Bytes, Frames uint64
 }

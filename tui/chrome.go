@@ -35,6 +35,9 @@ func (m *model) nextStep() string {
 		}
 	}
 	key := func(a keymap.Action) string { return m.keys.Key(a) }
+	if words := m.nextAnswer(); words != "" {
+		return words
+	}
 	switch number := panel.Notable(&o.Launch); {
 	case !m.arrived:
 		return "waiting for the node's first picture"
@@ -52,7 +55,7 @@ func (m *model) nextStep() string {
 		}
 		return "the launch runs: enter on a phase shows its checks"
 	case o.Launch.Status == wire.StatusFailed && number > 0:
-		return fmt.Sprintf("phase %d failed: 1 and enter show why, %s runs it again", number, key(keymap.Rerun))
+		return fmt.Sprintf("phase %d failed: %s says why, %s runs it again", number, m.enterOn(number), key(keymap.Rerun))
 	case own == 0:
 		if m.readOnly() {
 			return "no unit yet, and read-only makes none: " + m.readOnlyReason()
@@ -72,9 +75,39 @@ func (m *model) nextStep() string {
 		}
 		return "first revenue with " + key(keymap.Palette) + line
 	case o.Launch.Status == wire.StatusDegraded && number > 0 && m.view < 2:
-		return fmt.Sprintf("phase %d is %s: enter on it says why and how to mend it", number, o.Launch.Phases[number-1].Status)
+		return fmt.Sprintf("phase %d is %s: %s says why and how to mend it", number, o.Launch.Phases[number-1].Status, m.enterOn(number))
 	}
 	return "enter opens the row, down to its proof; " + key(keymap.Help) + " lists all keys, " + key(keymap.Palette) + " all commands"
+}
+
+// nextAnswer says what is worth doing while something is asked or typed; "" when nothing is.
+func (m *model) nextAnswer() string {
+	switch {
+	case m.asking == quitQuestion, m.asking == stopping:
+		return "losing the line never stops the node: it is stopped by that answer alone"
+	case m.dialog != nil && m.dialog.danger < keymap.Irreversible:
+		return "y does it; any other key leaves everything as it is"
+	case m.dialog != nil:
+		return fmt.Sprintf("type the name, wait %d s, then enter; esc leaves everything as it is", int(armTime.Seconds()))
+	case m.typing == typingCommand:
+		return "up brings earlier lines back, tab completes; what is disruptive asks before it acts"
+	case m.typing == typingFilter:
+		return "the filter works as you type; enter keeps it, esc takes it away"
+	case m.typing == typingSearch:
+		return "enter finds it; " + m.keys.Key(keymap.FindNext) + " and " + m.keys.Key(keymap.FindPrev) + " go through the matches"
+	}
+	return ""
+}
+
+// enterOn says which keys open a phase from where the cursor is.
+func (m *model) enterOn(number int) string {
+	if m.active() == panel.Launch {
+		index, pos := m.index(panel.Launch), m.cursors[panel.Launch].pos
+		if pos < len(index) && index[pos] == number-1 {
+			return "enter"
+		}
+	}
+	return m.keys.KeyOfView(1) + " and enter on it"
 }
 
 // earner is the label of a unit that belongs to somebody else, so that gate 6 lets this identity report its revenue; "" without one.

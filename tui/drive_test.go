@@ -61,7 +61,7 @@ func (d *driven) send(msg tea.Msg) {
 
 func (d *driven) answer(msg tea.Msg) {
 	switch msg.(type) {
-	case evidenceMsg, homeMsg, actMsg, stoppedMsg, outcomeMsg, completionMsg:
+	case evidenceMsg, homeMsg, wholeMsg, actMsg, stoppedMsg, outcomeMsg, completionMsg:
 		d.send(msg)
 	}
 }
@@ -74,7 +74,7 @@ func (d *driven) press(keys ...string) {
 		"shift+tab": tea.KeyShiftTab, "down": tea.KeyDown,
 		"up": tea.KeyUp, "pgdown": tea.KeyPgDown, "pgup": tea.KeyPgUp, "ctrl+c": tea.KeyCtrlC,
 		"backspace": tea.KeyBackspace, "ctrl+l": tea.KeyCtrlL,
-		"space": tea.KeySpace, "ctrl+u": tea.KeyCtrlU, "left": tea.KeyLeft, "right": tea.KeyRight}
+		"space": tea.KeySpace, "ctrl+u": tea.KeyCtrlU, "ctrl+w": tea.KeyCtrlW, "ctrl+k": tea.KeyCtrlK, "left": tea.KeyLeft, "right": tea.KeyRight}
 	for _, k := range keys {
 		if t, ok := named[k]; ok {
 			msg := tea.KeyMsg{Type: t}

@@ -50,6 +50,10 @@ func (e *editor) key(msg tea.KeyMsg, most int) bool {
 		e.at = len(e.text)
 	case tea.KeyCtrlU:
 		e.text, e.at = e.text[e.at:], 0
+	case tea.KeyCtrlK:
+		e.text = e.text[:e.at]
+	case tea.KeyCtrlW:
+		e.word()
 	case tea.KeyRunes, tea.KeySpace:
 		for _, r := range msg.Runes {
 			if len(string(e.text)) >= most {
@@ -67,6 +71,18 @@ func (e *editor) key(msg tea.KeyMsg, most int) bool {
 		return false
 	}
 	return true
+}
+
+// word takes the word before the cursor away, with the blanks behind it.
+func (e *editor) word() {
+	from := e.at
+	for from > 0 && unicode.IsSpace(e.text[from-1]) {
+		from--
+	}
+	for from > 0 && !unicode.IsSpace(e.text[from-1]) {
+		from--
+	}
+	e.text, e.at = append(e.text[:from], e.text[e.at:]...), from
 }
 
 // draw shows the line with its cursor in at most cells cells; what is being typed stays in view.

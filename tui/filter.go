@@ -16,7 +16,7 @@ func (m *model) openFilter() {
 	case m.help:
 		m.note(wire.LevelInfo, "nothing to filter here")
 	case p != nil && p.list != nil:
-		m.typing = typingFilter
+		m.typing, m.before = typingFilter, p.filter
 		if p.filter != nil {
 			m.line.set(p.filter.Text)
 		}
@@ -28,17 +28,21 @@ func (m *model) openFilter() {
 	case m.panels[m.active()] == nil:
 		m.note(wire.LevelInfo, "nothing to filter here")
 	default:
-		m.typing = typingFilter
-		if f := m.filters[m.active()]; f != nil {
+		m.typing, m.before = typingFilter, m.filters[m.active()]
+		if f := m.before; f != nil {
 			m.line.set(f.Text)
 		}
 	}
 }
 
-// typeFilter takes a key while a filter or a search is typed.
+// typeFilter takes a key while a filter or a search is typed. A filter works with each key; what is no expression yet leaves the rows as they
+// are, and esc brings the filter from before back.
 func (m *model) typeFilter(msg tea.KeyMsg) {
 	switch msg.Type {
 	case tea.KeyEsc, tea.KeyCtrlC:
+		if m.typing == typingFilter {
+			m.applyFilter(m.before)
+		}
 		m.typing = notTyping
 	case tea.KeyEnter:
 		f, err := panel.ParseFilter(m.line.String())
@@ -48,20 +52,40 @@ func (m *model) typeFilter(msg tea.KeyMsg) {
 		}
 		search := m.typing == typingSearch
 		m.typing = notTyping
-		switch p := m.top(); {
-		case search:
-			m.found = f
-			m.log.version++
-			m.find(true, true)
-		case p != nil:
-			p.filter = f
-			p.cursor = cursor{}
-		default:
-			m.setFilter(m.active(), f)
+		if !search {
+			m.applyFilter(f)
+			return
 		}
+		m.found = f
+		m.log.version++
+		m.find(true, true)
 	default:
 		m.line.key(msg, panel.FilterTextMax)
+		if f, err := panel.ParseFilter(m.line.String()); err == nil && m.typing == typingFilter {
+			m.applyFilter(f)
+		}
 	}
+}
+
+// applyFilter narrows the rows that are shown: of the page on top, else of the panel that keys go to.
+func (m *model) applyFilter(f *panel.Filter) {
+	if p := m.top(); p != nil {
+		if text(f) != text(p.filter) {
+			p.filter, p.cursor = f, cursor{}
+		}
+		return
+	}
+	if id := m.active(); text(f) != text(m.filters[id]) {
+		m.setFilter(id, f)
+	}
+}
+
+// text is what a filter was made of, "" for none.
+func text(f *panel.Filter) string {
+	if f == nil {
+		return ""
+	}
+	return f.Text
 }
 
 func (m *model) setFilter(id panel.ID, f *panel.Filter) {

@@ -50,6 +50,8 @@ type model struct {
 
 	// The picture.
 	shown    *wire.Overview // never nil: empty until the first picture
+	raw      *wire.Overview // shown as it came, without the rest of long lists
+	whole    whole
 	waiting  *wire.Overview // newest while paused
 	arrived  bool
 	paused   bool
@@ -59,6 +61,7 @@ type model struct {
 	slow     bool
 	versions [panel.SectionCount]uint64
 	changes  uint64 // of the picture as a whole
+	tallied  uint64 // of the list of tallies that is shown
 
 	// The screen.
 	width, height int
@@ -77,6 +80,7 @@ type model struct {
 	typing        typing
 	line          editor
 	filters       map[panel.ID]*panel.Filter
+	before        *panel.Filter   // of the rows, when the filter's line was opened
 	marked        map[string]bool // keys of rows
 	markedOnly    bool
 	found         *panel.Filter // search on pages and in the log
@@ -157,6 +161,7 @@ func newModel(ctx context.Context, o Options, keys *keymap.Map, w *frameWriter) 
 	for _, p := range panel.All() {
 		m.panels[p.ID] = &p
 	}
+	m.raw = m.shown
 	m.minute = clockText(o.now())
 	m.saved = loadViews(o.StateDir)
 	m.places = []place{{}}
@@ -256,14 +261,18 @@ func (m *model) accept(p pictureMsg) {
 
 // show makes o the picture and raises the version of each section that differs.
 func (m *model) show(o *wire.Overview) {
-	if o == m.shown {
+	if o == m.raw {
 		return
 	}
-	old := m.shown
+	old := m.raw
 	if !m.arrived {
 		m.welcome(o)
 	}
-	m.shown, m.arrived, m.waiting = o, true, nil
+	earlier := m.shown.Tallies
+	m.raw, m.shown, m.arrived, m.waiting = o, m.filled(o), true, nil
+	if len(earlier) != len(m.shown.Tallies) || len(earlier) > 0 && &earlier[0] != &m.shown.Tallies[0] {
+		m.tallied++
+	}
 	differs := [panel.SectionCount]bool{
 		panel.SecLaunch:    !reflect.DeepEqual(old.Launch, o.Launch),
 		panel.SecSlices:    !reflect.DeepEqual(old.Slices, o.Slices),

@@ -283,7 +283,11 @@ func (m *model) buildLive(pg *panel.Page, p *page, o *wire.Overview) {
 
 // ready brings a page's drawing, rows and order up to date.
 func (m *model) ready(p *page) {
-	key := pageKey{version: m.changes, width: m.width, tab: p.tab, theme: m.theme(), loading: p.loading, found: m.found, filter: p.filter, data: p.data}
+	version := m.changes
+	if p.target.Kind == panel.ClassTarget { // made of the tallies alone, twenty thousand perhaps
+		version = m.tallied
+	}
+	key := pageKey{version: version, width: m.width, tab: p.tab, theme: m.theme(), loading: p.loading, found: m.found, filter: p.filter, data: p.data}
 	if p.lines != nil && p.key == key {
 		return
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"sync"
 	"time"
 
@@ -64,7 +63,8 @@ func Plain(ctx context.Context, o PlainOptions) (Result, error) {
 			result.Bytes, failed = result.Bytes+uint64(n), errors.Join(failed, err)
 		}
 		if picture.overview != nil {
-			result.Launch = picture.overview.Launch.Status
+			result.Seen = picture.overview.Launch
+			result.Launch = result.Seen.Status
 			if o.UntilLaunched && ended(result.Launch) {
 				result.Quit = QuitDetach
 				end()
@@ -232,12 +232,8 @@ func (p *Printer) launchLines(launch *wire.Launch) []string {
 
 func checkSentence(phase int, c *wire.Check) string {
 	line := fmt.Sprintf("check in phase %d: %s %s", phase, theme.Clean(c.Name), c.Status)
-	if c.Value != nil {
-		line += ", " + plainNumber(*c.Value)
-		if c.Limit != nil {
-			line += " of " + plainNumber(*c.Limit)
-		}
-		line += " " + theme.Clean(c.Unit)
+	if figure := c.Figure(); figure != "" {
+		line += ", " + theme.Clean(figure)
 	}
 	if c.Detail != "" {
 		line += ", " + theme.Clean(c.Detail)
@@ -274,6 +270,3 @@ func (p *Printer) decisionLines(o *wire.Overview) []string {
 	}
 	return append([]string{fmt.Sprintf("gates: %d allowed, %d denied", allowed, len(denied))}, denied...)
 }
-
-// plainNumber prints a measured value without an exponent.
-func plainNumber(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

@@ -81,7 +81,8 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	}
 	result := Result{Quit: m.quit, Bytes: writer.bytes.Load(), Frames: writer.frames.Load()}
 	if m.arrived {
-		result.Launch = m.newest().Launch.Status
+		result.Seen = m.newest().Launch
+		result.Launch = result.Seen.Status
 	}
 	if err != nil && ctx.Err() == nil && !terminalGone(err) {
 		return result, &nexus.Error{Op: "console", Code: nexus.CodeUnavailable, Subject: "terminal", Cause: err,

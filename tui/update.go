@@ -21,7 +21,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.keepFocus()
 	case pictureMsg:
 		m.accept(msg)
-		return m, tea.Batch(m.refresh(), m.refreshHome())
+		return m, tea.Batch(m.refresh(), m.refreshHome(), m.refreshWhole())
 	case minuteMsg:
 		m.minute = clockText(m.options.now())
 		return m, m.nextMinute()
@@ -29,9 +29,12 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.evidence(msg)
 	case homeMsg:
 		m.homeCame(msg)
+	case wholeMsg:
+		m.wholeCame(msg)
 	case logMsg:
 		return m, m.logged(msg)
 	case outcomeMsg:
+		m.whole.asked = time.Time{} // what an act of this console changed is seen at once
 		m.outcome(msg)
 		m.visit()
 	case completionMsg:
@@ -55,9 +58,20 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.KeyMsg:
 		cmd := m.keyMessage(msg)
 		m.visit()
-		return m, cmd
+		return m, batch(cmd, m.refreshWhole())
 	}
 	return m, nil
+}
+
+// batch is both commands, or the one that there is.
+func batch(a, b tea.Cmd) tea.Cmd {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return tea.Batch(a, b)
 }
 
 // keyMessage takes apart what one read brought: fast typing and slow links deliver several keys as one message. A paste is

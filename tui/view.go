@@ -102,7 +102,7 @@ func (m *model) header() string {
 			o.Ledger.Cosigners))
 	}
 	if m.width >= fullWidth {
-		l.Add(theme.Faint, bar).Add(theme.Plain, fmt.Sprintf("ev %.0f/s", o.EventsPerSecond))
+		l.Add(theme.Faint, bar).Add(theme.Plain, fmt.Sprintf("%.0f events/s", o.EventsPerSecond))
 		if o.Dropped > 0 {
 			l.Add(theme.Warn, fmt.Sprintf(" dropped %d", o.Dropped))
 		}
@@ -345,7 +345,8 @@ func (m *model) helpLines() []string {
 		" skipped, " +
 		th.Symbols.Pending + " pending. OK below 80 % of the limit, NEAR above, OVER past it, HOST when the machine itself is past it," +
 		" new with too few probes to say; a dash was not measured.",
-		"Bars run from 0 to twice the limit. = at a split: this console computed the same figures itself."} {
+		"Bars run from 0 to twice the limit. = at a split: this console computed the same figures itself. events/s: revenue events that became " +
+			"durable in the last whole second."} {
 		for _, line := range theme.Wrap(text, m.width-2) {
 			lines = append(lines, th.NewLine(m.width).Space(1).Add(theme.Faint, line).String())
 		}

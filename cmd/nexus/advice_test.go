@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/tui"
@@ -84,6 +87,48 @@ func TestAKilledNodeIsNotSaidToServe(t *testing.T) {
 		}
 		if !serves && !strings.Contains(fmt.Sprint(err), "is no longer there") {
 			t.Errorf("said %v", err)
+		}
+	}
+}
+
+// What was on the screen of a failed launch is said when it is gone: the phase, the fix, and where the whole of it can be read.
+func TestAFailedLaunchSaysWhereItIsWritten(t *testing.T) {
+	t.Parallel()
+	var errs bytes.Buffer
+	a := &app{err: &errs}
+	l := wire.Launch{Status: wire.StatusFailed, Log: "/var/log/deployment.log", Report: "/var/log/report.json"}
+	l.Phases[0] = wire.Phase{Number: 1, Name: "preflight", Status: wire.StatusFailed, Reason: "port gateway: taken", Checks: []wire.Check{
+		{Name: "cores", Status: wire.StatusPassed, Remedy: "none"}, {Name: "port gateway", Status: wire.StatusFailed, Remedy: "choose another address"}}}
+	l.Phases[1] = wire.Phase{Number: 2, Name: "scrub", Status: wire.StatusSkipped, Reason: "needs phase 1"}
+	a.sayWhy(&l)
+	want := "phase 1 preflight failed: port gateway: taken\n  fix port gateway: choose another address\nreport /var/log/report.json\nlog /var/log/deployment.log\n"
+	if errs.String() != want {
+		t.Errorf("%s", errs.String())
+	}
+}
+
+// A launch that fails on a taken port names its log, and a mistake in a file of keys sends nobody to the flags.
+func TestFailuresNameWhatHelps(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	dir := t.TempDir()
+	code, out, errs := runApp(t, nil, "launch", "--no-tui", "--data-dir", dir, "--gateway", taken.Addr().String())
+	if code != exitFailed || !strings.Contains(out, "launch FAILED") || !strings.Contains(errs, " failed: ") || !strings.Contains(errs, "\n  fix ") ||
+		!strings.Contains(errs, "\nlog "+filepath.Join(dir, "logs", "launch", "deployment-")) {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	for err, want := range map[error]bool{
+		nexus.Errf("keys", nexus.CodeUsage, "keys.conf line 1", "", "no key"):                     true,
+		nexus.Errf("configuration", nexus.CodeUsage, `key "x" in file nexus.yaml`, "", "unknown"): true,
+		nexus.Errf("configuration", nexus.CodeUsage, "--theme dusk", "", "unknown"):               false,
+		nexus.Errf("launch", nexus.CodeUsage, "--skip x", "", "unknown"):                          false,
+	} {
+		if ofFile(err) != want {
+			t.Errorf("%v is of a file: %v", err, !want)
 		}
 	}
 }

@@ -60,11 +60,17 @@ func (a *app) run(ctx context.Context, args []string) int {
 		fmt.Fprintln(a.err, "nexus: interrupted")
 	default:
 		fmt.Fprintln(a.err, message(err))
-		if code == exitUsage && nexus.CodeOf(err) == nexus.CodeUsage {
+		if code == exitUsage && nexus.CodeOf(err) == nexus.CodeUsage && !ofFile(err) {
 			fmt.Fprintln(a.err, "Run 'nexus help' or the command with --help for its flags and examples.")
 		}
 	}
 	return code
+}
+
+// ofFile reports whether an error is of a file of keys, themes or settings, which no flag's help mends.
+func ofFile(err error) bool {
+	var e *nexus.Error
+	return errors.As(err, &e) && (e.Op == "keys" || e.Op == "theme" || e.Op == "configuration" && strings.Contains(e.Subject, "file"))
 }
 
 // message words an error as the last line on stderr; one that names the command line already is not prefixed twice.

@@ -175,6 +175,16 @@ func (b *backend) Slice(ctx context.Context, id string) (wire.SliceDetail, error
 	return ask[wire.SliceDetail](ctx, b, "/v1/slices/"+url.PathEscape(id))
 }
 
+// Units implements tui.Backend.
+func (b *backend) Units(ctx context.Context) (wire.Units, error) {
+	return ask[wire.Units](ctx, b, "/v1/units")
+}
+
+// Tallies implements tui.Backend.
+func (b *backend) Tallies(ctx context.Context) (wire.Tally, error) {
+	return ask[wire.Tally](ctx, b, "/v1/tally")
+}
+
 // Home implements tui.Backend.
 func (b *backend) Home(ctx context.Context) (wire.Home, error) {
 	n, err := b.node(ctx)

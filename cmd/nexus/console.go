@@ -98,6 +98,9 @@ func (a *app) attach(ctx context.Context, b *backend, launching bool) error {
 
 // afterConsole ends a launch's console: a failed launch that the user quits is stopped, for nothing of it serves.
 func (a *app) afterConsole(ctx context.Context, b *backend, result tui.Result) error {
+	if result.Launch == wire.StatusFailed {
+		a.sayWhy(&result.Seen)
+	}
 	if result.Quit == tui.QuitDetach && result.Launch == wire.StatusFailed {
 		if err := b.Stop(context.WithoutCancel(ctx)); err != nil {
 			return err
@@ -112,6 +115,28 @@ func (a *app) afterConsole(ctx context.Context, b *backend, result tui.Result) e
 		a.say("the node goes on serving as pid %d; see nexus status, end it with nexus stop", b.file.PID)
 	}
 	return a.verdict(result.Launch)
+}
+
+// sayWhy tells of a failed launch what is gone with its screen: the phase, the way out, and where the whole of it can be read.
+func (a *app) sayWhy(l *wire.Launch) {
+	for i := range l.Phases {
+		p := &l.Phases[i]
+		if p.Status != wire.StatusFailed {
+			continue
+		}
+		a.say("phase %d %s failed: %s", p.Number, clean(p.Name), clean(p.Reason))
+		for _, c := range p.Checks {
+			if c.Status == wire.StatusFailed && c.Remedy != "" {
+				a.say("  fix %s: %s", clean(c.Name), clean(c.Remedy))
+			}
+		}
+	}
+	if l.Report != "" {
+		a.say("report %s", clean(l.Report))
+	}
+	if l.Log != "" {
+		a.say("log %s", clean(l.Log))
+	}
 }
 
 // showWizard opens the guided creation. Leaving it without creating is no failure; the draft is kept.

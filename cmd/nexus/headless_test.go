@@ -244,7 +244,7 @@ func TestLaunchSchemaJudges(t *testing.T) {
 			t.Errorf("%s: %v", line, err)
 		}
 	}
-	for old, bad := range map[string]string{`"phase":1,`: `"phase":13,`, `"name":"preflight"`: `"name":"pre"`, `"schema":"1.0"`: `"schema":"2.0"`,
+	for old, bad := range map[string]string{`"phase":1,`: `"phase":13,`, `"name":"preflight"`: `"name":"pre"`, `"schema":"1.1"`: `"schema":"2.0"`,
 		`"value":0.4,`: ``, `"status":"degraded","detail"`: `"status":"fine","detail"`, `"check":"clock",`: ``, `,"reason":"memory: all | of it"`: ``,
 		`"time":"2026-03-14T14:22:07.003Z"`: `"time":"2026-03-14T14:22:07.003+01:00"`, `"type":"phase.check"`: `"type":"phase.chick"`,
 		`"report_sha256":"0a`: `"report_sha256":"xx`, `"duration_ms":3`: `"duration_ms":"3"`} {

@@ -178,6 +178,9 @@ func (a *app) launchHere(ctx context.Context, serve, keepFailed bool) error {
 	started := a.now()
 	line := n.Launch(run)
 	shown.stop()
+	if line.Status == wire.StatusFailed && ctx.Err() == nil {
+		a.sayWhy(&n.Overview().Launch)
+	}
 	var problems []error
 	if path := a.conf.text("junit"); path != "" {
 		results := n.Results()

@@ -107,7 +107,7 @@ func fold(o *wire.Overview, line any) bool {
 		}
 		o.Time = l.Time
 		p.Checks = append(p.Checks[:len(p.Checks):len(p.Checks)], wire.Check{Name: l.Check, Status: l.Status, Value: l.Value, Unit: l.Unit, Limit: l.Limit,
-			Detail: l.Detail, Remedy: l.Remedy})
+			Bound: l.Bound, Detail: l.Detail, Remedy: l.Remedy})
 	case wire.PhaseFinishedLine:
 		p := phase(l.Phase)
 		if p == nil {
@@ -218,6 +218,14 @@ func (r *recording) GateDecisions(context.Context, int) (wire.Decisions, error) 
 // Slice implements tui.Backend.
 func (r *recording) Slice(context.Context, string) (wire.SliceDetail, error) {
 	return wire.SliceDetail{}, r.none("slice")
+}
+
+// Units implements tui.Backend.
+func (r *recording) Units(context.Context) (wire.Units, error) { return wire.Units{}, r.none("units") }
+
+// Tallies implements tui.Backend.
+func (r *recording) Tallies(context.Context) (wire.Tally, error) {
+	return wire.Tally{}, r.none("tallies")
 }
 
 // Home implements tui.Backend.

@@ -87,7 +87,7 @@ func TestReplayWithoutATerminal(t *testing.T) {
 		want  string
 	}{"whole": {sampleLines(), "launch: degraded in 7 ms, report report.txt"}, "broken off": {sampleLines()[:5], "phase 7 of 12: compute running"}} {
 		code, out, errs := runApp(t, nil, "console", "--replay", writeLines(t, c.lines...))
-		if code != 0 || !strings.Contains(out, c.want) || !strings.Contains(out, "check in phase 1: clock passed, 0.4 of 10 ms") ||
+		if code != 0 || !strings.Contains(out, c.want) || !strings.Contains(out, "check in phase 1: clock passed, 0.4 ms, limit 10") ||
 			!strings.Contains(errs, "printing lines") {
 			t.Errorf("%s: exit %d, stdout %q, stderr %q", name, code, out, errs)
 		}

@@ -90,6 +90,7 @@ func (n *node) verifyRecording(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	running, _ := sshd.Running(path) // before the entries are read: whose end is posted in between is found in them
 	all, err := get[wire.Recordings](ctx, n, "/v1/recordings")
 	if err != nil {
 		return err
@@ -116,9 +117,9 @@ func (n *node) verifyRecording(ctx context.Context, path string) error {
 			return err
 		})
 	}
-	if running, err := sshd.Running(path); err == nil && running {
-		return nexus.Errf("ssh verify", nexus.CodeUnavailable, path, "verify it when the session has ended",
-			"running: its session still lasts, and its SHA-256 goes into the ledger at its end")
+	if running {
+		return nexus.Errf("ssh verify", nexus.CodeUnavailable, path, "verify it again when the session has ended",
+			"running: its session lasts, or ends this moment; its SHA-256 goes into the ledger then")
 	}
 	return nexus.Errf("ssh verify", nexus.CodeNotFound, path, "compare it with nexus ssh recordings; a node that was killed posts nothing",
 		"unknown: the ledger holds neither its SHA-256 %s nor its session", digest)

@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -105,22 +103,11 @@ func printSuites(w io.Writer, s wire.Suites) error {
 	return err
 }
 
-// number prints a measured value without an exponent, to three digits behind the point.
-func number(v float64) string {
-	return strconv.FormatFloat(math.Round(v*1000)/1000, 'f', -1, 64)
-}
-
 // checkLine words one check.
 func checkLine(c wire.Check) string {
 	line := fmt.Sprintf("%-8s %s", c.Status, clean(c.Name))
-	if c.Value != nil {
-		line += " = " + number(*c.Value)
-		if c.Unit != "" {
-			line += " " + c.Unit
-		}
-		if c.Limit != nil {
-			line += " (limit " + number(*c.Limit) + ")"
-		}
+	if figure := c.Figure(); figure != "" {
+		line += " = " + figure
 	}
 	if c.Detail != "" {
 		line += ": " + clean(c.Detail)

@@ -206,9 +206,16 @@ func degraded(remedy, format string, args ...any) Check {
 	return Check{Status: wire.StatusDegraded, Remedy: remedy, Detail: fmt.Sprintf(format, args...)}
 }
 
-// measured adds the value and the limit it was judged by.
+// measured adds the value and the limit that it must not pass.
 func measured(c Check, value, limit float64, unit string) Check {
-	c.Value, c.Limit, c.Unit = &value, &limit, unit
+	c.Value, c.Limit, c.Unit, c.Bound = &value, &limit, unit, wire.BoundMost
+	return c
+}
+
+// bounded is measured for a limit that is another bound than the usual one.
+func bounded(c Check, value, limit float64, bound, unit string) Check {
+	c = measured(c, value, limit, unit)
+	c.Bound = bound
 	return c
 }
 
@@ -218,7 +225,7 @@ func atLeast(value, need float64, unit, remedy, detail string) Check {
 	if value < need {
 		c = failed(remedy, "%s", detail)
 	}
-	return measured(c, value, need, unit)
+	return bounded(c, value, need, wire.BoundLeast, unit)
 }
 
 func notExist(err error) bool { return err != nil && os.IsNotExist(err) }

@@ -8,6 +8,8 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 )
 
 // controllers are what an envelope needs (SPEC section 3), by their names in v2 and v1.
@@ -52,7 +54,7 @@ func checkCgroups(_ context.Context, o *Options) Check {
 	if len(missing) > 0 {
 		check = degraded(remedy, "no control of %s; %s", strings.Join(missing, ", "), detail)
 	}
-	return measured(check, float64(len(have)), float64(len(controllers())), "controllers")
+	return bounded(check, float64(len(have)), float64(len(controllers())), wire.BoundEqual, "controllers")
 }
 
 type cgroups struct {

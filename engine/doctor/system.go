@@ -121,7 +121,7 @@ func checkCores(_ context.Context, o *Options) Check {
 		c = degraded("give the machine more cores, or unset GOMAXPROCS",
 			"%d usable by this process: the edge and the ledger will wait for each other", n)
 	}
-	return measured(c, float64(n), float64(o.MinCores), "cores")
+	return bounded(c, float64(n), float64(o.MinCores), wire.BoundLeast, "cores")
 }
 
 func checkMemory(_ context.Context, o *Options) Check {

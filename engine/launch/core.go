@@ -104,6 +104,6 @@ func coreGates(rec *Recorder) error {
 	}
 	n := float64(len(proofs))
 	want := float64(gates.Count)
-	rec.Check(wire.Check{Name: "gates", Status: statusIf(len(proofs) == gates.Count), Value: &n, Unit: "gates", Limit: &want})
+	rec.Check(wire.Check{Name: "gates", Status: statusIf(len(proofs) == gates.Count), Value: &n, Unit: "gates", Limit: &want, Bound: wire.BoundEqual})
 	return nil
 }

@@ -37,14 +37,8 @@ func Plain(line any) string {
 func plainCheck(l wire.PhaseCheckLine) string {
 	name := wire.PhaseNames()[l.Phase-1].Name
 	text := fmt.Sprintf("[%2d/12] %-15s   %-8s %s", l.Phase, name, l.Status, l.Check)
-	if l.Value != nil {
-		text += " = " + number(*l.Value)
-		if l.Unit != "" {
-			text += " " + l.Unit
-		}
-		if l.Limit != nil {
-			text += " (limit " + number(*l.Limit) + ")"
-		}
+	if figure := (&wire.Check{Value: l.Value, Unit: l.Unit, Limit: l.Limit, Bound: l.Bound}).Figure(); figure != "" {
+		text += " = " + figure
 	}
 	if l.Detail != "" {
 		text += ": " + l.Detail
@@ -53,9 +47,4 @@ func plainCheck(l wire.PhaseCheckLine) string {
 		text += " -> " + l.Remedy
 	}
 	return text
-}
-
-func number(v float64) string {
-	s := fmt.Sprintf("%.3f", v)
-	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
 }

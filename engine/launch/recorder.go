@@ -22,7 +22,7 @@ func (c *Recorder) Check(check wire.Check) {
 	res := &c.r.results[c.phase-1]
 	res.Checks = append(res.Checks, check)
 	c.r.emit(wire.PhaseCheckLine{Type: wire.LinePhaseCheck, Phase: c.phase, Check: check.Name, Status: check.Status, Value: check.Value,
-		Unit: check.Unit, Limit: check.Limit, Detail: check.Detail, Remedy: check.Remedy, Time: time.Now().UTC()})
+		Unit: check.Unit, Limit: check.Limit, Bound: check.Bound, Detail: check.Detail, Remedy: check.Remedy, Time: time.Now().UTC()})
 }
 
 // Pass records a passed check without a number.
@@ -52,7 +52,7 @@ func (c *Recorder) Require(ok bool, name, detail, remedy string) bool {
 
 // AtMost records a number with its upper limit.
 func (c *Recorder) AtMost(name string, value, limit float64, unit, detail, remedy string) {
-	check := wire.Check{Name: name, Status: wire.StatusPassed, Value: &value, Unit: unit, Limit: &limit, Detail: detail}
+	check := wire.Check{Name: name, Status: wire.StatusPassed, Value: &value, Unit: unit, Limit: &limit, Bound: wire.BoundMost, Detail: detail}
 	if value > limit {
 		check.Status, check.Remedy = wire.StatusFailed, remedy
 	}
@@ -62,7 +62,7 @@ func (c *Recorder) AtMost(name string, value, limit float64, unit, detail, remed
 // Count records a number that must equal what is wanted.
 func (c *Recorder) Count(name string, value, want int, unit, detail, remedy string) {
 	v, w := float64(value), float64(want)
-	check := wire.Check{Name: name, Status: wire.StatusPassed, Value: &v, Unit: unit, Limit: &w, Detail: detail}
+	check := wire.Check{Name: name, Status: wire.StatusPassed, Value: &v, Unit: unit, Limit: &w, Bound: wire.BoundEqual, Detail: detail}
 	if value != want {
 		check.Status, check.Remedy = wire.StatusFailed, remedy
 	}

@@ -40,7 +40,7 @@ func scrub(ctx context.Context, env Env, rec *Recorder) error {
 	}
 	verified, entries := float64(rep.Verified), float64(rep.Entries)
 	rec.Check(wire.Check{Name: "ledger verified", Status: statusIf(rep.Verified == rep.Entries && len(rep.Findings) == 0), Value: &verified,
-		Unit: "entries", Limit: &entries, Detail: fmt.Sprintf("verified %d of %d entries in %d ms, root %s", rep.Verified, rep.Entries,
+		Unit: "entries", Limit: &entries, Bound: wire.BoundEqual, Detail: fmt.Sprintf("verified %d of %d entries in %d ms, root %s", rep.Verified, rep.Entries,
 			rep.DurationMs, rep.Root), Remedy: remedyIf(rep.Verified != rep.Entries, "run nexus ledger verify")})
 	audit, err := env.AuditAll(ctx)
 	if err != nil {

@@ -258,6 +258,7 @@ func (n *Node) build() *wire.Overview {
 			}
 		}
 	})
+	o.Cut = o.UnitsTotal > len(o.Units) || o.TalliesTotal > len(o.Tallies)
 	o.Alerts = n.alerts(o)
 	return o
 }

@@ -174,7 +174,7 @@ func (r Report) Text() string {
 		fmt.Fprintf(&b, "%2d %-16s %-9s %6d ms  %s\n", p.Number, p.Name, p.Status, p.DurationMs, p.Reason)
 		for _, c := range p.Checks {
 			fmt.Fprintf(&b, "     %s\n", strings.TrimSpace(launch.Plain(wire.PhaseCheckLine{Phase: p.Number, Check: c.Name, Status: c.Status, Value: c.Value,
-				Unit: c.Unit, Limit: c.Limit, Detail: c.Detail, Remedy: c.Remedy})))
+				Unit: c.Unit, Limit: c.Limit, Bound: c.Bound, Detail: c.Detail, Remedy: c.Remedy})))
 		}
 	}
 	b.WriteString("\nsplits\n")

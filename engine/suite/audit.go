@@ -139,7 +139,7 @@ func (w *auditRun) atEdge(ctx context.Context, name string, reached func(index u
 		}
 	}
 	took := float64(time.Since(began).Milliseconds())
-	w.number(reached(index, ok), name, took, float64(w.edgeWithin.Milliseconds()), "ms",
+	w.number(reached(index, ok), name, took, float64(w.edgeWithin.Milliseconds()), wire.BoundMost, "ms",
 		fmt.Sprintf("installed: %t, at decision %d; the probe was made by decision %d", ok, index, w.probe.made.Index),
 		gatewayRemedy)
 	return nil

@@ -79,8 +79,8 @@ func (b *book) step(e *ledger.Entry, want *state.RevenueEvent) error {
 	if same {
 		b.right++
 	} else if b.firstWrong == "" {
-		b.firstWrong = fmt.Sprintf("entry %d of %s: event %d, stated gross %d creator %d postings %v, recomputed %s %s %s/%s",
-			e.Seq, b.probe.unit.Label, want.Minor, body.GrossAfter, body.CreatorAfter, e.Postings, b.gross, creator, part, rest)
+		b.firstWrong = fmt.Sprintf("entry %d of %s: event %d, stated gross %d creator %d postings %s, recomputed %s %s %s/%s",
+			e.Seq, b.probe.unit.Label, want.Minor, body.GrossAfter, body.CreatorAfter, postingsWords(e.Postings), b.gross, creator, part, rest)
 	}
 	return nil
 }

@@ -293,7 +293,7 @@ func (w *splits) independentTotals(ctx context.Context) error {
 		if isInt(b.gross, t.Gross) && isInt(b.creator, t.Creator) && isInt(b.platform, t.Platform) && t.Events == b.events {
 			right++
 		} else {
-			detail += fmt.Sprintf(" %s adds up to %+v;", b.probe.unit.Label, t)
+			detail += fmt.Sprintf(" %s adds up to %s;", b.probe.unit.Label, figures(t))
 		}
 	}
 	w.equal("independent totals", right, len(w.books()), "accounts",

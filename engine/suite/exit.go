@@ -97,8 +97,17 @@ func (w *leaver) hinder(ctx context.Context) error {
 	serving := false
 	w.env.Engine.View(func(s *state.State) { serving = s.Serving(s.Units[u.ID]) })
 	w.require(after.Status == u.Status && after.Envelope == u.Envelope && serving, "serves while "+u.Status,
-		fmt.Sprintf("%s, %+v, serving %t", after.Status, after.Envelope, serving), exitRemedy)
+		fmt.Sprintf("%s, ceilings %s, serving %t", after.Status, ceilings(u.Envelope, after.Envelope), serving), exitRemedy)
 	return nil
+}
+
+// ceilings says whether a unit's ceilings are what they were, and what they are if not.
+func ceilings(before, after state.Envelope) string {
+	if after == before {
+		return "as before"
+	}
+	return fmt.Sprintf("changed to %d thousandths of a core, %d bytes of memory, %d bytes of storage, %d processes", after.CPUMilli, after.MemoryBytes,
+		after.StorageBytes, after.Processes)
 }
 
 func (w *leaver) unit() (u state.Unit) {
@@ -128,7 +137,7 @@ func (w *leaver) fetch(ctx context.Context) (err error) {
 	w.require(rep.Clean(), "bundle verified offline", fmt.Sprintf("%d files, %d entries, %d findings, with the public key alone", len(rep.Manifest.Files),
 		rep.Export.Entries, len(rep.Findings)), exitRemedy)
 	w.require(isInt(w.book.gross, t.Gross) && isInt(w.book.creator, t.Creator) && isInt(w.book.platform, t.Platform) && t.Events == w.book.events,
-		"figures in the bundle", fmt.Sprintf("%+v, as posted", t), exitRemedy)
+		"figures in the bundle", "as posted: "+figures(t), exitRemedy)
 	return nil
 }
 

@@ -129,7 +129,7 @@ func (s *session) floods(ctx context.Context, dir string) error {
 				baseline, c.Note))
 		case edge.KindGuarantee:
 			judged++
-			s.number(value >= guaranteeLeast, "guaranteed rate kept", value, guaranteeLeast, "%", c.Note, slicesRemedy)
+			s.number(value >= guaranteeLeast, "guaranteed rate kept", value, guaranteeLeast, wire.BoundLeast, "%", c.Note, slicesRemedy)
 		case edge.KindCeiling:
 			judged++
 			s.atMost("ceiling overshoot, worst window", value, overshootMost, "%", c.Note, slicesRemedy)

@@ -31,7 +31,7 @@ func (s *session) refusedBy(gate int, name string, rec nexus.Receipt, err error)
 		return err
 	}
 	s.require(denied && alone && good == 1 && stdslices.Contains(rec.Gates, gate), name,
-		fmt.Sprintf("refused by gates %v, logged as entry %d (%d of 1 proven), %d further entries: %s", rec.Gates,
+		fmt.Sprintf("refused by %s, logged as entry %d (%d of 1 proven), %d further entries: %s", gatesWords(rec.Gates),
 			stored.FirstSeq, good,
 			len(stored.Entries)-1, rec.Reason), remedy)
 	return nil

@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"log/slog"
+	"regexp"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -153,10 +154,19 @@ func (r *rig) run(name string, twist func(*session)) wire.SuiteReport {
 }
 
 // mustPass prints what a suite saw and fails on anything that did not pass.
+// goSyntax is how %v prints structs, maps and slices.
+var goSyntax = regexp.MustCompile(`\{[A-Z]\w*:|map\[|&\{|\[[0-9]+( [0-9]+)*\]`)
+
 func mustPass(t *testing.T, rep wire.SuiteReport) {
 	t.Helper()
 	for _, c := range rep.Checks {
 		t.Logf("%-8s %-32s %s", c.Status, c.Name, c.Detail)
+		if goSyntax.MatchString(c.Detail) {
+			t.Errorf("%s speaks Go to an operator: %s", c.Name, c.Detail)
+		}
+		if (c.Limit == nil) != (c.Bound == "") {
+			t.Errorf("%s has a limit and does not say which way it goes: %+v", c.Name, c)
+		}
 	}
 	if rep.Status != wire.StatusPassed {
 		t.Fatalf("%s is %s: %s", rep.Suite, rep.Status, rep.Reason)

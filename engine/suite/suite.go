@@ -183,15 +183,15 @@ func (s *session) require(ok bool, name, detail, remedy string) bool {
 
 // atMost records a number with its upper limit, equal one that must be hit exactly.
 func (s *session) atMost(name string, value, limit float64, unit, detail, remedy string) bool {
-	return s.number(value <= limit, name, value, limit, unit, detail, remedy)
+	return s.number(value <= limit, name, value, limit, wire.BoundMost, unit, detail, remedy)
 }
 
 func (s *session) equal(name string, value, want int, unit, detail, remedy string) bool {
-	return s.number(value == want, name, float64(value), float64(want), unit, detail, remedy)
+	return s.number(value == want, name, float64(value), float64(want), wire.BoundEqual, unit, detail, remedy)
 }
 
-func (s *session) number(ok bool, name string, value, limit float64, unit, detail, remedy string) bool {
-	c := wire.Check{Name: name, Status: wire.StatusPassed, Value: &value, Limit: &limit, Unit: unit, Detail: detail}
+func (s *session) number(ok bool, name string, value, limit float64, bound, unit, detail, remedy string) bool {
+	c := wire.Check{Name: name, Status: wire.StatusPassed, Value: &value, Limit: &limit, Bound: bound, Unit: unit, Detail: detail}
 	if !ok {
 		c.Status, c.Remedy = wire.StatusFailed, remedy
 	}

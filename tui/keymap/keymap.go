@@ -239,8 +239,7 @@ func build(override map[string][]string, where func(name string) string) (*Map, 
 	}
 	for name := range override {
 		if !known[name] {
-			return nil, nexus.Errf("keys", nexus.CodeUsage, fmt.Sprintf("action %s", where(name)), "see `?` in the console",
-				"unknown action")
+			return nil, nexus.Errf("keys", nexus.CodeUsage, fmt.Sprintf("action %s", where(name)), actionHint(name, known), "unknown action")
 		}
 	}
 	for i, b := range m.list {
@@ -255,6 +254,24 @@ func build(override map[string][]string, where func(name string) string) (*Map, 
 		}
 	}
 	return m, nil
+}
+
+// actionHint guesses which action was meant: the one whose name begins most alike.
+func actionHint(name string, known map[string]bool) string {
+	best, most := "", 2
+	for k := range known {
+		n := 0
+		for n < min(len(k), len(name)) && k[n] == name[n] {
+			n++
+		}
+		if n > most || n == most && best != "" && k < best {
+			best, most = k, n
+		}
+	}
+	if best == "" {
+		return "the actions stand in docs/reference/keys.md"
+	}
+	return "did you mean " + best + "?"
 }
 
 func overlap(a, b []int) bool {
@@ -298,6 +315,16 @@ func (m *Map) List(view int) []Binding {
 func (m *Map) Key(a Action) string {
 	for _, b := range m.list {
 		if b.Action == a {
+			return b.Keys[0]
+		}
+	}
+	return ""
+}
+
+// KeyOfView is the first key of a view that has a number.
+func (m *Map) KeyOfView(number int) string {
+	for _, b := range m.list {
+		if b.Action == View && b.Number == number {
 			return b.Keys[0]
 		}
 	}

@@ -87,3 +87,39 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A key that no terminal sends, and an action that there is not, are refused with what was meant: the console does not open, so it cannot
+// be looked up there.
+func TestMistakesOfAKeyFileSayWhatWasMeant(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"zoom = ctrl-x\n":  `keys line 1: "ctrl-x" is no key (did you mean ctrl+x?)`,
+		"view-1 = F1\n":    "did you mean f1?",
+		"mark = spacebar":  "such as b, Q, space",
+		"zoom = f21":       "is no key",
+		"zoom = ctrl+":     "is no key",
+		"zoom = alt+":      "is no key",
+		"quitt = Q\n":      "did you mean quit?",
+		"rdonly = Q\n":     "docs/reference/keys.md",
+		"mark = b, ctrl+1": `"ctrl+1" is no key`,
+	} {
+		if _, err := keymap.Parse("keys", strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+	good := "zoom = ctrl+x, alt+z, f5, Ж\nmark = space\nwrap = shift+up, ctrl+left, ctrl+^\nhelp = f1\n"
+	if _, err := keymap.Parse("keys", strings.NewReader(good)); err != nil {
+		t.Error(err)
+	}
+	all := ""
+	m, err := keymap.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range m.All() { // what the table itself has can be written
+		all += b.Name() + " = " + strings.Join(b.Keys, ", ") + "\n"
+	}
+	if _, err := keymap.Parse("keys", strings.NewReader(all)); err != nil {
+		t.Error(err)
+	}
+}

@@ -52,10 +52,12 @@ func (s *sheet) title(number int, name, words string, right string, rightStyle t
 	th, l := s.in.Theme, s.next()
 	rule := th.Symbols.Rule
 	nameStyle := theme.Accent
-	if s.in.Focus {
+	if s.in.Focus && !s.in.Full { // one of several: keys go here, which is seen without colours too
 		nameStyle = theme.Strong
+		l.Add(theme.Accent, th.Symbols.Cursor)
+	} else {
+		l.Add(theme.Faint, rule)
 	}
-	l.Add(theme.Faint, rule)
 	if number >= 0 {
 		l.Add(nameStyle, strconv.Itoa(number)+" ")
 	}

@@ -15,7 +15,7 @@ import (
 func gatesPanel() Panel {
 	return Panel{ID: Gates, View: 3, Title: "Gates", Sections: []Section{SecGates, SecDecisions},
 		Len: func(in Input) int { return len(in.Overview.Gates) },
-		Key: func(in Input, i int) string { return strconv.Itoa(in.Overview.Gates[i].Gate) },
+		Key: func(in Input, i int) string { return "gate " + strconv.Itoa(in.Overview.Gates[i].Gate) },
 		Text: func(in Input, i int) string {
 			g := &in.Overview.Gates[i]
 			return gateName(g.Gate, g.Name) + " " + g.Rule + " " + g.EnforcedBy + " " + g.LastReason
@@ -75,9 +75,16 @@ func drawGates(in Input) []string {
 	}
 	s.title(3, "Gates", fmt.Sprintf("%d decide, %s decisions denied", decides, count(in.Overview.DecisionsDenied)),
 		right, style)
+	name := 28
+	if in.Width < 60 { // counters whole, the name as far as it goes
+		name = max(in.Width-22, 4)
+	}
 	s.head(func(l *theme.Line) {
-		l.Space(3).Cell(theme.Faint, "gate", 28).Right(theme.Faint, "allow", 8).Right(theme.Faint, "deny", 6).Space(2).
-			Cell(theme.Faint, "enforced", 11)
+		l.Space(3).Cell(theme.Faint, "gate", name).Right(theme.Faint, "allow", 8).Right(theme.Faint, "deny", 6).Space(2)
+		if in.Width < 60 {
+			return
+		}
+		l.Cell(theme.Faint, "enforced", 11)
 		if in.Width >= 100 {
 			l.Cell(theme.Faint, "last denial", 12)
 		}
@@ -85,13 +92,16 @@ func drawGates(in Input) []string {
 	})
 	s.rows("no gate is loaded: this node has no applied state yet", func(l *theme.Line, i int, text theme.Style) {
 		g := &in.Overview.Gates[i]
-		l.Cell(text, gateName(g.Gate, theme.Clean(g.Name)), 28).Right(theme.Plain, count(g.Allowed), 8)
+		l.Cell(text, gateName(g.Gate, theme.Clean(g.Name)), name-1).Space(1).Right(theme.Plain, count(g.Allowed), 8)
 		denyStyle := theme.Faint
 		if g.Denied > 0 {
 			denyStyle = theme.Bad
 		}
 		l.Right(denyStyle, count(g.Denied), 6).Space(2)
 		switch {
+		case in.Width < 60:
+			s.enforcedSymbol(l, g)
+			return
 		case !g.Decides:
 			l.Cell(theme.Bad, th.Symbols.Failed+" silent", 11)
 		case g.Enforced:
@@ -116,11 +126,23 @@ func drawGates(in Input) []string {
 	return s.done()
 }
 
+// enforcedSymbol says in one cell whether a gate decides and is enforced.
+func (s *sheet) enforcedSymbol(l *theme.Line, g *wire.GateRow) {
+	switch {
+	case !g.Decides:
+		l.Add(theme.Bad, s.in.Theme.Symbols.Failed)
+	case g.Enforced:
+		l.Add(theme.Good, s.in.Theme.Symbols.Passed)
+	default:
+		l.Add(theme.Warn, s.in.Theme.Symbols.Degraded)
+	}
+}
+
 // The stream panel: decisions, newest first. On the overview it is the gates' panel; alone it is the audit view.
 func streamPanel() Panel {
 	return Panel{ID: Stream, View: 8, Title: "Decisions", Sections: []Section{SecDecisions, SecGates},
 		Len: func(in Input) int { return len(in.Overview.Decisions) },
-		Key: func(in Input, i int) string { return strconv.FormatUint(in.Overview.Decisions[i].Index, 10) },
+		Key: func(in Input, i int) string { return decisionKey(in.Overview.Decisions[i].Index) },
 		Text: func(in Input, i int) string {
 			d := &in.Overview.Decisions[i]
 			return strings.Join([]string{d.Verdict, refusedGates(in.Overview.Gates, d), d.UnitLabel, d.Action, d.ActorName,
@@ -135,6 +157,9 @@ func streamPanel() Panel {
 		Command: func(in Input, i int) string { return DecisionCommand(in.Overview.Decisions[i].Index) },
 		Draw:    drawStream}
 }
+
+// decisionKey is the name of a decision among all rows: marks go by it, and an entry of the log may have the same number.
+func decisionKey(index uint64) string { return "decision " + strconv.FormatUint(index, 10) }
 
 // decisionState is how a decision looks. What the gates allowed and came to nothing is no success, and nobody may take it for one.
 func decisionState(th *theme.Theme, d *wire.DecisionRow) (symbol, word string, style theme.Style) {

@@ -371,6 +371,10 @@ const homeRowsLeast = 4
 // below it. It gives how many rows that can be selected it drew.
 func homeHead(s *sheet, h *wire.Home, c homeColumns, rows []HomeRow) (above int) {
 	three := c.name > 0
+	if len(h.Totals) > 0 && s.left() <= homeRowsLeast+1 && len(HomeRows(h)) >= s.left() { // rows are out of sight: what was earned is not
+		s.head(func(l *theme.Line) { l.Space(3).Add(theme.Strong, earnedWords(h.Totals)).Add(theme.Faint, " in all") })
+		return
+	}
 	s.head(func(l *theme.Line) {
 		l.Space(3).Cell(theme.Faint, "your share", 10+c.name+c.rule)
 		if three {
@@ -431,6 +435,15 @@ func drawTotal(l *theme.Line, r HomeRow, c homeColumns) {
 	if owed := "owed " + amount(t.Payable, t.Currency, c.sum-1); l.Left() > len(owed) {
 		l.Right(theme.Info, owed, min(l.Left(), owedCells))
 	}
+}
+
+// earnedWords say what was earned in each currency.
+func earnedWords(totals []wire.MoneySum) string {
+	words := make([]string, len(totals))
+	for i := range totals {
+		words[i] = nexus.Money{Minor: totals[i].All.Creator, Currency: totals[i].Currency}.String()
+	}
+	return strings.Join(words, ", ")
 }
 
 // owedCells is the width of what is owed, up to the end of the column of what was carried, in cells.

@@ -13,7 +13,7 @@ import (
 func launchPanel() Panel {
 	return Panel{ID: Launch, View: 1, Title: "Launch", Sections: []Section{SecLaunch},
 		Len: func(in Input) int { return wire.PhaseCount },
-		Key: func(in Input, i int) string { return strconv.Itoa(i + 1) },
+		Key: func(in Input, i int) string { return "phase " + strconv.Itoa(i+1) },
 		Text: func(in Input, i int) string {
 			p := in.Overview.Launch.Phases[i]
 			return p.Name + " " + p.Title + " " + p.Status + " " + p.Reason
@@ -132,12 +132,13 @@ func Notable(launch *wire.Launch) int {
 }
 
 func drawChecks(s *sheet, p *wire.Phase) {
-	s.title(-1, "checks of "+p.Name, p.Title, "", theme.Plain)
+	s.in.Marked, s.in.Filter, s.in.MarkedOnly = nil, "", "" // of the phases above
+	s.title(-1, checksWords(p.Checks)+" of "+p.Name, p.Title, "", theme.Plain)
 	if len(p.Checks) == 0 {
 		s.next().Add(theme.Faint, "   none yet")
 		s.end()
 	}
-	for i := range p.Checks {
+	for _, i := range worstFirst(p.Checks) {
 		checkLine(s.in.Theme, s.next().Space(3), &p.Checks[i])
 		s.end()
 	}
@@ -147,12 +148,8 @@ func drawChecks(s *sheet, p *wire.Phase) {
 func checkLine(th *theme.Theme, l *theme.Line, c *wire.Check) {
 	symbol, style := state(th, c.Status)
 	l.Add(style, symbol+" ").Cell(theme.Plain, theme.Clean(c.Name), 26).Cell(style, c.Status, 9)
-	if c.Value != nil {
-		text := number(*c.Value)
-		if c.Limit != nil {
-			text += " of " + number(*c.Limit)
-		}
-		l.Add(theme.Plain, text+" "+theme.Clean(c.Unit)+"  ")
+	if figure := c.Figure(); figure != "" {
+		l.Add(theme.Plain, theme.Clean(figure)+"  ")
 	}
 	l.Add(theme.Faint, theme.Clean(c.Detail))
 	if c.Remedy != "" {

@@ -14,7 +14,7 @@ import (
 // ClassListing lists the accounts under one rule and currency, as the picture has them.
 func ClassListing(th *theme.Theme, o *wire.Overview, rule, currency string) *Listing {
 	l := &Listing{Empty: "no account of this rule has revenue in this currency", Command: "nexus revenue tally",
-		Columns: []Column{{Name: "unit", Width: 10}, {Name: "name"}, {Name: "owner", Width: 12, From: 70}, {Name: "events", Width: 8, Right: true, From: 60},
+		Columns: []Column{{Name: "unit", Width: 11}, {Name: "name"}, {Name: "owner", Width: 12, From: 100}, {Name: "events", Width: 8, Right: true, From: 60},
 			{Name: "gross", Width: 14, Right: true, From: 60}, {Name: "creator", Width: 14, Right: true}, {Name: "platform", Width: 14, Right: true, From: 90},
 			{Name: "", Width: 6}}}
 	for i := range o.Tallies {
@@ -129,7 +129,7 @@ func moneyEvent(e *wire.Entry, source string) string {
 }
 
 func entryItem(e *wire.Entry, cells []Cell) Item {
-	return Item{Key: strconv.FormatUint(e.Seq, 10), Cells: cells, Value: e.Commitment, Data: e,
+	return Item{Key: "entry " + strconv.FormatUint(e.Seq, 10), Cells: cells, Value: e.Commitment, Data: e,
 		Target: Target{Kind: EntryTarget, Key: strconv.FormatUint(e.Seq, 10), Index: e.Seq}}
 }
 
@@ -161,7 +161,7 @@ func decisionListing(th *theme.Theme, gates []wire.GateRow, page wire.Decisions,
 	for i := range page.Decisions {
 		d := &page.Decisions[i]
 		symbol, word, style := decisionState(th, d)
-		l.Items = append(l.Items, Item{Key: strconv.FormatUint(d.Index, 10), Value: strconv.FormatUint(d.Index, 10), Data: d,
+		l.Items = append(l.Items, Item{Key: decisionKey(d.Index), Value: strconv.FormatUint(d.Index, 10), Data: d,
 			Target: Target{Kind: DecisionTarget, Key: strconv.FormatUint(d.Index, 10), Index: d.Index},
 			Cells: []Cell{{Text: strconv.FormatUint(d.Index, 10)}, {Text: moment(d.Time), Style: theme.Faint},
 				{Text: symbol + " " + word, Style: style},

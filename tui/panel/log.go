@@ -85,7 +85,7 @@ type LogInput struct {
 
 // DrawLog draws the log with the cursor's line in view: a rule, then lines.
 func DrawLog(in LogInput) []string {
-	s := newSheet(Input{Theme: in.Theme, Width: in.Width, Height: in.Height, Focus: true, Filter: in.Search})
+	s := newSheet(Input{Theme: in.Theme, Width: in.Width, Height: in.Height, Focus: true, Full: true, Filter: in.Search})
 	right, style := "follow", theme.Good
 	switch {
 	case in.Paused:
@@ -156,7 +156,11 @@ func logPieces(in LogInput, i int) []logPiece {
 	line := in.Lines[i]
 	text := theme.Clean(line.Text)
 	head := logHead
-	if in.Width < 80 {
+	switch {
+	case in.Width < 60: // the text below its time, over the whole width
+		head = 1
+		text = logMark(line) + text
+	case in.Width < 80:
 		head = 9 + 6
 	}
 	if !in.Wrap {
@@ -172,6 +176,18 @@ func logPieces(in LogInput, i int) []logPiece {
 	return out
 }
 
+// logMark is what stands before a line on a narrow screen: hour and minute, and the first letter of the level.
+func logMark(line *LogLine) string {
+	mark := ""
+	if !line.Time.IsZero() {
+		mark = line.Time.UTC().Format("15:04 ")
+	}
+	if line.Level != "" {
+		mark += strings.ToUpper(string([]rune(line.Level)[:1])) + " "
+	}
+	return theme.Clean(mark)
+}
+
 func logRow(in LogInput, l *theme.Line, r logPiece) {
 	style := [...]theme.Style{theme.Faint, theme.Plain, theme.Warn, theme.Bad}[r.line.Rank()]
 	cursor := " "
@@ -179,6 +195,16 @@ func logRow(in LogInput, l *theme.Line, r logPiece) {
 		cursor = in.Theme.Symbols.Cursor
 	}
 	l.Add(theme.Accent, " "+cursor)
+	if in.Width < 60 {
+		if in.Found != nil && in.Found(r.line) {
+			style = theme.Accent
+		}
+		if l.Space(1); !r.first {
+			l.Space(1)
+		}
+		l.Add(style, r.text)
+		return
+	}
 	clock, component := "15:04:05.000", 11
 	if in.Width < 80 {
 		clock, component = "15:04:05", 0

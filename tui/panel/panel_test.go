@@ -378,3 +378,88 @@ func TestSliceIsNotOverForAFewProbes(t *testing.T) {
 		}
 	}
 }
+
+// What did not pass stands above what did: a phase is opened to see why.
+func TestPhaseShowsWhatDidNotPassFirst(t *testing.T) {
+	o := tuitest.Overview()
+	o.Launch.Phases[0].Checks = []wire.Check{{Name: "cores", Status: wire.StatusPassed}, {Name: "clock", Status: wire.StatusDegraded, Remedy: "install chrony"},
+		{Name: "disk", Status: wire.StatusFailed}}
+	p := panel.NewPage(theme.New(theme.Options{}), 80)
+	p.Thing(o, panel.Target{Kind: panel.PhaseTarget, Number: 1})
+	text := strings.Join(p.Lines(), "\n")
+	at := func(word string) int { return strings.Index(text, word) }
+	if !strings.Contains(text, "3 checks, 2 of them not passed") || at("clock ") < 0 || at("clock ") > at("disk ") || at("disk ") > at("cores ") {
+		t.Errorf("%s", text)
+	}
+}
+
+// The counters of a gate are whole on the smallest screen, beside whether it is enforced.
+func TestGateCountersFitTheSmallestScreen(t *testing.T) {
+	o := tuitest.Overview()
+	th := theme.New(theme.Options{})
+	o.Gates[0].Allowed, o.Gates[0].Denied, o.Gates[0].Enforced = 88_123, 2, true
+	for _, p := range panel.All() {
+		if p.ID != panel.Gates {
+			continue
+		}
+		text := strings.Join(p.Draw(panel.Input{Overview: o, Theme: th, Width: 40, Height: 6, Full: true, Index: []int{0, 1, 2}}), "\n")
+		if !strings.Contains(text, " 88,123     2  "+th.Symbols.Passed) || !strings.Contains(text, "allow  deny") {
+			t.Errorf("%s", text)
+		}
+	}
+}
+
+// On a narrow screen a log line has the whole width below its time, and the first letter of its level.
+func TestLogOnTheSmallestScreen(t *testing.T) {
+	th := theme.New(theme.Options{})
+	line := panel.ParseLogLine(`{"time":"2026-01-31T12:34:56Z","level":"WARN","component":"ssh","msg":"` + strings.Repeat("word ", 12) + `end"}`)
+	in := panel.LogInput{Theme: th, Width: 40, Height: 6, Lines: []*panel.LogLine{&line}, Wrap: true}
+	text := panel.DrawLog(in)
+	if !strings.Contains(text[1], "12:34 W word word") || !strings.Contains(text[2], "word") || !strings.Contains(strings.Join(text, "\n"), "end") || text[3] != "" {
+		t.Errorf("%q", text)
+	}
+	for _, l := range text {
+		if theme.Width(l) > 40 {
+			t.Errorf("too wide: %q", l)
+		}
+	}
+}
+
+// Rows of different panels never share a name: what is marked in one would be marked in the other.
+func TestKeysOfRowsAreOfOnePanelAlone(t *testing.T) {
+	in := panel.Input{Overview: tuitest.Overview(), Theme: theme.New(theme.Options{})}
+	of := map[string]panel.ID{}
+	for _, p := range panel.All() {
+		if p.ID != panel.Launch && p.ID != panel.Gates && p.ID != panel.Stream { // the others go by ids, which are of one thing wherever it is shown
+			continue
+		}
+		for i := range p.Len(in) {
+			if other, ok := of[p.Key(in, i)]; ok && other != p.ID {
+				t.Errorf("row %q of panel %d and of panel %d", p.Key(in, i), p.ID, other)
+			}
+			of[p.Key(in, i)] = p.ID
+		}
+	}
+	if of["phase 1"] == 0 || of["gate 1"] == 0 {
+		t.Errorf("nothing was compared: %v", of)
+	}
+}
+
+// The panel that keys go to is seen without colours.
+func TestFocusIsSeenWithoutColours(t *testing.T) {
+	th := theme.New(theme.Options{})
+	for _, p := range panel.All() {
+		if p.ID != panel.Launch && p.ID != panel.Slices {
+			continue
+		}
+		in := panel.Input{Overview: tuitest.Overview(), Theme: th, Width: 80, Height: 3}
+		without := p.Draw(in)[0]
+		in.Focus = true
+		with := p.Draw(in)[0]
+		in.Full = true
+		if alone := p.Draw(in)[0]; !strings.HasPrefix(with, th.Symbols.Cursor) || strings.HasPrefix(without, th.Symbols.Cursor) ||
+			strings.HasPrefix(alone, th.Symbols.Cursor) {
+			t.Errorf("%q %q %q", with, without, alone)
+		}
+	}
+}

@@ -162,13 +162,21 @@ func drawSplits(in Input) []string {
 				t := &o.Totals[i]
 				r := wire.TallyRow{Rule: t.Rule, Currency: t.Currency, Gross: t.Gross, Creator: t.Creator, Platform: t.Platform,
 					Events: t.Events}
-				splitLine(in, l, &r, "all "+plural(t.Units, "unit"), cols, theme.Strong, t.Creator+t.Platform == t.Gross)
+				splitLine(in, l, &r, allOf(t.Units), cols, theme.Strong, t.Creator+t.Platform == t.Gross)
 				return
 			}
 			r := &o.Tallies[i-len(o.Totals)]
 			splitLine(in, l, r, tallyName(r), cols, text, SplitHolds(r))
 		})
 	return s.done()
+}
+
+// allOf names the sum over units.
+func allOf(units int) string {
+	if units == 1 {
+		return "the one unit"
+	}
+	return "all " + plural(units, "unit")
 }
 
 func tallyName(r *wire.TallyRow) string {

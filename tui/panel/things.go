@@ -45,20 +45,14 @@ func (p *Page) phase(ph *wire.Phase, launch *wire.Launch) {
 	p.Field("started", moment(ph.Started), theme.Plain)
 	p.Field("took", duration(ph.DurationMs), theme.Plain)
 	p.Blank()
-	p.Heading(plural(len(ph.Checks), "check"))
-	for i := range ph.Checks {
+	p.Heading(checksWords(ph.Checks))
+	for _, i := range worstFirst(ph.Checks) {
 		c := &ph.Checks[i]
 		symbol, style := state(p.th, c.Status)
 		p.line(func(l *theme.Line) {
 			l.Space(1).Add(style, symbol+" ").Cell(theme.Plain, theme.Clean(c.Name), max(min(p.width-30, 40), 10)).Cell(style,
 				c.Status, 9)
-			if c.Value != nil {
-				l.Add(theme.Plain, number(*c.Value))
-				if c.Limit != nil {
-					l.Add(theme.Faint, " of "+number(*c.Limit))
-				}
-				l.Add(theme.Plain, " "+theme.Clean(c.Unit))
-			}
+			l.Add(theme.Plain, theme.Clean(c.Figure()))
 		})
 		if c.Detail != "" {
 			p.Field("", c.Detail, theme.Faint)
@@ -71,6 +65,34 @@ func (p *Page) phase(ph *wire.Phase, launch *wire.Launch) {
 	p.Field("log", launch.Log, theme.Faint)
 	p.Field("report", launch.Report, theme.Faint)
 	p.Command("nexus status")
+}
+
+// worstFirst are the places of checks, those that did not pass before the others: they are what the page is opened for.
+func worstFirst(checks []wire.Check) []int {
+	out := make([]int, 0, len(checks))
+	for _, passed := range []bool{false, true} {
+		for i := range checks {
+			if (checks[i].Status == wire.StatusPassed) == passed {
+				out = append(out, i)
+			}
+		}
+	}
+	return out
+}
+
+// checksWords counts checks, and those of them that did not pass.
+func checksWords(checks []wire.Check) string {
+	worse := 0
+	for i := range checks {
+		if checks[i].Status != wire.StatusPassed {
+			worse++
+		}
+	}
+	words := plural(len(checks), "check")
+	if worse > 0 {
+		words += fmt.Sprintf(", %d of them not passed", worse)
+	}
+	return words
 }
 
 func zeroMeans(bps uint64, words string) string {
@@ -90,7 +112,11 @@ func (p *Page) member(m *wire.MemberRow) {
 	p.Field("key", m.Node, theme.Plain)
 	p.Field("role", m.Role+", "+admission(m.Admitted), theme.Plain)
 	p.Field("address", m.Addr, theme.Plain)
-	p.Field("round trip", ms(p.th, m.RTTMs)+" ms", theme.Plain)
+	if m.RTTMs == nil {
+		p.Field("round trip", "not measured", theme.Faint)
+	} else {
+		p.Field("round trip", ms(p.th, m.RTTMs)+" ms", theme.Plain)
+	}
 	p.Field("last seen", moment(m.LastSeen), theme.Plain)
 	if !m.Admitted {
 		p.Field("", "gossip alone grants nothing: an operator's signed action admits a node; until then it carries no "+

@@ -59,8 +59,9 @@ func envelope(e *wire.Envelope) string {
 
 func drawUnits(in Input) []string {
 	s, th := newSheet(in), in.Theme
-	dormant := 0
+	dormant, label := 0, 8
 	for i := range in.Overview.Units {
+		label = max(label, min(len(in.Overview.Units[i].Label), 12))
 		if in.Overview.Units[i].Dormant {
 			dormant++
 		}
@@ -68,15 +69,18 @@ func drawUnits(in Input) []string {
 	total := max(in.Overview.UnitsTotal, len(in.Overview.Units))
 	words := ""
 	if dormant > 0 {
-		words = fmt.Sprintf("%d dormant", dormant)
+		words = count(uint64(dormant)) + " dormant"
+	}
+	if in.Overview.Cut && total > len(in.Overview.Units) { // nobody is to take the beginning for all of them
+		words = "the first " + count(uint64(len(in.Overview.Units))) + ", asking for the others"
 	}
 	s.title(6, "Units", words, count(uint64(total))+" in all", theme.Plain)
-	name, owner := max(min(in.Width-58, 28), 10), 15
+	name, owner := max(min(in.Width-50-label, 28), 10), 15
 	if in.Width < 60 { // what a unit is called and how it stands; its owner is on its page
-		name, owner = max(in.Width-25, 5), 0
+		name, owner = max(in.Width-17-label, 5), 0
 	}
 	s.head(func(l *theme.Line) {
-		l.Space(3).Cell(theme.Faint, "unit", 10).Cell(theme.Faint, "name", name).Cell(theme.Faint, "owner", owner).
+		l.Space(3).Cell(theme.Faint, "unit", label+2).Cell(theme.Faint, "name", name).Cell(theme.Faint, "owner", owner).
 			Cell(theme.Faint, "status", 12)
 		if in.Width >= 90 {
 			l.Cell(theme.Faint, "tag", 9)
@@ -89,7 +93,7 @@ func drawUnits(in Input) []string {
 	s.rows("no unit yet: `nexus imvu create -i` opens the guided wizard", func(l *theme.Line, i int, text theme.Style) {
 		u := &in.Overview.Units[i]
 		symbol, style := state(th, dormancy(u))
-		l.Cell(text, theme.Clean(u.Label), 9).Space(1).Cell(text, theme.Clean(u.Name), name-1).Space(1).
+		l.Cell(text, theme.Clean(u.Label), label+1).Space(1).Cell(text, theme.Clean(u.Name), name-1).Space(1).
 			Cell(theme.Plain, theme.Clean(u.OwnerName), max(owner-1, 0)).Space(min(owner, 1)).Cell(style, symbol+" "+theme.Clean(dormancy(u)), 12)
 		if in.Width >= 90 {
 			l.Cell(theme.Faint, theme.Clean(u.Jurisdiction), 8).Space(1)

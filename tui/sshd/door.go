@@ -2,6 +2,8 @@ package sshd
 
 import (
 	"net"
+	stdslices "slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +23,7 @@ type door struct {
 	logins   int
 	failures map[string]int // failed logins by address since the time below
 	since    time.Time
+	left     map[string]string // keys offered by connections that were closed before their login was over, by address
 }
 
 // guest is one connection from the door's point of view.
@@ -31,7 +34,23 @@ type guest struct {
 	mu    sync.Mutex  // guards the three below; taken before door.mu, but by admit, whose guest nobody knows yet
 	late  *time.Timer // ends a login that takes too long
 	known bool
-	open  int // channels
+	open  int      // channels
+	keys  []string // offered, their fingerprints; guarded by mu
+}
+
+// Bounds of what is remembered of failed logins: keys of one connection, and connections. When the second is reached, all are forgotten.
+const (
+	keysNoted = 8
+	leftMost  = 256
+)
+
+// offer notes a key that the client offered.
+func (g *guest) offer(fingerprint string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.keys) < keysNoted && !stdslices.Contains(g.keys, fingerprint) { // a client asks first and signs then
+		g.keys = append(g.keys, fingerprint)
+	}
 }
 
 // admit takes a connection in, or gives nil when there is no room.
@@ -102,13 +121,19 @@ func (g *guest) Close() error {
 	g.once.Do(func() {
 		g.mu.Lock()
 		g.late.Stop()
-		known := g.known
+		known, keys := g.known, strings.Join(g.keys, " ")
 		g.known = true
 		g.mu.Unlock()
 		g.door.mu.Lock()
 		delete(g.door.conns, g)
 		if !known {
 			g.door.logins--
+		}
+		if !known && keys != "" {
+			if g.door.left == nil || len(g.door.left) >= leftMost {
+				g.door.left = map[string]string{}
+			}
+			g.door.left[g.RemoteAddr().String()] = keys
 		}
 		g.door.mu.Unlock()
 		err = g.Conn.Close()
@@ -120,6 +145,18 @@ func (d *door) failed(a net.Addr) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.failures[address(a)]++
+}
+
+// offered lists the keys that the connection from an address offered. The library has closed it by then and hands its own wrapping of it back.
+func (d *door) offered(a net.Addr) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	keys, ok := d.left[a.String()]
+	delete(d.left, a.String())
+	if !ok {
+		return "no key"
+	}
+	return keys
 }
 
 func (d *door) closeAll() {

@@ -55,7 +55,7 @@ type recorder struct {
 
 var errFull = errors.New("the recording is full")
 
-// Running reports whether a file is the recording of a session that still lasts, on this machine.
+// Running reports whether a file is the recording of a session that still lasts, on this machine, or whose end is being handed over.
 func Running(path string) (bool, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -197,8 +197,8 @@ func (r *recorder) resize(z Size) {
 	}
 }
 
-// close ends the recording and gives what was written. The error is a failed write, not a full file.
-func (r *recorder) close(now time.Time) (Recording, error) {
+// close ends the recording and gives what was written, and what lets go of the file's lock. The error is a failed write, not a full file.
+func (r *recorder) close(now time.Time) (Recording, func(), error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, rest := range r.split {
@@ -210,10 +210,11 @@ func (r *recorder) close(now time.Time) (Recording, error) {
 	if errors.Is(err, errFull) {
 		err = nil
 	}
-	err = errors.Join(err, r.file.Sync(), r.file.Close(), syncFolder(filepath.Dir(r.info.File)))
+	file := r.file
+	err = errors.Join(err, file.Sync(), syncFolder(filepath.Dir(r.info.File)))
 	r.file = nil
 	r.info.End, r.info.SHA256 = r.info.Start.Add(now.Sub(r.info.Start)), nexus.Hash(r.sum.Sum(nil))
-	return r.info, err
+	return r.info, func() { _ = file.Close() }, err // what was written is synced
 }
 
 // syncFolder makes a new name in a folder last.

@@ -64,7 +64,14 @@ func readCast(t *testing.T, file string) (c cast) {
 func recording(t *testing.T, limits Limits) (*world, string, chan Recording) {
 	t.Helper()
 	dir, done := filepath.Join(t.TempDir(), "records"), make(chan Recording, 10)
-	return serveWith(t, limits, func(c *Config) { c.RecordDir, c.Recorded = dir, func(r Recording) { done <- r } }), dir, done
+	return serveWith(t, limits, func(c *Config) {
+		c.RecordDir, c.Recorded = dir, func(r Recording) {
+			if running, err := Running(r.File); !running || err != nil { // its entry is on the way: it is not unknown yet
+				t.Errorf("while its end is handed over the file is running %v, %v", running, err)
+			}
+			done <- r
+		}
+	}), dir, done
 }
 
 func next(t *testing.T, done <-chan Recording) Recording {
@@ -111,9 +118,7 @@ func TestASessionIsRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := next(t, done)
-	if running, err := Running(r.File); running || err != nil {
-		t.Errorf("after the session its file is running %v, %v", running, err)
-	}
+	eventually(t, "that the file is let go", func() bool { running, err := Running(r.File); return !running && err == nil })
 	text, err := os.ReadFile(r.File)
 	if err != nil || nexus.Hash(sha256.Sum256(text)) != r.SHA256 || int64(len(text)) != r.Bytes || r.Truncated || r.Session != theirs.ID || r.Key != theirs.Key {
 		t.Errorf("%+v does not fit the file of %d bytes: %v", r, len(text), err)

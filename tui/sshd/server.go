@@ -198,6 +198,9 @@ func (s *Server) authenticate(ctx ssh.Context, offered ssh.PublicKey) bool {
 		}
 		return false
 	}
+	if g, ok := ctx.Value(guestKey{}).(*guest); ok {
+		g.offer(gossh.FingerprintSHA256(offered))
+	}
 	key, ok := identityKey(offered)
 	if !ok {
 		return tell("nexus: a key of type " + safeType(offered.Type()) + " opens nothing here; use an ssh-ed25519 key: ssh-keygen -t ed25519")
@@ -208,15 +211,17 @@ func (s *Server) authenticate(ctx ssh.Context, offered ssh.PublicKey) bool {
 	return true
 }
 
-// failed counts a connection that did not log in, by its address.
+// failed counts a connection that did not log in, by its address. The log names the keys that it offered, so that an operator can let in who calls.
 func (s *Server) failed(c net.Conn, err error) {
 	s.door.failed(c.RemoteAddr())
-	s.cfg.Log.Info("ssh login failed", "component", "ssh", "remote", c.RemoteAddr().String(), "reason", printable(err.Error()))
+	s.cfg.Log.Info("ssh login failed", "component", "ssh", "remote", c.RemoteAddr().String(), "offered", s.door.offered(c.RemoteAddr()), "reason",
+		printable(err.Error()))
 }
 
-// recorded ends a session's recording and hands it over.
+// recorded ends a session's recording and hands it over. Until that is done the file is one of a session that lasts.
 func (s *Server) recorded(r *recorder) {
-	done, err := r.close(time.Now())
+	done, held, err := r.close(time.Now())
+	defer held()
 	if err != nil {
 		s.cfg.Log.Error("ssh session's recording failed", "component", "ssh", "session", done.Session, "file", done.File, "error", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -539,4 +540,45 @@ func TestTheAgentIsAskedForSignaturesOnly(t *testing.T) {
 	if out := run(true, "sign"); out != "false true "+string(nexus.CodeUnavailable) {
 		t.Errorf("an agent without the key: %q", out)
 	}
+}
+
+// The log names the keys that a failed login offered: whoever calls can be let in without asking them for it again.
+func TestAFailedLoginNamesItsKeys(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var text bytes.Buffer
+	w := serveWith(t, Limits{}, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(lockedWriter{&mu, &text}, nil)) })
+	_, stranger, _ := ed25519.GenerateKey(rand.Reader)
+	if _, _, err := w.dial(stranger); err == nil {
+		t.Fatal("a stranger came in")
+	}
+	signer, err := gossh.NewSignerFromKey(stranger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logged := func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return text.String()
+	}
+	eventually(t, "a line of the log", func() bool { return strings.Contains(logged(), "ssh login failed") })
+	if want := "offered=" + gossh.FingerprintSHA256(signer.PublicKey()); !strings.Contains(logged(), want) {
+		t.Errorf("no %s in %s", want, logged())
+	}
+	if c, err := net.Dial("tcp", w.Addr()); err == nil {
+		_ = c.Close()
+	}
+	eventually(t, "one without a key", func() bool { return strings.Contains(logged(), `offered="no key"`) })
+}
+
+// lockedWriter writes under a lock.
+type lockedWriter struct {
+	mu *sync.Mutex
+	io.Writer
+}
+
+func (w lockedWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Writer.Write(p)
 }

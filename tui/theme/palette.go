@@ -27,6 +27,8 @@ type Tone struct {
 type Palette struct {
 	Name  string
 	tones [styleEnd]Tone
+	set   [styleEnd]bool // by a theme file
+	base  string         // theme of the styles that a file does not set; empty: they look plain
 }
 
 // styleNames are the words of theme files, by Style.
@@ -97,7 +99,8 @@ func (t Tone) style(base lipgloss.Style, c Color) lipgloss.Style {
 const themeLinesMax = 200
 
 // ParsePalette reads a theme file: lines "style = foreground [bold] [faint] [underline] [reverse]", # begins a comment. A
-// foreground is #rrggbb, 0 to 255, or "default". Styles that are not named look plain. Mistakes name the file and the line.
+// foreground is #rrggbb, 0 to 255, or "default". Styles that are not named look as in the theme that a line "base = NAME" names, a built-in
+// one, and plain without it. Mistakes name the file and the line.
 func ParsePalette(name, file string, r io.Reader) (*Palette, error) {
 	p := &Palette{Name: name}
 	set := map[string]bool{}
@@ -112,6 +115,12 @@ func ParsePalette(name, file string, r io.Reader) (*Palette, error) {
 		}
 		key, value, ok := strings.Cut(line, "=")
 		key = strings.TrimSpace(key)
+		if key == "base" && ok {
+			if err := p.baseOn(strings.TrimSpace(value)); err != nil {
+				return nil, wrong("one of "+strings.Join(Names(), ", "), "%v", err)
+			}
+			continue
+		}
 		style, known := styleOf(key)
 		switch {
 		case n > themeLinesMax:
@@ -119,7 +128,7 @@ func ParsePalette(name, file string, r io.Reader) (*Palette, error) {
 		case !ok:
 			return nil, wrong("write style = colour", "%q has no =", Clean(line))
 		case !known:
-			return nil, wrong("one of "+strings.Join(StyleNames(), ", "), "%q is no style", Clean(key))
+			return nil, wrong("base, or one of "+strings.Join(StyleNames(), ", "), "%q is no style", Clean(key))
 		case set[key]:
 			return nil, wrong("keep one of them", "%s is set twice", key)
 		}
@@ -132,12 +141,24 @@ func ParsePalette(name, file string, r io.Reader) (*Palette, error) {
 		if err != nil {
 			return nil, wrong("such as: good = #00d75f bold", "%s: %v", key, err)
 		}
-		p.tones[style] = tone
+		p.tones[style], p.set[style] = tone, true
 	}
 	if err := sc.Err(); err != nil {
 		return nil, nexus.Errf("theme", nexus.CodeUsage, file, "", "%v", err)
 	}
 	return p, nil
+}
+
+// baseOn takes a built-in theme for what the file does not set.
+func (p *Palette) baseOn(name string) error {
+	switch _, ok := (Options{}).BuiltIn(name); {
+	case p.base != "":
+		return fmt.Errorf("base is set twice")
+	case !ok:
+		return fmt.Errorf("base: %q is no built-in theme", Clean(name))
+	}
+	p.base = name
+	return nil
 }
 
 // beforeComment leaves a comment out. A colour begins with # as well, but only the first word is one, and no comment of its own.

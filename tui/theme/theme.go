@@ -115,8 +115,12 @@ func (t *Theme) define(s Style) lipgloss.Style {
 	if t.Muted {
 		return base.Faint(t.Color != ColorNone)
 	}
-	if t.Palette != nil {
-		return t.Palette.tones[s].style(base, t.Color)
+	if p := t.Palette; p != nil && p.base != "" && !p.set[s] { // as the theme that the user's goes out from
+		o, _ := t.BuiltIn(p.base)
+		under := Theme{Options: o, Renderer: t.Renderer}
+		return under.define(s)
+	} else if p != nil {
+		return p.tones[s].style(base, t.Color)
 	}
 	switch s {
 	case Strong:

@@ -204,3 +204,34 @@ func TestColoursOfAThemeFileAreNoComments(t *testing.T) {
 		}
 	}
 }
+
+// A theme file changes what it names and leaves the rest to the theme that it goes out from; without one the rest is plain.
+func TestAThemeFileGoesOutFromAnother(t *testing.T) {
+	t.Parallel()
+	look := func(o theme.Options, s theme.Style) string { return theme.New(o).Text(s, "x") }
+	for _, base := range theme.Names() {
+		p, err := theme.ParsePalette("mine", "f", strings.NewReader("base = "+base+"\ngood = #123456 bold\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, color := range []theme.Color{theme.ColorNone, theme.Color16, theme.Color256, theme.ColorTrue} {
+			under, _ := theme.Options{Color: color}.BuiltIn(base)
+			mine := theme.Options{Color: color, Palette: p}
+			if look(mine, theme.Bad) != look(under, theme.Bad) || look(mine, theme.Faint) != look(under, theme.Faint) {
+				t.Errorf("%s in colours %v: %q, want %q", base, color, look(mine, theme.Bad), look(under, theme.Bad))
+			}
+			if color == theme.ColorTrue && !strings.Contains(look(mine, theme.Good), "38;2;18;52;86") {
+				t.Errorf("%s: the style that is set is %q", base, look(mine, theme.Good))
+			}
+		}
+	}
+	bare, err := theme.ParsePalette("mine", "f", strings.NewReader("good = 3\n"))
+	if err != nil || look(theme.Options{Color: theme.ColorTrue, Palette: bare}, theme.Bad) != "x" {
+		t.Errorf("without a base: %v", err)
+	}
+	for text, want := range map[string]string{"base = dusk\n": "no built-in theme", "base = dark\nbase = mono\n": "set twice", "base\n": "has no ="} {
+		if _, err := theme.ParsePalette("mine", "f", strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

@@ -26,6 +26,8 @@ type Backend struct {
 	lines    []string
 	readOnly bool
 	exits    []wire.ExitRow
+	units    []wire.UnitRow
+	tallies  []wire.TallyRow
 }
 
 // NewBackend plays o from the start; nil starts without a picture.
@@ -44,6 +46,27 @@ func (b *Backend) change(f func()) {
 
 // Show plays a picture.
 func (b *Backend) Show(o *wire.Overview) { b.change(func() { b.picture = o }) }
+
+// HoldWhole sets the lists that Units and Tallies give: what a picture carries the beginning of.
+func (b *Backend) HoldWhole(units []wire.UnitRow, tallies []wire.TallyRow) {
+	b.change(func() { b.units, b.tallies = units, tallies })
+}
+
+// Units gives what HoldWhole set.
+func (b *Backend) Units(context.Context) (wire.Units, error) {
+	err := b.call("units")
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return wire.Units{Units: b.units}, err
+}
+
+// Tallies gives what HoldWhole set.
+func (b *Backend) Tallies(context.Context) (wire.Tally, error) {
+	err := b.call("tallies")
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return wire.Tally{Units: b.tallies}, err
+}
 
 // Leave sets the exits that the home tells.
 func (b *Backend) Leave(exits ...wire.ExitRow) { b.change(func() { b.exits = exits }) }

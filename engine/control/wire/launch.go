@@ -70,6 +70,7 @@ type Check struct {
 	Value  *float64 `json:"value,omitempty"`
 	Unit   string   `json:"unit,omitempty"`
 	Limit  *float64 `json:"limit,omitempty"`
+	Bound  string   `json:"bound,omitempty"`  // what Limit is to Value: Bound*; of a check with a limit
 	Detail string   `json:"detail,omitempty"` // what was observed, in words
 	Remedy string   `json:"remedy,omitempty"` // how to mend it, an order
 }
@@ -80,7 +81,7 @@ type Check struct {
 var LaunchSchema string
 
 // LaunchSchemaVersion is what the first line says of the lines. Within a major version fields are only added.
-const LaunchSchemaVersion = "1.0"
+const LaunchSchemaVersion = "1.1"
 
 // Types of the lines of `nexus launch -o json` (CLI.md), one JSON object each.
 const (
@@ -95,7 +96,7 @@ const (
 type VersionLine struct {
 	Type    string    `json:"type"`    // LineVersion
 	Version string    `json:"version"` // of the program
-	Schema  string    `json:"schema"`  // of these lines, "1.0": a new minor only adds fields
+	Schema  string    `json:"schema"`  // of these lines, "1.1": a new minor only adds fields
 	Time    time.Time `json:"time"`
 }
 
@@ -116,6 +117,7 @@ type PhaseCheckLine struct {
 	Value  *float64  `json:"value,omitempty"`
 	Unit   string    `json:"unit,omitempty"`
 	Limit  *float64  `json:"limit,omitempty"`
+	Bound  string    `json:"bound,omitempty"`
 	Detail string    `json:"detail,omitempty"`
 	Remedy string    `json:"remedy,omitempty"`
 	Time   time.Time `json:"time"`

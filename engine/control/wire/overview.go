@@ -33,8 +33,10 @@ type Overview struct {
 	Edges            []EdgeRow   `json:"edges"` // processes that serve, the node's own gateway first; none for whoever does not act for the platform
 	Units            []UnitRow   `json:"units"` // probe units are left out
 	UnitsTotal       int         `json:"units_total"`
-	Alerts           []Alert     `json:"alerts"`            // newest first
-	EventsPerSecond  float64     `json:"events_per_second"` // durable events, mean of the last whole second
+	// Cut says that the node has more units or tallies than a picture carries, also to who is shown few of them.
+	Cut             bool    `json:"cut,omitempty"`
+	Alerts          []Alert `json:"alerts"`            // newest first
+	EventsPerSecond float64 `json:"events_per_second"` // durable events, mean of the last whole second
 	// lossy events that this reader did not get; denials are never lossy
 	Dropped uint64 `json:"dropped"`
 }
