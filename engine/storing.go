@@ -102,11 +102,8 @@ func (e *Engine) settled(limit time.Duration) bool {
 	}
 }
 
-// rowOf describes an outcome for the bus as the state stands after it; nothing for a repetition. The caller holds mu.
+// rowOf describes an outcome for the bus as the state stands after it. The caller holds mu.
 func (e *Engine) rowOf(out *state.Outcome) wire.DecisionRow {
-	if out.Repeated {
-		return wire.DecisionRow{}
-	}
 	body := state.DecisionBody{Decision: out.Decision}
 	if out.Err != nil {
 		body.Invalid, body.Code = out.Err.Error(), nexus.CodeOf(out.Err)
