@@ -257,8 +257,9 @@ func (e *Engine) Close() error {
 	if e.group != nil {
 		e.flushRefusals()
 		errs = append(errs, e.group.Close())
-		// A machine that hangs in a transaction still owns the state; then nothing is saved and the log tells it all again.
-		if e.settled(cmp.Or(e.cfg.Log.LogStoreTimeout, consensus.DefaultLogStoreTimeout)) && e.mu.TryLock() {
+		// What a machine that hangs applies or stores still is not saved, here or in saveState: the log tells it all again.
+		e.settle(cmp.Or(e.cfg.Log.LogStoreTimeout, consensus.DefaultLogStoreTimeout))
+		if e.mu.TryLock() {
 			if e.state != nil && e.state.Index > 0 {
 				if err := e.saveState(); nexus.CodeOf(err) != nexus.CodeUnavailable { // a full disk: the log tells it all again
 					errs = append(errs, err)

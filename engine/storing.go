@@ -86,19 +86,17 @@ func (e *Engine) rlock() {
 	}
 }
 
-// settled waits for the batch that is being stored, at most limit; false when it hangs.
-func (e *Engine) settled(limit time.Duration) bool {
+// settle waits for the batch that is being stored, at most limit.
+func (e *Engine) settle(limit time.Duration) {
 	s := e.storing.Load()
 	if s == nil {
-		return true
+		return
 	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-s.answered:
-		return true
 	case <-timer.C:
-		return false
 	}
 }
 

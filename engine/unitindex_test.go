@@ -165,6 +165,7 @@ func TestAMarkThatCannotBe(t *testing.T) {
 		"more than there are numbers": engine.IndexMeta(1<<63, 64),
 		"no length":                   engine.IndexMeta(2, 0),
 		"no canonical bytes":          []byte("none"),
+		"a byte after it":             append(engine.IndexMeta(1, 64), 0),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
