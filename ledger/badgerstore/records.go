@@ -11,8 +11,6 @@ import (
 	"sync"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
 )
@@ -230,7 +228,8 @@ func (r *recordReader) entry(seq uint64, p place) (ledger.SaltedEntry, error) {
 		return ledger.SaltedEntry{}, err
 	}
 	// The kernel would read ahead, for somebody who reads on: several times what is asked for, and from the disk in a ledger larger than memory.
-	if err := unix.Fadvise(int(r.f.Fd()), 0, 0, unix.FADV_RANDOM); err != nil {
+	const random = 1 // POSIX_FADV_RANDOM
+	if _, _, err := syscall.Syscall6(syscall.SYS_FADVISE64, r.f.Fd(), 0, 0, random, 0, 0); err != 0 {
 		return ledger.SaltedEntry{}, err
 	}
 	const before = frameHeader + 4 // the number of chunks, 1
