@@ -73,6 +73,7 @@ type Engine struct {
 	store    ledger.Store
 	files    *badgerstore.Store // the same, for what only files can tell
 	head     *consensus.HeadFile
+	compared atomic.Bool // what the head file said at the start fits what stands: it is written from then on
 	group    *consensus.Group
 	personal *keys.Store // keys of personal texts
 	mint     *gates.Minter
@@ -183,6 +184,7 @@ func (e *Engine) open() (err error) {
 	if err = e.checkHead(); err != nil {
 		return err
 	}
+	e.compared.Store(true)
 	if err = e.openPersonal(); err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func (e *Engine) storeBatch(s *storing) error {
 		return err
 	}
 	written := make(chan error, 1)
-	go func() { written <- e.head.Write(s.last) }()
+	go func() { written <- e.writeHead(s.last) }()
 	err := s.batch.commit(s.head.text)
 	if err = errors.Join(err, <-written); err != nil {
 		return err
@@ -58,6 +58,15 @@ func (e *Engine) storeBatch(s *storing) error {
 	e.checkpoint.Store(s.head)
 	e.version.Add(1)
 	return nil
+}
+
+// writeHead writes the head file. Not while the start catches up from the log: the store was behind, perhaps behind what the file says, which
+// stands until checkHead has compared it with what came of that. Nobody is answered before.
+func (e *Engine) writeHead(h consensus.Head) error {
+	if !e.compared.Load() {
+		return nil
+	}
+	return e.head.Write(h)
 }
 
 // fail ends it without an effect on the disk that anybody may rely on: the machine stops.
