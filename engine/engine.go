@@ -73,6 +73,7 @@ type Engine struct {
 	store    ledger.Store
 	files    *badgerstore.Store // the same, for what only files can tell
 	head     *consensus.HeadFile
+	compared atomic.Bool // what the head file said at the start fits what stands: it is written from then on
 	group    *consensus.Group
 	personal *keys.Store // keys of personal texts
 	mint     *gates.Minter
@@ -183,6 +184,7 @@ func (e *Engine) open() (err error) {
 	if err = e.checkHead(); err != nil {
 		return err
 	}
+	e.compared.Store(true)
 	if err = e.openPersonal(); err != nil {
 		return err
 	}
@@ -257,8 +259,9 @@ func (e *Engine) Close() error {
 	if e.group != nil {
 		e.flushRefusals()
 		errs = append(errs, e.group.Close())
-		// A machine that hangs in a transaction still owns the state; then nothing is saved and the log tells it all again.
-		if e.settled(cmp.Or(e.cfg.Log.LogStoreTimeout, consensus.DefaultLogStoreTimeout)) && e.mu.TryLock() {
+		// What a machine that hangs applies or stores still is not saved, here or in saveState: the log tells it all again.
+		e.settle(cmp.Or(e.cfg.Log.LogStoreTimeout, consensus.DefaultLogStoreTimeout))
+		if e.mu.TryLock() {
 			if e.state != nil && e.state.Index > 0 {
 				if err := e.saveState(); nexus.CodeOf(err) != nexus.CodeUnavailable { // a full disk: the log tells it all again
 					errs = append(errs, err)

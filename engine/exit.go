@@ -50,16 +50,15 @@ func (e *Engine) checkExit(a *nexus.Action) error {
 	if err != nil {
 		return err
 	}
-	r, err := e.store.RecordBySeq(seq)
+	salted, err := e.store.Entry(seq)
 	if err != nil {
 		return err
 	}
-	entry, err := r.Entry(seq)
+	entry, err := ledger.ParseEntry(salted.Bytes)
 	if err != nil {
 		return err
 	}
-	at := seq - r.FirstSeq
-	head := ledger.Commitment(ledger.EntrySalt(r.Salt, uint32(at)), r.Entries[at])
+	head := ledger.Commitment(salted.Salt, salted.Bytes)
 	if entry.UnitSeq != b.UnitSeq || head != b.UnitHead {
 		return nexus.Errf(a.Kind, nexus.CodeConflict, "bundle "+b.Manifest.String(), "fetch it again from this node: nexus imvu exit",
 			"it ends with number %d of the unit's chain; in a log of %d entries number %d is the last", b.UnitSeq, b.Size, entry.UnitSeq)

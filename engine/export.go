@@ -116,7 +116,7 @@ func (e *Engine) lastBefore(ctx context.Context, size uint64, unit nexus.ID, num
 // EntryProof is the content of a file that proves one entry under a checkpoint of now, cosigned where witnesses answer.
 func (e *Engine) EntryProof(ctx context.Context, seq uint64) ([]byte, error) {
 	h := e.attested(ctx)
-	r, err := e.store.RecordBySeq(seq)
+	entry, err := e.store.Entry(seq)
 	if err != nil {
 		return nil, err
 	}
@@ -124,8 +124,7 @@ func (e *Engine) EntryProof(ctx context.Context, seq uint64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := seq - r.FirstSeq
-	l, err := verify.NewEntryLine(ledger.EntrySalt(r.Salt, uint32(i)), r.Entries[i])
+	l, err := verify.NewEntryLine(entry.Salt, entry.Bytes)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	stdslices "slices"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -100,6 +101,43 @@ func (e *Engine) ChangeIndexAt(k uint64, n int, unit nexus.ID, change func(place
 	}
 	return e.PutIndex(k, n, nexus.Encode(out))
 }
+
+// SpoilIndex stores bytes after the places of a unit, in bucket n of stored segment k.
+func (e *Engine) SpoilIndex(k uint64, n int, unit nexus.ID) error {
+	v, _, err := e.viewIndex(unit)
+	if err != nil {
+		return err
+	}
+	b, err := v.bucket(k, n)
+	if err != nil {
+		return err
+	}
+	for i := range b.Units {
+		if b.Units[i].Unit == unit {
+			b.Units[i].Deltas = append(b.Units[i].Deltas, 1)
+		}
+	}
+	return e.PutIndex(k, n, nexus.Encode(b))
+}
+
+// PutIndexMeta stores bytes as what says how many segments are stored.
+func (e *Engine) PutIndexMeta(raw []byte) error {
+	return e.commitState(ledger.Batch{Applied: e.store.Applied(), Puts: []ledger.KV{{Key: []byte(unitIndexMeta), Value: raw}}})
+}
+
+// IndexMeta is such bytes.
+func IndexMeta(segments, entries uint64) []byte { return nexus.Encode(segmentMeta{segments, entries}) }
+
+// RemakeIndex makes the index anew now.
+func (e *Engine) RemakeIndex() error {
+	e.units.mu.Lock()
+	e.distrustIndex(errors.New("a test"))
+	e.units.mu.Unlock()
+	return e.loadIndex()
+}
+
+// TellIndex tells the index of a record, as a commit does.
+func (e *Engine) TellIndex(r ledger.Record) { e.indexed([]ledger.Record{r}) }
 
 // VagueIndex has bucket n of stored segment k tell nothing.
 func (e *Engine) VagueIndex(k uint64, n int) error {

@@ -338,7 +338,7 @@ func (e *Engine) readSnapshot() (*state.State, error) {
 	return st, err
 }
 
-// checkHead compares what was last acknowledged with what stands: a cut or swapped tail is found here.
+// checkHead compares what was acknowledged before the start with what stands after it: a cut or swapped tail is found here.
 func (e *Engine) checkHead() error {
 	h, err := e.head.Read()
 	if err != nil {

@@ -320,13 +320,13 @@ func (e *Engine) ProofOf(unit nexus.ID, currency string) (wire.Proof, error) {
 		return p, nexus.Errf("prove tally", nexus.CodeNotFound, "unit "+unit.String()+" in "+currency, "list tallies with nexus revenue tally",
 			"nothing was posted there")
 	}
-	rec, err := e.store.RecordBySeq(seq)
+	entry, err := e.store.Entry(seq)
 	if err != nil {
 		return p, err
 	}
 	h := e.NewestHead()
 	cp := h.Checkpoint
-	leaf := rec.Leaves()[seq-rec.FirstSeq]
+	leaf := entry.Leaf()
 	proof, err := ledger.InclusionProof(e.store, seq, cp.Size)
 	if err != nil {
 		return p, err

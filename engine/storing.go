@@ -50,7 +50,7 @@ func (e *Engine) storeBatch(s *storing) error {
 		return err
 	}
 	written := make(chan error, 1)
-	go func() { written <- e.head.Write(s.last) }()
+	go func() { written <- e.writeHead(s.last) }()
 	err := s.batch.commit(s.head.text)
 	if err = errors.Join(err, <-written); err != nil {
 		return err
@@ -58,6 +58,15 @@ func (e *Engine) storeBatch(s *storing) error {
 	e.checkpoint.Store(s.head)
 	e.version.Add(1)
 	return nil
+}
+
+// writeHead writes the head file. Not while the start catches up from the log: the store was behind, perhaps behind what the file says, which
+// stands until checkHead has compared it with what came of that. Nobody is answered before.
+func (e *Engine) writeHead(h consensus.Head) error {
+	if !e.compared.Load() {
+		return nil
+	}
+	return e.head.Write(h)
 }
 
 // fail ends it without an effect on the disk that anybody may rely on: the machine stops.
@@ -86,27 +95,22 @@ func (e *Engine) rlock() {
 	}
 }
 
-// settled waits for the batch that is being stored, at most limit; false when it hangs.
-func (e *Engine) settled(limit time.Duration) bool {
+// settle waits for the batch that is being stored, at most limit.
+func (e *Engine) settle(limit time.Duration) {
 	s := e.storing.Load()
 	if s == nil {
-		return true
+		return
 	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-s.answered:
-		return true
 	case <-timer.C:
-		return false
 	}
 }
 
-// rowOf describes an outcome for the bus as the state stands after it; nothing for a repetition. The caller holds mu.
+// rowOf describes an outcome for the bus as the state stands after it. The caller holds mu.
 func (e *Engine) rowOf(out *state.Outcome) wire.DecisionRow {
-	if out.Repeated {
-		return wire.DecisionRow{}
-	}
 	body := state.DecisionBody{Decision: out.Decision}
 	if out.Err != nil {
 		body.Invalid, body.Code = out.Err.Error(), nexus.CodeOf(out.Err)

@@ -173,3 +173,37 @@ func TestWhatIsNotStoredIsNotAnswered(t *testing.T) {
 		t.Error("the machine went on over a batch that was not stored")
 	}
 }
+
+// A store that hangs holds up the end of the engine no longer than the log's limit, and no state is saved over it: the log tells it all again.
+func TestClosedWhileTheStoreHangs(t *testing.T) {
+	t.Parallel()
+	gate := &gatekeeper{applied: make(chan struct{}, 100)}
+	r := newRigWith(t, time.Now, func(c *engine.Config) { c.Log.Watch, c.Log.LogStoreTimeout = gate.watch, 3*time.Second })
+	unit := r.create("First", "owner", testKey(1).Public())
+	open := gate.close()
+	answered, closed := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := r.eng.Do(context.Background(), r.sale(unit, "a", 100))
+		answered <- err
+	}()
+	<-gate.applied
+	go func() { closed <- r.eng.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil && nexus.CodeOf(err) != nexus.CodeUnavailable {
+			t.Errorf("closed: %v", err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it waits for ever")
+	}
+	open()
+	if err := <-answered; err == nil {
+		t.Error("answered as done by an engine that had ended")
+	}
+	r.open()
+	r.eng.View(func(s *state.State) {
+		if s.Counters.Events != 1 {
+			t.Errorf("%d events stand, one is in the log", s.Counters.Events)
+		}
+	})
+}

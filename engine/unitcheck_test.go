@@ -74,6 +74,8 @@ func TestVerifyFindsADamagedIndex(t *testing.T) {
 		"a place of the next segment": {func(e *engine.Engine, unit nexus.ID) error {
 			return e.ChangeIndex(unit, func(p []uint32) []uint32 { p[len(p)-1] = 64; return p })
 		}, func(nexus.ID) string { return "index by unit, segment 0, part " }},
+		"bytes after the places": {func(e *engine.Engine, unit nexus.ID) error { return e.SpoilIndex(0, engine.IndexBucket(unit), unit) },
+			func(nexus.ID) string { return "index by unit, segment 0, part " }},
 		"the same place twice": {func(e *engine.Engine, unit nexus.ID) error {
 			return e.ChangeIndex(unit, func(p []uint32) []uint32 { p[1] = p[0]; return p })
 		}, func(nexus.ID) string { return "index by unit, segment 0, part " }},
@@ -106,6 +108,19 @@ func TestASegmentIsBounded(t *testing.T) {
 		if size, got, err := engine.FullSegment(units); err != nil || got != tells || size > 512<<10 {
 			t.Errorf("%d units in %d bytes: tells %v, %v", units, size, got, err)
 		}
+	}
+	least, most := 10_000, 40_000 // the first tells, the last does not
+	for most-least > 1 {
+		if _, tells, err := engine.FullSegment((least + most) / 2); err != nil {
+			t.Fatal(err)
+		} else if tells {
+			least = (least + most) / 2
+		} else {
+			most = (least + most) / 2
+		}
+	}
+	if size, _, _ := engine.FullSegment(least); size <= 512<<10-32 || size > 512<<10 {
+		t.Errorf("the largest part has %d bytes, one unit more is none", size)
 	}
 }
 

@@ -176,7 +176,7 @@ func (e *Engine) storeIndex() error {
 			return err
 		}
 		x.mu.Lock()
-		if x.loaded && x.stored == from+uint64(i) { // not made anew meanwhile
+		if x.stored == from+uint64(i) { // not made anew meanwhile
 			x.stored, x.ready = x.stored+1, x.ready[1:]
 		}
 		x.mu.Unlock()
@@ -193,7 +193,8 @@ func (e *Engine) openIndex() error {
 	return e.loadIndex()
 }
 
-// storedIndex says what is stored. Segments of another length are none.
+// storedIndex says what is stored. What is not of this length, or more than the ledger can fill, is none: the index is derived, and a
+// mistake in it keeps no node from starting.
 func (e *Engine) storedIndex() (segmentMeta, error) {
 	want := segmentMeta{Entries: indexSegment}
 	if e.cfg.IndexSegment > 0 {
@@ -204,8 +205,8 @@ func (e *Engine) storedIndex() (segmentMeta, error) {
 		return want, err
 	}
 	var meta segmentMeta
-	if err := nexus.Decode(v, &meta); err != nil || meta.Entries != want.Entries {
-		return want, err
+	if nexus.Decode(v, &meta) != nil || meta.Entries != want.Entries || meta.Segments > e.store.Size()/meta.Entries {
+		return want, nil
 	}
 	return meta, nil
 }
@@ -229,9 +230,6 @@ func (e *Engine) loadIndex() error {
 		meta.Segments = 0
 	}
 	made := newUnitIndex(meta)
-	if made.next > e.store.Size() {
-		return fmt.Errorf("index by unit: it covers %d entries, the ledger has %d", made.next, e.store.Size())
-	}
 	index, err := e.fillIndex(made, 0)
 	if err != nil {
 		return err

@@ -7,10 +7,12 @@ import (
 	"io"
 	stdslices "slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/cluster/consensus"
 	"github.com/BobbyBlanco400/nexus-cos/engine"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 )
@@ -87,6 +89,9 @@ func TestIndexByUnit(t *testing.T) {
 		r.close()
 		r.change = func(c *engine.Config) { c.IndexSegment, c.SaveEvery = length, 10 }
 		r.open()
+		if loaded, stored, _ := r.eng.IndexState(); !loaded || (stored > 0) != (length == 64) {
+			t.Errorf("opened with segments of %d: filled %v, %d stored", length, loaded, stored)
+		}
 		r.sameWalks(units)
 		r.trade(units, 12, fmt.Sprint("again-", time.Now().UnixNano()))
 		r.sameWalks(units)
@@ -149,6 +154,102 @@ func TestAWrongIndexIsFoundOut(t *testing.T) {
 				t.Errorf("verify: %v, %v", rep.Findings, err)
 			}
 		})
+	}
+}
+
+// A mark of stored segments that cannot be says nothing, and keeps no node from starting.
+func TestAMarkThatCannotBe(t *testing.T) {
+	t.Parallel()
+	for name, raw := range map[string][]byte{
+		"more than there are entries": engine.IndexMeta(4, 64),
+		"more than there are numbers": engine.IndexMeta(1<<63, 64),
+		"no length":                   engine.IndexMeta(2, 0),
+		"no canonical bytes":          []byte("none"),
+		"a byte after it":             append(engine.IndexMeta(1, 64), 0),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, units := market(t, 3, 40, small)
+			if _, _, size := r.facts(); size >= 256 {
+				t.Fatalf("%d entries: four segments are there", size)
+			}
+			if err := r.eng.PutIndexMeta(raw); err != nil {
+				t.Fatal(err)
+			}
+			r.close()
+			r.open()
+			if loaded, stored, ready := r.eng.IndexState(); !loaded || stored != 0 || ready < 2 {
+				t.Errorf("filled %v, %d segments stored, %d wait", loaded, stored, ready)
+			}
+			r.sameWalks(units)
+		})
+	}
+}
+
+// An index that was not told of a record does not go on over it: it is made anew.
+func TestAnIndexWithAGapIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	r, units := market(t, 3, 40, small)
+	r.sameWalks(units)
+	last, err := r.eng.Store().LastRecord()
+	if err != nil {
+		t.Fatal(err)
+	}
+	last.FirstSeq += uint64(len(last.Entries)) + 1
+	r.eng.TellIndex(last)
+	if loaded, _, _ := r.eng.IndexState(); loaded {
+		t.Error("a gap in the index is trusted on")
+	}
+	r.trade(units, 3, "later")
+	r.sameWalks(units)
+	if loaded, _, _ := r.eng.IndexState(); !loaded {
+		t.Error("not made anew")
+	}
+}
+
+// The index is made anew while a segment of it is on its way to the store: that one is stored, and those before it, which were found wrong,
+// are not taken for right.
+func TestMadeAnewWhileItIsStored(t *testing.T) {
+	t.Parallel()
+	var saves atomic.Int32 // below zero: not counted
+	saves.Store(-1 << 30)
+	var r *rig
+	r, units := market(t, 3, 40, func(c *engine.Config) {
+		c.IndexSegment, c.SaveEvery = 64, 1<<30
+		c.Log.Watch = func(op consensus.Op) error {
+			if op.Step == engine.StepSaveState && saves.Add(1) == 2 { // the first is the state, in one piece, the next a segment
+				return r.eng.RemakeIndex()
+			}
+			return nil
+		}
+	})
+	if err := r.eng.SaveState(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.eng.ChangeIndex(units[0], func(p []uint32) []uint32 { return p[1:] }); err != nil {
+		t.Fatal(err)
+	}
+	r.trade(units, 40, "later")
+	if loaded, stored, ready := r.eng.IndexState(); !loaded || stored == 0 || ready == 0 {
+		t.Fatalf("filled %v, %d segments stored, %d wait: nothing is tried", loaded, stored, ready)
+	}
+	saves.Store(0)
+	if err := r.eng.SaveState(); err != nil {
+		t.Fatal(err)
+	}
+	if loaded, stored, ready := r.eng.IndexState(); !loaded || stored != 0 || ready < 2 {
+		t.Errorf("filled %v, %d segments stored, %d wait after it was made anew", loaded, stored, ready)
+	}
+	for range 2 {
+		r.sameWalks(units)
+		if loaded, _, _ := r.eng.IndexState(); !loaded {
+			t.Error("found wrong again")
+		}
+		if err := r.eng.SaveState(); err != nil {
+			t.Fatal(err)
+		}
+		r.close()
+		r.open()
 	}
 }
 

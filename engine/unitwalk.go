@@ -261,11 +261,11 @@ func (e *Engine) lastByIndex(unit nexus.ID, size, number uint64) (uint64, bool) 
 			continue
 		}
 		seq := (k-1)*v.length + uint64(places[i-1])
-		r, err := e.store.RecordBySeq(seq)
+		entry, err := e.store.Entry(seq)
 		if err != nil {
 			return 0, false
 		}
-		of, at, err := ledger.EntryPlace(r.Entries[seq-r.FirstSeq])
+		of, at, err := ledger.EntryPlace(entry.Bytes)
 		return seq, err == nil && of == unit && (number == 0 || at == number)
 	}
 	return 0, false

@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -92,6 +93,72 @@ func TestRecordIsCanonical(t *testing.T) {
 			t.Fatalf("entry past the end: %v", err)
 		}
 	}
+}
+
+// finder reads a record piece by piece and counts what it is asked for.
+func finder(t testing.TB, b []byte, asked *int) func(off, n int) ([]byte, error) {
+	return func(off, n int) ([]byte, error) {
+		if off < 0 || n < 0 || off+n > len(b) {
+			t.Fatalf("asked for %d bytes at %d of %d", n, off, len(b))
+		}
+		*asked += n
+		return b[off : off+n], nil
+	}
+}
+
+// An entry that is found alone is that of the record, at a part of the reading; one that is not there is not found.
+func TestFindEntry(t *testing.T) {
+	t.Parallel()
+	m := ledgertest.NewMaker(1)
+	for _, b := range []ledger.Batch{m.Genesis(4), m.Next(0), m.Next(300), m.Next(3000)} {
+		r := b.Records[0]
+		encoded, asked := r.Encode(), 0
+		for seq := r.FirstSeq; seq < r.Next(); seq++ {
+			e, err := ledger.FindEntry(seq, len(encoded), finder(t, encoded, &asked))
+			if err != nil || !reflect.DeepEqual(e, r.Salted(seq)) {
+				t.Fatalf("entry %d: %v, %v", seq, e, err)
+			}
+		}
+		if each := asked / len(r.Entries); each > len(encoded)/2+3*4096 {
+			t.Errorf("%d bytes read for an entry of %d entries in %d bytes", each, len(r.Entries), len(encoded))
+		}
+		for _, seq := range []uint64{r.FirstSeq - 1, r.Next(), 1 << 63} {
+			if _, err := ledger.FindEntry(seq, len(encoded), finder(t, encoded, &asked)); nexus.CodeOf(err) != nexus.CodeNotFound {
+				t.Errorf("entry %d: %v", seq, err)
+			}
+		}
+		for n := 0; n < len(encoded); n += 1 + n/50 {
+			e, err := ledger.FindEntry(r.Next()-1, n, finder(t, encoded[:n], &asked))
+			if err == nil && n < len(encoded)-32 || err != nil && nexus.CodeOf(err) != nexus.CodeMalformed {
+				t.Fatalf("cut at %d of %d: %v, %v", n, len(encoded), e, err)
+			}
+		}
+		gone := errors.New("gone")
+		if _, err := ledger.FindEntry(r.FirstSeq, len(encoded), func(int, int) ([]byte, error) { return nil, gone }); !errors.Is(err, gone) {
+			t.Errorf("the reader's error: %v", err)
+		}
+		if _, err := ledger.FindEntry(r.FirstSeq, len(encoded), func(int, int) ([]byte, error) { return nil, nil }); nexus.CodeOf(err) != nexus.CodeMalformed {
+			t.Errorf("a reader that gives nothing: %v", err)
+		}
+	}
+}
+
+// FuzzFindEntry: no bytes make it panic or read outside of them, and of a record it finds what ParseRecord has.
+func FuzzFindEntry(f *testing.F) {
+	r := ledgertest.NewMaker(1).Genesis(9).Records[0]
+	f.Add(r.Encode(), r.FirstSeq+3)
+	f.Add([]byte{}, uint64(0))
+	f.Fuzz(func(t *testing.T, b []byte, seq uint64) {
+		asked := 0
+		e, err := ledger.FindEntry(seq, len(b), finder(t, b, &asked))
+		r, perr := ledger.ParseRecord(b)
+		if perr != nil {
+			return
+		}
+		if in := seq >= r.FirstSeq && seq < r.Next(); in != (err == nil) || in && !reflect.DeepEqual(e, r.Salted(seq)) {
+			t.Fatalf("entry %d of %d to %d: %v, %v", seq, r.FirstSeq, r.Next(), e, err)
+		}
+	})
 }
 
 func FuzzParseEntry(f *testing.F) {

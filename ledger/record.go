@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -55,6 +56,21 @@ func (r Record) Encode() []byte { return r.AppendTo(make([]byte, 0, r.Size())) }
 // Next is the Seq of the first entry after this record.
 func (r Record) Next() uint64 { return r.FirstSeq + uint64(len(r.Entries)) }
 
+// SaltedEntry is an entry as its leaf commits to it.
+type SaltedEntry struct {
+	Salt  [16]byte // its own, see EntrySalt
+	Bytes []byte   // canonical
+}
+
+// Leaf computes its leaf hash.
+func (e SaltedEntry) Leaf() nexus.Hash { return LeafHash(Commitment(e.Salt, e.Bytes)) }
+
+// Salted gives entry number seq of the log, which is in this record, with its salt.
+func (r Record) Salted(seq uint64) SaltedEntry {
+	i := seq - r.FirstSeq
+	return SaltedEntry{Salt: EntrySalt(r.Salt, uint32(i)), Bytes: r.Entries[i]}
+}
+
 // Leaves computes the leaf hashes of the record's entries.
 func (r Record) Leaves() []nexus.Hash {
 	out := make([]nexus.Hash, len(r.Entries))
@@ -103,6 +119,100 @@ func ParseRecord(b []byte) (Record, error) {
 		return Record{}, p.err
 	}
 	return r, nil
+}
+
+// FindEntry finds entry seq in a record of size canonical bytes, of which read gives the n from off on. It reads neither the command nor what
+// lies behind the entry, and so holds the bytes to nothing but their form: the caller holds the entry to its leaf in the tree, which nothing else
+// fits. The entry is a copy. Errors: nexus.CodeMalformed, nexus.CodeNotFound when the record does not hold it, else read's.
+func FindEntry(seq uint64, size int, read func(off, n int) ([]byte, error)) (SaltedEntry, error) {
+	w := window{size: size, read: read, ahead: findHead}
+	w.uvarint() // index
+	w.uvarint() // term
+	w.uvarint() // log time
+	var salt [16]byte
+	copy(salt[:], w.take(16))
+	w.skip(w.uvarint()) // command
+	first, n := w.uvarint(), w.uvarint()
+	if w.err == nil && (seq < first || seq-first >= min(n, MaxRecordEntries)) {
+		return SaltedEntry{}, nexus.Errf("find entry", nexus.CodeNotFound, fmt.Sprintf("entry %d", seq), "ask the store for the record by sequence",
+			"%d entries from %d", n, first)
+	}
+	w.ahead = findAhead + int(uint64(size-w.off)/max(n, 1)*(seq-first)) // up to the entry, were all of one length
+	for i := first; i < seq && w.err == nil; i++ {
+		w.skip(w.uvarint())
+	}
+	e := SaltedEntry{Salt: EntrySalt(salt, uint32(seq-first)), Bytes: bytes.Clone(w.take(w.uvarint()))}
+	return e, w.err
+}
+
+const (
+	findHead  = 64      // bytes that hold what stands before the command
+	findAhead = 4 << 10 // bytes read where the entries begin, and beyond where the entry should be
+)
+
+// window goes over canonical data that is read piece by piece; the first error sticks.
+type window struct {
+	size, off int    // of the data; of b in it
+	b         []byte // read and not passed yet
+	ahead     int    // bytes to read the next time
+	read      func(off, n int) ([]byte, error)
+	err       error
+}
+
+// fill has at least n bytes in b, or all that are left.
+func (w *window) fill(n int) {
+	left := w.size - w.off
+	if w.err != nil || len(w.b) >= min(n, left) {
+		return
+	}
+	n, w.ahead = min(max(n, w.ahead), left), findAhead
+	if w.b, w.err = w.read(w.off, n); w.err == nil && len(w.b) != n {
+		w.fail("%d bytes at %d, want %d", len(w.b), w.off, n)
+	}
+}
+
+func (w *window) fail(format string, args ...any) {
+	if w.err == nil {
+		w.err = nexus.Errf("find entry", nexus.CodeMalformed, fmt.Sprintf("byte %d", w.off), "check the store with `nexus ledger verify`", format, args...)
+	}
+}
+
+func (w *window) uvarint() uint64 {
+	w.fill(binary.MaxVarintLen64)
+	if w.err != nil {
+		return 0
+	}
+	x, n := binary.Uvarint(w.b)
+	if n <= 0 {
+		w.fail("no number")
+		return 0
+	}
+	w.b, w.off = w.b[n:], w.off+n
+	return x
+}
+
+func (w *window) take(n uint64) []byte {
+	if w.err == nil && n > uint64(w.size-w.off) {
+		w.fail("length %d past the end", n)
+	}
+	if w.err == nil {
+		w.fill(int(n))
+	}
+	if w.err != nil {
+		return nil
+	}
+	out := w.b[:n]
+	w.b, w.off = w.b[n:], w.off+int(n)
+	return out
+}
+
+func (w *window) skip(n uint64) {
+	if n > uint64(w.size-w.off) {
+		w.fail("length %d past the end", n)
+	}
+	if w.err == nil {
+		w.b, w.off = w.b[min(n, uint64(len(w.b))):], w.off+int(n)
+	}
 }
 
 // parser reads canonical data without copying; the first error sticks.

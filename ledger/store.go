@@ -50,8 +50,9 @@ func (b Batch) Size() int {
 // Sync, so the replicated log is the durability promise, and Sync comes before that log is cut. After a loss of power
 // the store stands at some earlier Applied with all and only the batches up to it.
 //
-// Integrity: every value is checked against its own hash, which covers its key too, on each read. What does not fit is
-// an error of nexus.CodeCorrupt that names the key, never data; so is the absence of a key that the log implies.
+// Integrity: every value is checked against its own hash, which covers its key too, on each read from the files; an entry that is read without
+// its record, against its leaf in the tree. What does not fit is an error of nexus.CodeCorrupt that names the key, never data; so is the
+// absence of a key that the log implies.
 //
 // Concurrency: one goroutine commits; any number read meanwhile and see whole batches only. After Close every method
 // returns nexus.CodeUnavailable.
@@ -77,6 +78,8 @@ type Store interface {
 	Record(index uint64) (Record, error)
 	// RecordBySeq reads the record that holds entry seq. Errors: CodeNotFound past the end, CodeCorrupt.
 	RecordBySeq(seq uint64) (Record, error)
+	// Entry reads entry seq alone, as little of its record as that takes, and holds it to its leaf in the tree. Errors as RecordBySeq.
+	Entry(seq uint64) (SaltedEntry, error)
 	// Records calls fn for the records with from <= Index <= to in order, checking that entry numbers go on without gap.
 	// The first error ends it and is returned.
 	Records(from, to uint64, fn func(Record) error) error

@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -61,6 +63,36 @@ func benchmarkBatches(b *testing.B, callers int) {
 	total := float64(b.N) * events
 	b.ReportMetric(float64(processorTime(b)-before)/total, "cpu-ns/event")
 	b.ReportMetric(total/b.Elapsed().Seconds(), "events/s")
+}
+
+// BenchmarkProofs is the proof of a random entry, as the history bench asks for it, of a ledger of 200,000 events with ids of their own.
+func BenchmarkProofs(b *testing.B) {
+	dir := b.TempDir()
+	sc, err := newScratch(dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer sc.eng.Close()
+	units, err := sc.units(context.Background(), 16)
+	if err != nil {
+		b.Fatal(err)
+	}
+	h := history{o: Options{Events: 200_000, Progress: io.Discard}, sc: sc, dir: dir}
+	if err := h.fill(context.Background(), units); err != nil {
+		b.Fatal(err)
+	}
+	size := sc.eng.Store().Size()
+	random := rand.New(rand.NewPCG(1, 2))
+	b.ReportAllocs()
+	b.ResetTimer()
+	before := processorTime(b)
+	for range b.N {
+		if _, err := sc.eng.EntryProof(context.Background(), random.Uint64N(size)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(processorTime(b)-before)/float64(b.N)/1000, "cpu-µs/proof")
 }
 
 // processorTime is what this process has used so far, user and system.

@@ -17,7 +17,7 @@ func (s *Store) view(op string, fn func(v snapshot) error) error {
 	}
 	defer s.users.Done()
 	return guard(op, func() error {
-		files := recordReader{dir: s.dir}
+		files := recordReader{dir: s.dir, spare: &s.spare}
 		defer files.close()
 		return s.db.View(func(txn *badger.Txn) error { return fn(snapshot{txn, &files}) })
 	})

@@ -9,16 +9,8 @@ import (
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
+	"github.com/BobbyBlanco400/nexus-cos/ledger/merkle"
 )
-
-// record reads a record that must be there.
-func (v snapshot) record(index uint64) (ledger.Record, error) {
-	part, err := v.must(recordKey(index, 0))
-	if err != nil {
-		return ledger.Record{}, err
-	}
-	return v.assemble(index, part)
-}
 
 // assemble reads the chunks after the first and parses the whole.
 func (v snapshot) assemble(index uint64, part []byte) (ledger.Record, error) {
@@ -145,8 +137,7 @@ func (s *Store) RecordBySeq(seq uint64) (ledger.Record, error) {
 	var r ledger.Record
 	err := s.sized("read record", func(v snapshot, size uint64) error {
 		if seq >= size {
-			return nexus.Errf("read record", nexus.CodeNotFound, fmt.Sprintf("entry %d", seq),
-				"ask for an entry below the size", "the ledger has %d entries", size)
+			return pastEnd(seq, size)
 		}
 		var err error
 		r, err = v.holding(seq)
@@ -157,19 +148,87 @@ func (s *Store) RecordBySeq(seq uint64) (ledger.Record, error) {
 
 // holding reads the record with entry seq, which is below the size.
 func (v snapshot) holding(seq uint64) (ledger.Record, error) {
-	first, index, ok, err := v.before(seq)
+	first, index, err := v.holder(seq)
 	if err != nil {
 		return ledger.Record{}, err
 	}
-	if !ok {
-		return ledger.Record{}, corrupt(seqKey(seq), "no record holds entry %d", seq)
+	part, err := v.must(recordKey(index, 0))
+	if err != nil {
+		return ledger.Record{}, err
 	}
-	r, err := v.record(index)
+	return v.held(first, index, seq, part)
+}
+
+// holder gives the record that the index has for entry seq, and its first entry.
+func (v snapshot) holder(seq uint64) (first, index uint64, err error) {
+	first, index, ok, err := v.before(seq)
+	if err == nil && !ok {
+		err = corrupt(seqKey(seq), "no record holds entry %d", seq)
+	}
+	return first, index, err
+}
+
+// held reads the record that holder gave, from the opened value of its key, and holds it to that.
+func (v snapshot) held(first, index, seq uint64, part []byte) (ledger.Record, error) {
+	r, err := v.assemble(index, part)
 	if err == nil && (r.FirstSeq != first || seq >= r.Next()) {
 		err = corrupt(recordKey(index, 0), "it holds the entries %d to %d, the index says from %d over %d",
 			r.FirstSeq, r.Next()-1, first, seq)
 	}
 	return r, err
+}
+
+// Entry implements ledger.Store. A record in a file of records is read up to the entry, and its seal is not looked at: the entry's leaf in the
+// tree vouches for it. What does not fit is read again with its whole record, which tells what is damaged.
+func (s *Store) Entry(seq uint64) (e ledger.SaltedEntry, err error) {
+	tiles := s.edge() // no larger than the state that is seen after it
+	err = s.view("read entry", func(v snapshot) error {
+		if seq >= tiles.Size() {
+			return pastEnd(seq, tiles.Size())
+		}
+		leaf, err := tiles.Node(merkle.Node{Index: seq}, s.wholes(v))
+		if err != nil {
+			return err
+		}
+		e, err = v.entry(seq, leaf)
+		return err
+	})
+	return e, err
+}
+
+func pastEnd(seq, size uint64) error {
+	return nexus.Errf("read record", nexus.CodeNotFound, fmt.Sprintf("entry %d", seq), "ask for an entry below the size",
+		"the ledger has %d entries", size)
+}
+
+// entry reads an entry that the tree has the leaf of.
+func (v snapshot) entry(seq uint64, leaf nexus.Hash) (ledger.SaltedEntry, error) {
+	first, index, err := v.holder(seq)
+	if err != nil {
+		return ledger.SaltedEntry{}, err
+	}
+	part, err := v.must(recordKey(index, 0))
+	if err != nil {
+		return ledger.SaltedEntry{}, err
+	}
+	p, out, err := elsewhere(index, part)
+	if err != nil {
+		return ledger.SaltedEntry{}, err
+	}
+	if out {
+		if e, err := v.files.entry(seq, p); err == nil && e.Leaf() == leaf {
+			return e, nil
+		}
+	}
+	r, err := v.held(first, index, seq, part)
+	if err != nil {
+		return ledger.SaltedEntry{}, err
+	}
+	e := r.Salted(seq)
+	if e.Leaf() != leaf {
+		err = corrupt(tileKey(0, seq/merkle.TileWidth), "leaf %d is not that of the entry in record %d", seq, index)
+	}
+	return e, err
 }
 
 // LastRecord implements ledger.Store.

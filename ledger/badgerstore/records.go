@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -199,6 +200,7 @@ func missingRecords(path, what string) error {
 // recordReader reads frames; it keeps the last file open, since records are read in order. Not safe for concurrent use.
 type recordReader struct {
 	dir    string
+	spare  *sync.Pool // of *[]byte, what entry reads into
 	number uint32
 	f      *os.File
 }
@@ -207,13 +209,8 @@ type recordReader struct {
 // and the file.
 func (r *recordReader) sealed(index uint64, p place) ([]byte, error) {
 	key := recordKey(index, 0)
-	if r.f == nil || r.number != p.file {
-		r.close()
-		f, err := os.Open(filepath.Join(r.dir, recordFileName(p.file)))
-		if err != nil {
-			return nil, corrupt(key, "its file cannot be read: %w", err)
-		}
-		r.f, r.number = f, p.file
+	if err := r.open(p.file); err != nil {
+		return nil, corrupt(key, "its file cannot be read: %w", err)
 	}
 	frame := make([]byte, p.length)
 	if _, err := r.f.ReadAt(frame, int64(p.offset)); err != nil {
@@ -223,6 +220,45 @@ func (r *recordReader) sealed(index uint64, p place) ([]byte, error) {
 		return nil, corrupt(key, "at %d of %s lies record %d", p.offset, recordFileName(p.file), got)
 	}
 	return frame[8:], nil
+}
+
+// entry finds an entry in a record's frame; nothing of the frame is checked.
+func (r *recordReader) entry(seq uint64, p place) (ledger.SaltedEntry, error) {
+	if err := r.open(p.file); err != nil {
+		return ledger.SaltedEntry{}, err
+	}
+	// The kernel would read ahead, for somebody who reads on: several times what is asked for, and from the disk in a ledger larger than memory.
+	const random = 1 // POSIX_FADV_RANDOM
+	if _, _, err := syscall.Syscall6(syscall.SYS_FADVISE64, r.f.Fd(), 0, 0, random, 0, 0); err != 0 {
+		return ledger.SaltedEntry{}, err
+	}
+	const before = frameHeader + 4 // the number of chunks, 1
+	start, size := int64(p.offset)+int64(before), int(p.length)-before
+	buf, _ := r.spare.Get().(*[]byte)
+	if buf == nil {
+		buf = new([]byte)
+	}
+	defer r.spare.Put(buf)
+	return ledger.FindEntry(seq, size, func(off, n int) ([]byte, error) {
+		if cap(*buf) < n {
+			*buf = make([]byte, n)
+		}
+		_, err := r.f.ReadAt((*buf)[:n], start+int64(off))
+		return (*buf)[:n], err
+	})
+}
+
+// open has the file at hand.
+func (r *recordReader) open(number uint32) error {
+	if r.f != nil && r.number == number {
+		return nil
+	}
+	r.close()
+	f, err := os.Open(filepath.Join(r.dir, recordFileName(number)))
+	if err == nil {
+		r.f, r.number = f, number
+	}
+	return err
 }
 
 func (r *recordReader) close() {

@@ -55,6 +55,9 @@ type Store struct {
 	commitMu sync.Mutex // held through Commit and Sync: one writer
 	records  recordFiles
 
+	whole tileCache // has its own lock
+	spare sync.Pool // see recordReader
+
 	lifeMu sync.Mutex // guards closed and entering users
 	closed bool
 	users  sync.WaitGroup

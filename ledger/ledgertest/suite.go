@@ -54,6 +54,8 @@ func testEmpty(t *testing.T, open Open) {
 	wantCode(t, err, nexus.CodeNotFound)
 	_, err = s.RecordBySeq(0)
 	wantCode(t, err, nexus.CodeNotFound)
+	_, err = s.Entry(0)
+	wantCode(t, err, nexus.CodeNotFound)
 	_, err = s.LastRecord()
 	wantCode(t, err, nexus.CodeNotFound)
 	_, err = s.Get([]byte("d/none"))
@@ -130,6 +132,11 @@ func compareRecords(t *testing.T, s ledger.Store, want []ledger.Record) {
 			must(t, err)
 			if one.Index != r.Index {
 				t.Fatalf("entry %d in record %d, want %d", seq, one.Index, r.Index)
+			}
+		}
+		for seq := r.FirstSeq; seq < r.Next(); seq++ {
+			if e, err := s.Entry(seq); err != nil || !reflect.DeepEqual(e, r.Salted(seq)) {
+				t.Fatalf("entry %d alone is another than in its record, %v", seq, err)
 			}
 		}
 	}
@@ -218,6 +225,13 @@ func testLarge(t *testing.T, open Open) {
 	if n != 3 {
 		t.Fatalf("%d records, want 3", n)
 	}
+	for seq := r.FirstSeq; seq < r.Next(); seq++ {
+		if e, err := s.Entry(seq); err != nil || !reflect.DeepEqual(e, r.Salted(seq)) {
+			t.Fatalf("entry %d alone is another than in its record, %v", seq, err)
+		}
+	}
+	_, err = s.Entry(s.Size())
+	wantCode(t, err, nexus.CodeNotFound)
 }
 
 func testKeys(t *testing.T, open Open) {
@@ -371,6 +385,9 @@ func readWhole(s ledger.Store) error {
 	if err != nil {
 		return err
 	}
+	if e, err := s.Entry(size - 1); err != nil || e.Leaf() != r.Salted(size-1).Leaf() {
+		return fmt.Errorf("entry %d alone is another than in its record, %w", size-1, err)
+	}
 	if r.Next() != size {
 		return fmt.Errorf("record %d ends at %d, size %d", r.Index, r.Next(), size)
 	}
@@ -387,6 +404,8 @@ func testClosed(t *testing.T, open Open) {
 	_, err := s.Record(1)
 	wantCode(t, err, nexus.CodeUnavailable)
 	_, err = s.Get([]byte("d/a"))
+	wantCode(t, err, nexus.CodeUnavailable)
+	_, err = s.Entry(0)
 	wantCode(t, err, nexus.CodeUnavailable)
 	_, err = s.Hashes([]merkle.Node{{}})
 	wantCode(t, err, nexus.CodeUnavailable)

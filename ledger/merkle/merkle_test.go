@@ -1,8 +1,10 @@
 package merkle
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"testing"
 
 	"github.com/transparency-dev/merkle/proof"
@@ -45,10 +47,22 @@ func (g *grown) read(level uint8, index uint64) ([]nexus.Hash, error) {
 	return hashes, nil
 }
 
+func (g *grown) whole(level uint8, index uint64) (*Whole, error) {
+	hashes, err := g.read(level, index)
+	if err != nil {
+		return nil, err
+	}
+	w, ok := NewWhole(bytes.Join(raw(hashes), nil))
+	if !ok {
+		return nil, fmt.Errorf("tile %d at level %d is none", index, level)
+	}
+	return w, nil
+}
+
 func (g *grown) Hashes(nodes []Node) ([]nexus.Hash, error) {
 	var out []nexus.Hash
 	for _, n := range nodes {
-		h, err := g.tiles.Node(n, g.read)
+		h, err := g.tiles.Node(n, g.whole)
 		if err != nil {
 			return nil, err
 		}

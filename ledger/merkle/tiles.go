@@ -3,6 +3,7 @@ package merkle
 import (
 	"fmt"
 	"math/bits"
+	"sync"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 )
@@ -21,6 +22,47 @@ type Tile struct {
 
 // ReadTile fetches a full tile that Append gave out before.
 type ReadTile func(level uint8, index uint64) ([]nexus.Hash, error)
+
+// Whole is a full tile with the nodes above its hashes, which are hashed when the first of them is asked for: a proof takes one from almost
+// every row, and each takes all that lies below it. 16 KiB. Safe for concurrent use.
+type Whole struct {
+	hashes [TileWidth]nexus.Hash
+	above  [TileWidth - 2]nexus.Hash // row after row; the root of all is in the tile above
+	grow   sync.Once
+}
+
+// NewWhole reads a full tile: its hashes one after the other. False when these are not as many as a tile has.
+func NewWhole(hashes []byte) (*Whole, bool) {
+	w := &Whole{}
+	if len(hashes) != TileWidth*len(nexus.Hash{}) {
+		return nil, false
+	}
+	for i := range w.hashes {
+		w.hashes[i] = nexus.Hash(hashes[i*len(nexus.Hash{}):])
+	}
+	return w, true
+}
+
+// node gives number i of the nodes of height row above the tile's hashes.
+func (w *Whole) node(row, i uint64) nexus.Hash {
+	if row == 0 {
+		return w.hashes[i]
+	}
+	w.grow.Do(func() {
+		below, above := w.hashes[:], w.above[:]
+		for len(above) > 0 {
+			n := len(below) / 2
+			for k := range n {
+				above[k] = NodeHash(below[2*k], below[2*k+1])
+			}
+			below, above = above[:n], above[n:]
+		}
+	})
+	return w.above[TileWidth-TileWidth>>(row-1)+i]
+}
+
+// ReadWhole fetches a full tile that Append gave out before.
+type ReadWhole func(level uint8, index uint64) (*Whole, error)
 
 // Tiles is the right edge of a tree in memory: the tile not yet full at each tile level, with all nodes inside it. It
 // takes at most 16 KiB per tile level. The zero value is the empty tree.
@@ -87,7 +129,7 @@ func (n *tail) push(hash nexus.Hash) (root nexus.Hash, done bool) {
 
 // Node gives the hash of a node, reading a full tile when it is not on the right edge. Errors: nexus.CodeNotFound for a
 // node past the end, else read's.
-func (t *Tiles) Node(n Node, read ReadTile) (nexus.Hash, error) {
+func (t *Tiles) Node(n Node, read ReadWhole) (nexus.Hash, error) {
 	if end, ok := n.End(); !ok || end > t.size {
 		return nexus.Hash{}, nexus.Errf("read tree", nexus.CodeNotFound, fmt.Sprintf("node %d at level %d", n.Index, n.Level),
 			"ask for a size the log has reached", "the tree has %d leaves", t.size)
@@ -98,15 +140,11 @@ func (t *Tiles) Node(n Node, read ReadTile) (nexus.Hash, error) {
 	if tile == t.size>>(tileHeight*level)/TileWidth {
 		return t.tails[level][row][offset>>row], nil
 	}
-	hashes, err := read(uint8(level), tile)
+	whole, err := read(uint8(level), tile)
 	if err != nil {
 		return nexus.Hash{}, err
 	}
-	if len(hashes) != TileWidth {
-		return nexus.Hash{}, nexus.Errf("read tree", nexus.CodeCorrupt, fmt.Sprintf("tile %d at level %d", tile, level),
-			"check the store with `nexus ledger verify`", "%d hashes, want %d", len(hashes), TileWidth)
-	}
-	return perfectRoot(hashes[offset : offset+1<<row]), nil
+	return whole.node(uint64(row), offset>>row), nil
 }
 
 // perfectRoot is the root over 2^k hashes.
