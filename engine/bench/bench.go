@@ -131,8 +131,11 @@ func (r Result) Table(w io.Writer) {
 			continue
 		}
 		number := func(v float64) string {
-			if row.Unit == "%" {
+			switch row.Unit {
+			case "%":
 				return fmt.Sprintf("%.2f", v)
+			case "us":
+				return fmt.Sprintf("%.1f", v)
 			}
 			return fmt.Sprintf("%.0f", v)
 		}

@@ -113,8 +113,7 @@ func (t *transit) startUpload() *upload1 {
 				data = framed
 			}
 			if len(data) > 0 {
-				_ = up.SetWriteDeadline(time.Now().Add(stall)) // a closed socket says so at the write
-				if _, failed := up.Write(data); failed != nil {
+				if failed := up.write(data, stall); failed != nil {
 					return // the backend takes no more; it may have answered
 				}
 			}

@@ -112,22 +112,14 @@ func (t *transit) send() *refusal {
 	}
 	begin := time.Now()
 	defer func() { t.x.backend += time.Since(begin) }()
-	for fresh := false; ; fresh = true {
-		up, err := t.x.target.slice.upstreams.get(context.Background(), t.x.address, fresh)
+	now := begin
+	for fresh := false; ; now = time.Now() {
+		up, err := t.x.target.slice.upstreams.get(context.Background(), t.x.address, fresh, now)
 		if err != nil {
 			return t.failed(err)
 		}
 		t.up = up
-		up.until, up.slow = time.Now().Add(t.k.g.config.BackendTimeout), t.slow
-		_ = up.SetWriteDeadline(time.Now().Add(t.k.g.config.StallTimeout)) // a closed socket says so at the write
-		_, err = up.Write(t.k.out)
-		if err == nil {
-			if t.body != nil {
-				t.upload = t.startUpload()
-			}
-			err = t.readHead()
-		}
-		if err == nil {
+		if err = t.ask(now); err == nil {
 			t.x.answered()
 			return nil
 		}
@@ -137,11 +129,33 @@ func (t *transit) send() *refusal {
 		if gone := t.k.watch.end(t.k); gone {
 			return &refusal{}
 		}
+		if errors.Is(err, errEnded) {
+			continue // it was not asked: the next one may be
+		}
 		if t.replay && up.reused && silent && !isTimeout(err) && backends.mayRetry() {
+			fresh = true
 			continue
 		}
 		return t.failed(err)
 	}
+}
+
+// ask sends the request and reads the head of the answer. A body is sent meanwhile.
+func (t *transit) ask(now time.Time) error {
+	up := t.up
+	if t.body == nil {
+		up.begin(t, now, t.k.out)
+		return t.readHead()
+	}
+	if up.reused && !quiet(up.raw) {
+		return errEnded
+	}
+	up.begin(t, now, nil)
+	if err := up.write(t.k.out, t.k.g.config.StallTimeout); err != nil {
+		return err
+	}
+	t.upload = t.startUpload()
+	return t.readHead()
 }
 
 // readHead reads heads until the one that counts.
@@ -251,7 +265,7 @@ func (t *transit) answer() (again bool) {
 	k.back = t.responseHead(k.back[:0], bodiless, chunks)
 	closes := r.Close || toEnd
 	_, _ = up.br.Discard(up.head) // from here on the fields of the response are gone
-	up.until, up.waited = time.Time{}, 0
+	up.until, up.counts = time.Time{}, true
 	ok := t.copyBody(bodiless, chunks)
 	t.x.backend += up.waited
 	complete := t.endUpload()
@@ -259,7 +273,6 @@ func (t *transit) answer() (again bool) {
 		ok = false
 	}
 	if ok && complete && !closes {
-		up.slow = nil
 		up.rest()
 		t.x.target.slice.upstreams.put(t.x.address, up)
 	} else {

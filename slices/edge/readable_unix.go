@@ -38,14 +38,13 @@ func waitBroken(raw syscall.RawConn) {
 	})
 }
 
-// quiet reports whether a socket is open and has nothing to read: what an idle connection to a backend should be.
+// quiet reports whether a socket is open and has nothing to read: what an idle connection to a backend should be. Deadlines do not matter.
 func quiet(raw syscall.RawConn) bool {
 	var one [1]byte
 	again := false
-	err := raw.Read(func(fd uintptr) bool {
+	err := raw.Control(func(fd uintptr) {
 		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		again = err == syscall.EAGAIN
-		return true
 	})
 	return err == nil && again
 }

@@ -3,6 +3,7 @@ package edge
 import (
 	"bufio"
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"syscall"
@@ -26,50 +27,106 @@ type upstream struct {
 	net.Conn
 	raw    syscall.RawConn
 	br     *bufio.Reader
+	turn   turn
 	reused bool
 	since  time.Time // idle since
 
 	// Of the request in hand, used by the goroutine that reads the answer.
+	unsent   []byte    // goes out with the first read of the answer
+	asked    time.Time // when the request was begun
+	stall    time.Duration
 	until    time.Time // reads end then; zero: never
-	untilSet time.Time // what the socket has
-	slow     func()    // called once when the backend is silent for slowAfter
+	untilSet time.Time // what the socket has, perhaps passed
+	transit  *transit  // whose slow is called once when the backend is silent for slowAfter; nil: not any more
+	counts   bool      // waited is wanted
 	waited   time.Duration
 	got      int64 // bytes of the answer
 	head     int   // bytes of the answer's head that still lie in br
+	hurried  bool  // a write deadline is set
+}
+
+// errEnded says that a backend had ended an idle connection, or had said something on it that nobody asked for, before anything was sent.
+var errEnded = errors.New("ended by the backend while idle")
+
+// begin prepares for a request. With unsent the first read of the answer sends it.
+func (u *upstream) begin(t *transit, now time.Time, unsent []byte) {
+	config := &t.k.g.config
+	u.transit, u.asked, u.stall, u.until, u.unsent = t, now, config.StallTimeout, now.Add(config.BackendTimeout), unsent
 }
 
 // Read implements io.Reader for br.
 func (u *upstream) Read(p []byte) (int, error) {
-	begin := time.Now()
-	defer func() { u.waited += time.Since(begin) }()
-	if u.slow != nil {
-		u.setUntil(begin.Add(slowAfter))
-		n, err := u.Conn.Read(p)
-		u.got += int64(n)
-		if n > 0 || !isTimeout(err) {
-			return n, err
-		}
-		u.slow()
-		u.slow = nil
+	begin := u.asked
+	if u.asked = (time.Time{}); begin.IsZero() {
+		begin = time.Now()
 	}
-	u.setUntil(u.until)
-	n, err := u.Conn.Read(p)
+	n, err := u.read(p, begin)
 	u.got += int64(n)
+	if u.counts {
+		u.waited += time.Since(begin)
+	}
 	return n, err
 }
 
-func (u *upstream) setUntil(at time.Time) {
-	if !u.untilSet.Equal(at) {
-		u.untilSet = at
-		_ = u.SetReadDeadline(at) // a closed socket says so at the read
+// read is Read with the limits of the request in hand. A deadline that the socket has from an earlier request is left there when it comes before the
+// one wanted: it costs a look at the clock when it has passed, which is seldom, and moving it costs more, for each request.
+func (u *upstream) read(p []byte, begin time.Time) (int, error) {
+	slowAt := begin.Add(slowAfter)
+	for now := begin; ; {
+		want := u.until
+		if u.transit != nil {
+			want = slowAt
+		}
+		u.limit(want, now)
+		n, err := u.once(p)
+		if n > 0 || err == nil || !isTimeout(err) {
+			return n, err
+		}
+		now = time.Now()
+		switch {
+		case want.IsZero() || now.Before(want): // that of an earlier request
+		case u.transit != nil:
+			t := u.transit
+			u.transit = nil
+			t.slow()
+		default:
+			return n, err
+		}
 	}
 }
 
-// rest makes the connection ready to wait for the next request.
+// once sends what is unsent, and reads.
+func (u *upstream) once(p []byte) (int, error) {
+	if u.unsent == nil {
+		return u.Conn.Read(p)
+	}
+	return u.exchange(p)
+}
+
+// limit sees to it that reads end at want at the latest. The zero want is never.
+func (u *upstream) limit(want, now time.Time) {
+	if u.untilSet.IsZero() && want.IsZero() || u.untilSet.After(now) && (want.IsZero() || !u.untilSet.After(want)) {
+		return
+	}
+	u.untilSet = want
+	_ = u.SetReadDeadline(want) // a closed socket says so at the read
+}
+
+// write sends bytes, for which the backend has the stall timeout.
+func (u *upstream) write(b []byte, stall time.Duration) error {
+	u.hurried = true
+	_ = u.SetWriteDeadline(time.Now().Add(stall)) // a closed socket says so at the write
+	_, err := u.Conn.Write(b)
+	return err
+}
+
+// rest makes the connection ready to wait for the next request. A read deadline stays.
 func (u *upstream) rest() {
-	u.until, u.slow, u.got, u.head = time.Time{}, nil, 0, 0
-	u.setUntil(time.Time{})
-	_ = u.SetWriteDeadline(time.Time{}) // a closed socket is found by its next user
+	u.until, u.transit, u.got, u.head, u.counts, u.waited = time.Time{}, nil, 0, 0, false, 0
+	if u.hurried {
+		u.hurried = false
+		_ = u.SetWriteDeadline(time.Time{}) // a closed socket is found by its next user
+	}
 }
 
 // upstreams are the idle connections of one slice. A pool of its own per slice: one slice's slow backend cannot use up another's
@@ -85,18 +142,18 @@ func newUpstreams() *upstreams {
 	return &upstreams{dialer: net.Dialer{Timeout: upstreamDialFor, KeepAlive: 30 * time.Second}, idle: map[string][]*upstream{}}
 }
 
-// get gives a connection to address: the one used last, if the backend has not ended it since, or a new one.
-func (u *upstreams) get(ctx context.Context, address string, fresh bool) (*upstream, error) {
+// get gives a connection to address: the one used last, which the backend may have ended since, or a new one.
+func (u *upstreams) get(ctx context.Context, address string, fresh bool, now time.Time) (*upstream, error) {
 	for !fresh {
 		up := u.take(address)
 		if up == nil {
 			break
 		}
-		if time.Since(up.since) < upstreamIdleFor && quiet(up.raw) {
+		if now.Sub(up.since) < upstreamIdleFor {
 			up.reused = true
 			return up, nil
 		}
-		_ = up.Close() // ended by the backend, or too old
+		_ = up.Close() // too old
 	}
 	nc, err := u.dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -113,6 +170,7 @@ func (u *upstreams) get(ctx context.Context, address string, fresh bool) (*upstr
 		return nil, err
 	}
 	up := &upstream{Conn: nc, raw: raw}
+	up.turn.begin()
 	up.br = bufio.NewReaderSize(up, upstreamReadBytes)
 	return up, nil
 }

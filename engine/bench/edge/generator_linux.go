@@ -349,6 +349,7 @@ func (g *generator) complete(i int32, now time.Time) {
 	if g.job.Shape == shapeOpen && l.busy && !l.due.Before(g.counts) {
 		g.latencies = append(g.latencies, now.Sub(l.due).Microseconds())
 	}
+	g.figures.Answers++
 	if g.counting(now) {
 		if l.answer.status == 200 {
 			g.figures.Good++

@@ -3,6 +3,7 @@ package edge
 import (
 	"math/rand/v2"
 	"net"
+	"os/exec"
 	"testing"
 	"time"
 )
@@ -92,10 +93,59 @@ func TestACaseIsPartOfALine(t *testing.T) {
 		of     string
 		floods int // of nginx, by default
 		any    bool
-	}{{"", 6, true}, {"broadcasts: nginx", 1, true}, {"nginx, default", 6, true}, {"nginx, tuned", 0, true}, {"connections", 4, true}, {"no such", 0, false}} {
+	}{{"", 6, true}, {"broadcasts: nginx", 1, true}, {"nginx, default", 6, true}, {"nginx, tuned", 0, true}, {"connections", 4, true},
+		{"most requests: nginx", 0, true}, {"most requests: nginx, tuned", 0, false}, {"most requests: nexus edge, one", 0, false}, {"no such", 0, false}} {
 		r := &rig{Options: Options{Case: c.of}}
 		if got := len(r.chosen("nginx, default")); got != c.floods || r.anyChosen() != c.any {
 			t.Errorf("%q: %d floods of nginx and any %v, want %d and %v", c.of, got, r.anyChosen(), c.floods, c.any)
+		}
+	}
+}
+
+// TestProcessorTimeIsThatOfTheTree: a child of the process counts, and another process does not.
+func TestProcessorTimeIsThatOfTheTree(t *testing.T) {
+	t.Parallel()
+	start := func(script string) *process {
+		p, err := startProcess(exec.Command("sh", "-c", script))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.stop)
+		return p
+	}
+	parent, idle := start("sh -c 'while :; do :; done & wait' & wait"), start("sleep 600 & wait")
+	for until := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		used, ok := parent.processorTime()
+		if !ok {
+			t.Fatal("the process was not found")
+		}
+		if used > 50*time.Millisecond {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatalf("a child that computes has used %v", used)
+		}
+	}
+	if used, ok := idle.processorTime(); !ok || used > 40*time.Millisecond {
+		t.Errorf("a process that sleeps: %v, found %v", used, ok)
+	}
+	if _, ok := (*process)(nil).processorTime(); ok {
+		t.Error("nothing has processor time")
+	}
+}
+
+func TestStatLines(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]stat{
+		"4 (a) b) R 3 77 0 0 0 0 0 0 0 0 12 30 0 0": {4, 3, 42}, "9 (nexus) S 1 5 0 0 0 0 0 0 0 0 1 0": {9, 1, 1},
+	} {
+		if got, ok := parseStat([]byte(line)); !ok || got != want {
+			t.Errorf("%q: %+v, %v", line, got, ok)
+		}
+	}
+	for _, line := range []string{"", "1 (nexus", "1 (nexus) S 1 5 0", "1 (nexus) S 1 5 0 0 0 0 0 0 0 0 x 0", "y (nexus) S 1 5 0 0 0 0 0 0 0 0 1 0"} {
+		if _, ok := parseStat([]byte(line)); ok {
+			t.Errorf("%q was taken", line)
 		}
 	}
 }

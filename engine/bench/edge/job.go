@@ -32,6 +32,7 @@ type Job struct {
 type Figures struct {
 	Seconds   float64 `json:"seconds"`
 	Good      int64   `json:"good"`       // answers 200, WebSocket messages, handshakes
+	Answers   int64   `json:"answers"`    // of HTTP, before figures counted too
 	Refused   int64   `json:"refused"`    // other answers
 	Broken    int64   `json:"broken"`     // connections that ended without an answer
 	Late      int64   `json:"late"`       // due, and not answered when the generator gave up

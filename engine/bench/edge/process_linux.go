@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -79,6 +82,65 @@ func (p *process) stop() {
 	}
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // the group that was made for it; ESRCH when all have gone
 	<-p.done
+}
+
+// processorTime is what it and its descendants have used so far, user and system, in steps of processorTick. False: there is no process.
+func (p *process) processorTime() (time.Duration, bool) {
+	if p == nil {
+		return 0, false
+	}
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return 0, false
+	}
+	parents, ticks := map[int]int{}, map[int]int64{}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			continue // ended since
+		}
+		if s, ok := parseStat(b); ok {
+			parents[s.pid], ticks[s.pid] = s.parent, s.ticks
+		}
+	}
+	root := p.cmd.Process.Pid
+	_, found := parents[root]
+	var sum int64
+	for pid := range parents {
+		for at, steps := pid, 0; at > 1 && steps < len(parents); at, steps = parents[at], steps+1 {
+			if at == root {
+				sum += ticks[pid]
+				break
+			}
+		}
+	}
+	return time.Duration(sum) * processorTick, found
+}
+
+// processorTick is the unit of times in /proc: USER_HZ is 100 on every machine that Go runs on.
+const processorTick = 10 * time.Millisecond
+
+// stat is what a line of /proc/PID/stat (proc(5)) says of a process: its parent, and the ticks of user and system time.
+type stat struct {
+	pid, parent int
+	ticks       int64
+}
+
+// parseStat reads such a line. The name in it, in parentheses, may hold anything.
+func parseStat(b []byte) (stat, bool) {
+	begin, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
+	if begin < 0 || end < begin {
+		return stat{}, false
+	}
+	fields := strings.Fields(string(b[end+1:])) // from the third on
+	if len(fields) < 13 {
+		return stat{}, false
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b[:begin])))
+	parent, err1 := strconv.Atoi(fields[1])
+	user, err2 := strconv.ParseInt(fields[11], 10, 64)
+	system, err3 := strconv.ParseInt(fields[12], 10, 64)
+	return stat{pid, parent, user + system}, err == nil && err1 == nil && err2 == nil && err3 == nil
 }
 
 // failed makes the error of a process that ended when it should serve.

@@ -68,6 +68,9 @@ func (r *rig) run(ctx context.Context) error {
 			if err := r.rates(ctx, "direct", r.backends[0]); err != nil {
 				return err
 			}
+			if err := r.top(ctx, "direct", &running{addr: r.backends[0]}); err != nil {
+				return err
+			}
 		}
 		for _, c := range contenders() {
 			if _, err := exec.LookPath(c.binary); c.binary != "" && err != nil {
@@ -75,7 +78,7 @@ func (r *rig) run(ctx context.Context) error {
 				continue
 			}
 			for _, tuned := range c.configurations() {
-				if len(r.chosen(c.name+", "+word(tuned))) == 0 {
+				if !r.wants(c, tuned) {
 					continue
 				}
 				fmt.Fprintf(r.Progress, "edge: run %d of %d: %s, %s\n", n+1, r.Runs, c.name, word(tuned))
@@ -95,8 +98,21 @@ func (r *rig) chosen(name string) []flood {
 
 func (r *rig) anyChosen() bool {
 	return stdslices.ContainsFunc(contenders(), func(c contender) bool {
-		return stdslices.ContainsFunc(c.configurations(), func(tuned bool) bool { return len(r.chosen(c.name+", "+word(tuned))) > 0 })
+		return stdslices.ContainsFunc(c.configurations(), func(tuned bool) bool { return r.wants(c, tuned) })
 	})
+}
+
+// wants reports whether anything was asked for of a proxy in one configuration.
+func (r *rig) wants(c contender, tuned bool) bool {
+	return len(r.chosen(c.name+", "+word(tuned))) > 0 || r.wantsTop(c, tuned)
+}
+
+// topLine is the name of the line of a proxy's highest throughput.
+func topLine(name string) string { return "most requests: " + name }
+
+// wantsTop reports whether a proxy's highest throughput was asked for.
+func (r *rig) wantsTop(c contender, tuned bool) bool {
+	return !tuned && !c.floodsOnly && strings.Contains(topLine(c.name), r.Case)
 }
 
 // Alone measures this program's edge with contracts in force, without the peers: baseline, every flood, guarantee and ceiling. Errors: as Run.
@@ -269,7 +285,7 @@ func voided(p99 int64) string {
 	return fmt.Sprintf("; VOID: the machine is too busy, the baseline's p99 must be at most %v", baselineMost)
 }
 
-// rates measures latency at fixed rates, and the highest throughput.
+// rates measures latency at fixed rates.
 func (r *rig) rates(ctx context.Context, name, addr string) error {
 	for _, at := range rates {
 		job := r.victim(addr)
@@ -293,13 +309,25 @@ func (r *rig) rates(ctx context.Context, name, addr string) error {
 		}
 		r.report.add(line, unit, float64(f.P99), note, f.P50, f.P99, f.P999)
 	}
-	job := r.victim(addr)
+	return nil
+}
+
+// top measures the highest throughput, and what processor time a request costs the proxy then: of the two the one that other work on the machine
+// changes least. A proxy without a process has no such line.
+func (r *rig) top(ctx context.Context, name string, p *running) error {
+	job := r.victim(p.addr)
 	job.Shape, job.Connections = shapeClosed, topConnections
+	before, timed := p.processorTime()
 	f, err := r.generator(ctx, job)
 	if err != nil {
 		return err
 	}
-	r.report.add("most requests: "+name, "req/s", f.rate(), fmt.Sprintf("load %s", machineLoad()))
+	after, _ := p.processorTime()
+	r.report.add(topLine(name), "req/s", f.rate(), fmt.Sprintf("load %s", machineLoad()))
+	if timed && f.Answers > 0 {
+		r.report.add("processor time a request: "+name, "us", float64((after-before).Nanoseconds())/1e3/float64(f.Answers),
+			fmt.Sprintf("load %s; its processes took %.2f s for %d", machineLoad(), (after-before).Seconds(), f.Answers))
+	}
 	return nil
 }
 
@@ -325,7 +353,15 @@ func (r *rig) contend(ctx context.Context, c contender, tuned bool) error {
 			return err
 		}
 	}
+	if r.wantsTop(c, tuned) {
+		if err := r.top(ctx, c.name, p); err != nil {
+			return err
+		}
+	}
 	name := c.name + ", " + word(tuned)
+	if r.Case != "" && len(r.chosen(name)) == 0 {
+		return nil
+	}
 	idle, err := r.generator(ctx, r.victim(p.addr))
 	if err != nil {
 		return err
