@@ -35,10 +35,13 @@ type stood struct {
 	Size   uint64
 	Index  uint64
 	Tallys []wire.TallyRow
+	Rules  uint32 `json:",omitempty"` // level of the rules; directories from before level 3 do not say
 }
 
 func (r *rig) stands() (s stood) {
-	r.eng.View(func(st *state.State) { s.Root, s.Size, s.Index = st.Chain.Root(), st.Chain.Size(), st.Index })
+	r.eng.View(func(st *state.State) {
+		s.Root, s.Size, s.Index, s.Rules = st.Chain.Root(), st.Chain.Size(), st.Index, st.Rules
+	})
 	for _, row := range r.eng.Tally(false).Units {
 		s.Tallys = append(s.Tallys, wire.TallyRow{UnitID: row.UnitID, Currency: row.Currency, Gross: row.Gross, Creator: row.Creator,
 			Platform: row.Platform, Events: row.Events})
@@ -95,6 +98,9 @@ func openOldData(t *testing.T, archive string) {
 	}
 	r.backUp(parts)
 	got := r.stands()
+	if got.Rules != state.RulesMax || want.Rules > got.Rules {
+		t.Errorf("the rules are of level %d, they were of level %d", got.Rules, want.Rules)
+	}
 	if got.Size < want.Size || got.Index < want.Index {
 		t.Fatalf("stands at %d entries, index %d; it held %d and %d", got.Size, got.Index, want.Size, want.Index)
 	}
@@ -120,6 +126,9 @@ func openOldData(t *testing.T, archive string) {
 // writeOldData makes a small directory with what this version can hold, and keeps it as a killed node leaves it.
 func writeOldData(t *testing.T, name string) {
 	r := newRig(t)
+	if err := r.eng.Sweep(context.Background()); err != nil { // raises the rules to those of this version
+		t.Fatal(err)
+	}
 	r.fill(500)
 	unit := r.create("Third", "owner-2", testKey(2).Public())
 	r.sell(unit, "third", 30)
@@ -129,6 +138,7 @@ func writeOldData(t *testing.T, name string) {
 	if _, err := r.do(r.operator(), state.KindRevenuePost, nexus.ID{}, post); err != nil {
 		t.Fatal(err)
 	}
+	r.judged(unit, testKey(2))
 	r.leaves(unit, testKey(2))
 	text, err := json.MarshalIndent(r.stands(), "", "  ")
 	if err != nil {
@@ -144,6 +154,33 @@ func writeOldData(t *testing.T, name string) {
 		os.WriteFile(filepath.Join(upgradeDir, name+".json"), append(text, '\n'), 0o644))
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// judged does what levels of the rules judge and word differently; what comes of it, refusals too, is what the log holds.
+func (r *rig) judged(unit nexus.ID, owner nexus.KeySigner) {
+	r.t.Helper()
+	node := testKey(7).Public()
+	for _, x := range []struct {
+		by   nexus.Signer
+		kind string
+		unit nexus.ID
+		body any
+	}{
+		{owner, state.KindSliceSet, unit, state.SliceSet{Class: "control", GuaranteedBps: 1_000_000}},
+		{owner, state.KindIMVUCreate, nexus.ID{}, state.UnitCreate{Name: "turned \u202e round"}},
+		{owner, state.KindUnitScale, unit, state.UnitScale{CPUMilli: 1, MemoryBytes: 1 << 60, StorageBytes: 1, Processes: 1}},
+		{r.operator(), state.KindRevenuePost, nexus.ID{}, state.RevenuePost{Source: state.OperatorSource, Events: []state.RevenueEvent{
+			{Unit: unit, EventID: "charged", Kind: "chargeback", Currency: "USD", Minor: -2, TimeMs: 3, RefundOf: "third-1"}}}},
+		{r.operator(), state.KindProposalOpen, unit, state.ProposalOpen{Kind: state.KindUnitTransfer,
+			Body: nexus.Encode(state.UnitTransfer{To: testKey(1).Public()})}},
+		{r.operator(), state.KindNodeAdmit, nexus.ID{}, state.NodeAdmit{Key: node, Name: "second"}},
+		{r.operator(), state.KindNodeRemove, nexus.ID{}, state.NodeAdmit{Key: node, Name: "second"}},
+		{testKey(7), state.KindRefusalRollup, nexus.ID{}, state.RefusalRollup{Reason: "r", Source: "s", Count: 1}},
+	} {
+		if rec, err := r.do(x.by, x.kind, x.unit, x.body); rec.Index == 0 {
+			r.t.Fatalf("%s came to no decision: %v", x.kind, err)
+		}
 	}
 }
 

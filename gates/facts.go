@@ -46,10 +46,14 @@ type Facts struct {
 	// they existed keeps its bytes. A new part is added below the last one and to tails.
 	Approval []ApprovalFacts
 	Binding  []BindingFacts
+	Signal   []SignalFacts
+	Limit    []LimitFacts
 }
 
 // tails gives the lengths of the parts that came later, in order.
-func (f *Facts) tails() [2]int { return [...]int{len(f.Approval), len(f.Binding)} }
+func (f *Facts) tails() [4]int {
+	return [...]int{len(f.Approval), len(f.Binding), len(f.Signal), len(f.Limit)}
+}
 
 // IdentityFacts: gate 1. Checked on every replica, not only at admission.
 type IdentityFacts struct {
@@ -273,4 +277,18 @@ type BindingFacts struct {
 	AttesterStands bool // the identity that attests is known and not revoked
 	Ends           bool // the action ends a statement
 	ByParty        bool // ends: by the identity, or by who signed the statement
+}
+
+// SignalFacts: gate 8. The slice asked for is of the class that carries the platform's own signalling; for any other class there is nothing here.
+type SignalFacts struct {
+	Held     bool // the slice is of that class already
+	Platform bool // the platform's side signed the action, or opened or granted the very proposal
+}
+
+// LimitFacts: gate 7. The program's absolute limits, when an envelope asked for does not lie within them. Milli-cores and bytes.
+type LimitFacts struct {
+	CPUMilli     int64
+	MemoryBytes  int64
+	StorageBytes int64
+	Processes    int64
 }

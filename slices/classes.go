@@ -51,7 +51,7 @@ func ClassSpecs() []ClassSpec {
 		{
 			Class: ClassControl, Name: "control", FiveQI: 5, Priority: 10, SST: 2, DelayBudgetMs: 10,
 			TurnsMax: 16, InFlightMax: 64, SessionsMax: 4096, Drop: DropRule{20, 100, 2000, 256},
-			Purpose: "signalling of the platform itself: probes, membership, console",
+			Purpose: "signalling of the platform itself: probes, membership, console; given by an operator only",
 		},
 		{
 			Class: ClassRealtime, Name: "realtime", FiveQI: 82, Priority: 19, SST: 2, DelayBudgetMs: 10,

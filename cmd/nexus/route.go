@@ -15,7 +15,7 @@ import (
 
 func (a *app) routeCommand() *cobra.Command {
 	cmd := noun("route", "Public routes: which host leads to which backend")
-	list := &cobra.Command{Use: "list", Short: "Every route with the decision that set it", Args: noArgs, Example: "  nexus route list"}
+	list := &cobra.Command{Use: "list", Short: "Routes of your units, operators all, with the decision that set each", Args: noArgs, Example: "  nexus route list"}
 	list.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, _ []string) error {
 		r, err := get[wire.Routes](ctx, n, "/v1/routes")
 		if err != nil {
@@ -99,5 +99,5 @@ func (n *node) proveRoute(ctx context.Context, host string) error {
 		}
 		return nexus.Errf("route prove", nexus.CodeCorrupt, "route "+host, "run nexus ledger verify", "decision %d has no route entry", r.Index)
 	}
-	return nexus.Errf("route prove", nexus.CodeNotFound, fmt.Sprintf("host %q", host), "list routes with nexus route list", "no route")
+	return nexus.Errf("route prove", nexus.CodeNotFound, fmt.Sprintf("host %q", host), "list routes with nexus route list", "no route that you may see")
 }

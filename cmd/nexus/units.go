@@ -111,7 +111,7 @@ guided wizard opens.`,
 	f.String("memory", "", "GB, or with a unit: 512MiB (default 4)")
 	f.String("storage", "", "GB, or with a unit (default 50)")
 	f.Uint64("processes", 0, "most processes at once (default 512)")
-	f.String("class", "", "slice class (default interactive)")
+	f.String("class", "", "slice class (default interactive; control is the platform's own: an operator gives it)")
 	f.String("guarantee", "", "guaranteed bits per second, such as 10M (default: a fair share)")
 	f.String("ceiling", "", "most bits per second (default: the gateway's capacity)")
 	f.String("slug", "", "word in domain names (default: made from the name)")

@@ -167,7 +167,7 @@ func withoutReasons(rows []wire.GateRow) []wire.GateRow {
 	return out
 }
 
-// slicesFor leaves only the slices of units that the caller may see.
+// edgesFor is the edges for whoever acts for the platform, and none for others: their figures are of all units together.
 func (s *Server) edgesFor(who caller) []wire.EdgeRow {
 	all := true
 	if e := s.engine(); e != nil {
@@ -179,6 +179,7 @@ func (s *Server) edgesFor(who caller) []wire.EdgeRow {
 	return s.node.Edges()
 }
 
+// slicesFor leaves only the slices of units that the caller may see.
 func (s *Server) slicesFor(who caller, rows []wire.SliceRow) []wire.SliceRow {
 	if s.engine() == nil {
 		return rows

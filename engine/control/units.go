@@ -10,7 +10,6 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/engine"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
-	"github.com/BobbyBlanco400/nexus-cos/gates"
 )
 
 // maxPage bounds one page of entries or decisions.
@@ -24,8 +23,7 @@ func (s *Server) sees(who caller, st *state.State, u *state.Unit) bool {
 // seesAll reports whether a key acts for the platform. One that was revoked acts for nobody: what it may still read is what its holder needs
 // in order to leave.
 func seesAll(st *state.State, key nexus.PublicKey) bool {
-	id := st.Identities[key]
-	return id != nil && !id.Revoked && (id.Role == gates.RoleOperator || id.Role == gates.RoleNode || id.Role == gates.RolePlatform)
+	return st.ActsFor(key)
 }
 
 func (s *Server) tally(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
@@ -138,16 +136,17 @@ func (s *Server) unit(_ http.ResponseWriter, r *http.Request, who caller) (any, 
 			}
 		}
 		sort.Strings(d.Domains)
-		d.Routes, d.Imported = routeRows(st, id), importedRows(st, id)
+		d.Routes, d.Imported = routeRows(st, func(x *state.Unit) bool { return x == u }), importedRows(st, id)
 		d.Tallies = append(d.Tallies, engine.TallyRows(st, u)...)
 	})
 	return d, nil
 }
 
-func routeRows(st *state.State, unit nexus.ID) []wire.RouteRow {
+// routeRows lists the routes of the units that shows lets through, by host.
+func routeRows(st *state.State, shows func(*state.Unit) bool) []wire.RouteRow {
 	out := []wire.RouteRow{}
 	for _, r := range st.Routes {
-		if unit.IsZero() || r.Unit == unit {
+		if shows(st.Units[r.Unit]) {
 			out = append(out, wire.RouteRow{Host: r.Host, Unit: r.Unit.String(), Label: st.Units[r.Unit].Label, Backend: r.Backend, Index: r.Index})
 		}
 	}
@@ -155,8 +154,11 @@ func routeRows(st *state.State, unit nexus.ID) []wire.RouteRow {
 	return out
 }
 
-func (s *Server) routeList(http.ResponseWriter, *http.Request, caller) (any, error) {
+// routeList lists the routes of the caller's units; whoever acts for the platform sees all. A backend is an address inside a unit (gate 16).
+func (s *Server) routeList(_ http.ResponseWriter, _ *http.Request, who caller) (any, error) {
 	var out wire.Routes
-	s.engine().View(func(st *state.State) { out.Routes = routeRows(st, nexus.ID{}) })
+	s.engine().View(func(st *state.State) {
+		out.Routes = routeRows(st, func(u *state.Unit) bool { return s.sees(who, st, u) })
+	})
 	return out, nil
 }

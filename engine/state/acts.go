@@ -34,7 +34,8 @@ func (st *step) unitScale() error {
 	f := envelopeFacts(u.Envelope, want, &st.cmd.Evidence)
 	// The owner's own signature is the approval, on the action or on the very proposal; nobody else's is.
 	f.OwnerApproved, f.NoticeQueued, f.ByUnit = st.ownerApproves(u), true, u.ID
-	st.facts.Envelope = []gates.EnvelopeFacts{f}
+	st.facts.Envelope, st.facts.Limit = []gates.EnvelopeFacts{f}, st.s.limitFacts(&f)
+	st.here(u)
 	st.reach(u, "compute", st.administers(u))
 	st.facts.Exit.Hinders = want.CPUMilli < u.Envelope.CPUMilli || want.MemoryBytes < u.Envelope.MemoryBytes ||
 		want.StorageBytes < u.Envelope.StorageBytes || want.Processes < u.Envelope.Processes
@@ -66,6 +67,10 @@ func (st *step) unitSuspend() error {
 	st.effect = func() {
 		u.Status = to
 		st.unitEntry(u, to)
+		if b.Reason == "" && st.s.fourth() {
+			st.notice(u, "%s is now %s", u.Label, to)
+			return
+		}
 		st.notice(u, "%s is now %s: %s", u.Label, to, b.Reason)
 	}
 	return nil
@@ -106,7 +111,8 @@ func (st *step) sliceSet() error {
 	}
 	f := st.s.sliceFacts(u, u.Slice, want, st.cmd.Evidence.CapacityBps, st.facts.Unit.ActorOwns)
 	f.OwnerApproved, f.NoticeQueued = st.ownerApproves(u), true
-	st.facts.Slice = []gates.SliceFacts{f}
+	st.facts.Slice, st.facts.Signal = []gates.SliceFacts{f}, st.signalFacts(b.Class, u.Slice.Class)
+	st.here(u)
 	st.reach(u, "network", st.administers(u))
 	st.facts.Exit.Hinders = !st.ownerApproves(u)
 	st.effect = func() {
@@ -180,6 +186,9 @@ func (st *step) routeSet() error {
 	} else if addr, dir, err = ParseBackend(b.Backend); err != nil {
 		st.fail(nexus.CodeMalformed, fmt.Sprintf("backend %q", b.Backend), "http://127.0.0.1:PORT or dir:/absolute/folder", "not a backend")
 	}
+	if !drop {
+		st.here(u)
+	}
 	f := gates.RouteFacts{Host: host, HostUnit: st.s.Domains[host], Unit: u.ID, Exists: exists, PublicEntry: true,
 		Changes: exists && (drop || old.Backend != b.Backend), OwnerApproved: st.ownerApproves(u),
 		LoopbackOnly: drop || dir != "" || loopback(addr)}
@@ -215,6 +224,7 @@ func (st *step) domainClaim() error {
 	if !st.body(&b) || u == nil {
 		return nil
 	}
+	st.here(u)
 	name := strings.ToLower(b.Name)
 	bound, isBound := st.s.Domains[name]
 	st.facts.Domain = []gates.DomainFacts{{Name: name, Valid: ValidHost(name), Bound: isBound, BoundTo: bound, Claimant: u.ID,

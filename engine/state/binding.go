@@ -157,7 +157,7 @@ func (st *step) bindingTake() error {
 		OwnWord: b.By == b.Subject, Signed: !weak(b.By) && b.By.Verify(b.SigningBytes(s.Cluster, attests), b.Signature),
 		InTime: st.clock < b.BringMs, Next: b.Number == next, Held: !attests && (own || held && holder != b.Subject),
 		AttesterStands: attests && by != nil && !by.Revoked}}
-	what := fmt.Sprintf("statement %d about %s", b.Number, b.Subject.Short())
+	what := fmt.Sprintf("statement %d about %s", b.Number, st.who(b.Subject))
 	switch {
 	case weak(b.By):
 		st.fail(nexus.CodeMalformed, what, "an Ed25519 key made by nexus identity new or ssh-keygen", "key %s is a point of small order", b.By.Short())
@@ -232,7 +232,7 @@ func (st *step) bindingEnd() error {
 	st.facts.Binding = []gates.BindingFacts{{Subject: b.Subject, By: b.By, Attests: b.Attests, Ends: true,
 		ByParty: actor == b.Subject || byKey || byAttester}}
 	if at < 0 {
-		st.fail(nexus.CodeNotFound, fmt.Sprintf("statement of %s about %s", b.By.Short(), b.Subject.Short()), "see nexus identity show",
+		st.fail(nexus.CodeNotFound, fmt.Sprintf("statement of %s about %s", st.who(b.By), st.who(b.Subject)), "see nexus identity show",
 			"none stands that was not ended")
 	}
 	st.effect = func() {

@@ -131,7 +131,9 @@ func (st *step) checkDispute(o *owed, b *DisputeOpen) {
 		if d.Unit != o.unit.ID || d.Status != DisputeOpened {
 			continue
 		}
-		open++
+		if !st.s.fourth() || d.Period == b.Period { // each owner has a bound of their own
+			open++
+		}
 		if d.Period == b.Period && d.Month == b.Month && d.Entry == b.Entry && d.Currency == b.Currency {
 			st.fail(nexus.CodeConflict, subject, "show it with nexus revenue dispute show", "dispute %s about the same is open", d.ID)
 		}
@@ -183,6 +185,8 @@ func (st *step) disputeAnswer() error {
 	}
 	if b.Minor > 0 && !o.fits(b.Minor) {
 		st.fail(nexus.CodeMalformed, fmt.Sprintf("amount %d", b.Minor), fmt.Sprintf("1 to %d minor units", int64(maxTransferMinor)), "out of range")
+	} else if b.Minor > 0 && !o.roomFor(b.Minor, true) {
+		o.noRoom(b.Minor)
 	}
 	digest := st.cmd.Action.Digest()
 	st.effect = func() {

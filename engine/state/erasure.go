@@ -164,7 +164,7 @@ func (st *step) identityErase() error {
 	st.facts.Identity.Known = st.facts.Identity.Known || bySelf && s.consents[a.Actor] != nil
 	// Anybody may bring a request, so that nobody can refuse to; whether it is the person's own is gate 10's.
 	st.facts.Consent = []gates.ConsentFacts{{Subject: b.Subject, BySubject: signed, Purpose: erasurePurpose}}
-	who := "erasure of " + b.Subject.Short()
+	who := "erasure of " + st.who(b.Subject)
 	keys := s.lineage(b.Subject)
 	switch {
 	case !s.KnowsPerson(b.Subject):
@@ -258,8 +258,15 @@ func (st *step) identityErased() error {
 // actsFor reports whether a key acts for the platform.
 func (s *State) actsFor(key nexus.PublicKey) bool {
 	id := s.Identities[key]
-	return id != nil && !id.Revoked && (id.Role == gates.RoleOperator || id.Role == gates.RoleNode || id.Role == gates.RolePlatform)
+	if id == nil || id.Revoked {
+		return false
+	}
+	role := s.role(id)
+	return role == gates.RoleOperator || role == gates.RoleNode || role == gates.RolePlatform
 }
+
+// ActsFor reports whether a key acts for the platform: an operator's, the platform's, or that of a node that is admitted.
+func (s *State) ActsFor(key nexus.PublicKey) bool { return s.actsFor(key) }
 
 func erasuresPart() part {
 	type picture struct{ List []Erasure }

@@ -300,7 +300,7 @@ func (s *State) leftPayout(k PurseKey, t *PayoutTerms, nowMs int64) bool {
 			from = max(from, p.OpenedMs+exitPayEvery)
 		}
 	}
-	return nowMs >= from && s.payoutsOpen(k.Unit) < maxPayoutsOpen &&
+	return nowMs >= from && s.payoutsOpen(k) < maxPayoutsOpen &&
 		s.OwedIn(k.Unit, int(k.Period), k.Currency).Payable() > 0
 }
 

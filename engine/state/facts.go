@@ -13,6 +13,9 @@ func (s *State) identityFacts(a *nexus.Action, now int64, signed bool) gates.Ide
 		InTime: a.TimeMs <= now+maxSkewMs && now <= a.ExpiresMs, MayIssue: true}
 	if id, ok := s.Identities[a.Actor]; ok {
 		f.Known, f.Revoked, f.Role = true, id.Revoked, id.Role
+		if s.fourth() {
+			f.Role = s.role(id)
+		}
 	}
 	return f
 }
@@ -68,7 +71,7 @@ func (s *State) ReadFacts(q *nexus.Query, now int64, unit nexus.ID, resource str
 	f.Identity = gates.IdentityFacts{Actor: q.Actor, SignatureValid: q.Verify(), ClusterMatches: q.Cluster == s.Cluster,
 		InTime: q.TimeMs <= now+maxSkewMs && now <= q.TimeMs+maxSkewMs, MayIssue: true}
 	if id, ok := s.Identities[q.Actor]; ok {
-		f.Identity.Known, f.Identity.Revoked, f.Identity.Role = true, id.Revoked, id.Role
+		f.Identity.Known, f.Identity.Revoked, f.Identity.Role = true, id.Revoked, s.role(id)
 	}
 	f.Audit = gates.AuditFacts{LogWritable: true}
 	granted := f.Identity.Role == gates.RoleOperator || f.Identity.Role == gates.RoleNode

@@ -81,14 +81,15 @@ func (st *step) holdPlace() error {
 	}
 	here := 0
 	for _, h := range st.s.money.Holds { // any order: counted only
-		if h.Unit == o.unit.ID {
+		// From level 4 on each owner has a bound of their own, and so has the platform towards each: neither fills the other's.
+		if h.Unit == o.unit.ID && (!st.s.fourth() || h.Period == b.Period && h.Consented == consented) {
 			here++
 		}
 	}
 	if here >= maxHoldsPerUnit {
 		st.fail(nexus.CodeConflict, "holds of "+o.unit.Label, "release some", "%d stand, at most %d", here, maxHoldsPerUnit)
 	}
-	o.amount(b.Minor)
+	o.leaves(b.Minor)
 	digest := st.cmd.Action.Digest()
 	h := &Hold{ID: nexus.DeriveID("hold", st.s.Cluster[:], digest[:]), Unit: o.unit.ID, Period: b.Period, Currency: b.Currency, Minor: b.Minor,
 		Consented: consented, By: st.cmd.Action.Actor, Reason: b.Reason, PlacedMs: st.now, ExpiresMs: st.now + b.LifeMs, Index: st.index}
@@ -163,6 +164,9 @@ func (st *step) holdCapture() error {
 		st.facts.Approval = append(st.facts.Approval, gates.ApprovalFacts{Kind: KindHoldCapture, Needed: true, Parties: 1, Granted: 1})
 	} else {
 		o.owes(KindHoldCapture)
+	}
+	if st.s.fourth() && st.s.holdDue(h, st.now) { // whatever the owner consented to was for that time
+		st.fail(nexus.CodeConflict, "hold "+h.ID.String(), "ask the owner for a transfer", "its time was up at %s; it goes back to the owner", dayText(h.ExpiresMs))
 	}
 	minor := orNumber(b.Minor, h.Minor)
 	if minor < 0 || minor > h.Minor {

@@ -60,7 +60,7 @@ func (st *step) identityIssue() error {
 
 func (st *step) checkIssue(name string, key nexus.PublicKey) {
 	if err := ValidName(name); err != nil {
-		st.fail(nexus.CodeMalformed, fmt.Sprintf("identity name %q", name), "letters, digits, dots, hyphens, underscores", "%v", err)
+		st.fail(nexus.CodeMalformed, fmt.Sprintf("identity name %q", name), "letters, digits, dots, hyphens, underscores", "%v", st.cause(err))
 	}
 	st.checkIdentityName(name)
 	if _, taken := st.s.Names[name]; taken {
@@ -240,8 +240,12 @@ func (st *step) identityRecover() error {
 		st.draft(nexus.ID{}, ledger.KindIdentity, IdentityEntry{Verb: "recovery-asked", Key: id.Key, Name: id.Name, Other: b.New, DueMs: id.PendingMs})
 		st.events = append(st.events, nexus.Event{Type: "identity.recovery-asked", Index: st.index, MustDeliver: true})
 		if st.s.Rules >= RulesOwnership {
-			st.noticeTo(id.Key, nexus.ID{}, "your recovery key asks to replace your key by %s from %d on (Unix milliseconds); the key itself can cancel that "+
-				"(nexus identity cancel %s)", b.New.Short(), id.PendingMs, id.Name)
+			unit := " (Unix milliseconds)"
+			if st.s.fourth() {
+				unit = ""
+			}
+			st.noticeTo(id.Key, nexus.ID{}, "your recovery key asks to replace your key by %s from %s on%s; the key itself can cancel that "+
+				"(nexus identity cancel %s)", b.New.Short(), st.moment(id.PendingMs), unit, id.Name)
 		}
 	}
 	return nil

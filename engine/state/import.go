@@ -240,7 +240,11 @@ func (st *step) importedUnit(b *UnitImport) *Unit {
 	}
 	u.Slug = s.freeSlug(&wanted, u)
 	u.Domain = strings.ToLower(u.Slug + "." + u.Label + "." + s.BaseDomain)
-	u.Slice = SliceSpec{Class: orDefault(b.Class, DefaultClass), GuaranteedBps: b.GuaranteedBps, CeilingBps: b.CeilingBps, Index: st.index}
+	class := orDefault(b.Class, DefaultClass)
+	if s.fourth() && signals(class) && !st.platformsWord() { // another platform's word; a class keeps nobody from coming (gate 13)
+		class = DefaultClass
+	}
+	u.Slice = SliceSpec{Class: class, GuaranteedBps: b.GuaranteedBps, CeilingBps: b.CeilingBps, Index: st.index}
 	u.Slice.BudgetMicros = budgetMicros(u.Slice.Class)
 	return u
 }

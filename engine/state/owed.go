@@ -136,6 +136,14 @@ func (o *owed) amount(minor int64) {
 	}
 }
 
+// leaves is amount for what goes on from the owner's account.
+func (o *owed) leaves(minor int64) {
+	o.amount(minor)
+	if o.st.invalid == nil && !o.roomFor(minor, false) {
+		o.noRoom(minor)
+	}
+}
+
 // reason wants the words that stand in the ledger.
 func (st *step) reason(s string) {
 	st.text("reason", s)

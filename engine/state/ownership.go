@@ -71,7 +71,7 @@ func (st *step) unitTransfer() error {
 	to := st.s.Identities[b.To]
 	switch {
 	case to == nil || to.Revoked || to.Role != gates.RoleCreator && to.Role != gates.RoleOperator:
-		st.fail(nexus.CodeNotFound, "new owner "+b.To.Short(), "name an identity that stands (nexus identity list)",
+		st.fail(nexus.CodeNotFound, "new owner "+st.who(b.To), "name an identity that stands (nexus identity list)",
 			"no creator's or operator's identity in good order")
 	case u.Owner == b.To:
 		st.fail(nexus.CodeConflict, "unit "+u.Label, "", "belongs to %s already", to.Name)

@@ -180,8 +180,8 @@ func (st *step) payoutOpen() error {
 			st.fail(nexus.CodeConflict, "payout of "+o.unit.Label, "wait for the schedule, or let the owner ask", "is not due")
 		}
 	}
-	o.amount(minor)
-	if open := st.s.payoutsOpen(o.unit.ID); open >= maxPayoutsOpen {
+	o.leaves(minor)
+	if open := st.s.payoutsOpen(o.key()); open >= maxPayoutsOpen {
 		st.fail(nexus.CodeConflict, "payouts of "+o.unit.Label, "post or void some", "%d are on their way, at most %d", open, maxPayoutsOpen)
 	}
 	digest := st.cmd.Action.Digest()
@@ -335,11 +335,11 @@ func (t *PayoutTerms) NextMs(currency string) int64 {
 	return 0
 }
 
-// payoutsOpen counts what is on its way from a unit.
-func (s *State) payoutsOpen(unit nexus.ID) int {
+// payoutsOpen counts what is on its way from a unit; from level 4 on to the owner of one period, so that nobody fills another's bound.
+func (s *State) payoutsOpen(k PurseKey) int {
 	open := 0
 	for _, p := range s.money.Payouts { // any order: counted only
-		if p.Unit == unit && p.Status == PayoutPending {
+		if p.Unit == k.Unit && p.Status == PayoutPending && (!s.fourth() || p.Period == k.Period) {
 			open++
 		}
 	}
@@ -356,14 +356,15 @@ func (s *State) payoutDue(k PurseKey, nowMs int64) bool {
 		return true
 	}
 	next := t.NextMs(k.Currency)
-	return next > 0 && nowMs >= next && s.payoutsOpen(k.Unit) < maxPayoutsOpen && s.OwedIn(k.Unit, int(k.Period), k.Currency).Payable() >= t.Threshold(k.Currency)
+	return next > 0 && nowMs >= next && s.payoutsOpen(k) < maxPayoutsOpen && s.OwedIn(k.Unit, int(k.Period), k.Currency).Payable() >= t.Threshold(k.Currency)
 }
 
 // DuePayouts lists up to most that a node should open at a log time.
 func (s *State) DuePayouts(nowMs int64, most int) []PurseKey {
 	var out []PurseKey
+	moved := s.MovedAccounts() // the platform may have paid in a currency that the unit earned nothing in
 	for _, k := range sortedPurses(s.money.Terms) {
-		for _, a := range s.accounts[k.Unit] {
+		for _, a := range s.MoneyAccounts(k.Unit, moved) {
 			k.Currency = a.Currency
 			if len(out) < most && s.payoutDue(k, nowMs) {
 				out = append(out, k)

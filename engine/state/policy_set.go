@@ -201,7 +201,7 @@ func (st *step) policySet() error {
 	case b.Base != version:
 		st.fail(nexus.CodeConflict, "policy of "+u.Label, "read it again with nexus policy show", "version %d is in force, not %d", version, b.Base)
 	case !b.Policy.Guardian.IsZero() && (g == nil || g.Revoked || b.Policy.Guardian == u.Owner):
-		st.fail(nexus.CodeNotFound, "guardian "+b.Policy.Guardian.Short(), "name another identity that stands (nexus identity list)",
+		st.fail(nexus.CodeNotFound, "guardian "+st.who(b.Policy.Guardian), "name another identity that stands (nexus identity list)",
 			"no identity in good order, or the owner's own")
 	}
 	looser := !b.Policy.Tightens(&before)

@@ -207,5 +207,5 @@ func (s *State) partiesOf(u *Unit, kind string, body []byte) []Party {
 	if kind == KindUnitTransfer && nexus.Decode(body, &t) == nil {
 		out = append(out, Party{Role: PartyNewOwner, Key: t.To}, Party{Role: PartyPlatform})
 	}
-	return out
+	return append(out, s.signalParty(u, kind, body)...)
 }

@@ -89,17 +89,22 @@ func proposalsPart() part {
 	}}
 }
 
-// describeChange words a change for people.
+// wordsOfChange is fmt.Sprintf, cut to what a notice has room for.
+func wordsOfChange(format string, args ...any) string {
+	words, most := fmt.Sprintf(format, args...), 300
+	if personal.Holds(words) {
+		most = maxInboxSealedBytes / 2
+	}
+	return clipTo(words, most)
+}
+
+// describeChange words a change for people by its bytes alone, so that whoever is asked to sign can word it as the node does.
 func describeChange(p *Proposal) string {
 	text := func(v any, format string, args func() []any) string {
 		if nexus.Decode(p.Body, v) != nil {
 			return p.Kind
 		}
-		words, most := fmt.Sprintf(format, args()...), 300
-		if personal.Holds(words) {
-			most = maxInboxSealedBytes / 2
-		}
-		return clipTo(words, most)
+		return wordsOfChange(format, args()...)
 	}
 	switch p.Kind {
 	case KindRouteSet:

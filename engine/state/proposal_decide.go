@@ -147,7 +147,7 @@ func (st *step) closeProposal(p *Proposal, status, why string) {
 	p.DecidedBy, p.DecidedMs, p.DecidedIndex = st.cmd.Action.Actor, st.now, st.index
 	st.proposalEntry(p, status, p.DecidedBy, why)
 	u := st.s.Units[p.Unit]
-	text := fmt.Sprintf("proposal %s (%s on %s) is %s: %s", p.ID, describeChange(p), u.Label, status, why)
+	text := fmt.Sprintf("proposal %s (%s on %s) is %s: %s", p.ID, st.s.changeWords(p), u.Label, status, why)
 	st.noticeTo(u.Owner, u.ID, "%s", text)
 	if p.Proposer != u.Owner {
 		st.noticeTo(p.Proposer, u.ID, "%s", text)

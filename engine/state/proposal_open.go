@@ -61,7 +61,7 @@ func (st *step) roomForProposal(u *Unit) {
 		}
 	}
 	if here >= maxPendingPerUnit || mine >= maxPendingPerActor {
-		st.fail(nexus.CodeConflict, "proposals of identity "+st.cmd.Action.Actor.Short(), "withdraw one, or wait until one is decided",
+		st.fail(nexus.CodeConflict, "proposals of identity "+st.who(st.cmd.Action.Actor), "withdraw one, or wait until one is decided",
 			"%d are pending for %s, %d in all; at most %d and %d", here, u.Label, mine, maxPendingPerUnit, maxPendingPerActor)
 	}
 }
@@ -109,7 +109,7 @@ func (st *step) openProposal(p *Proposal, u *Unit) {
 	st.proposalEntry(p, "opened", p.Proposer, p.Reason)
 	st.result = nexus.Encode(ProposalOpened{ID: p.ID, Change: p.Change, ExpiresMs: p.ExpiresMs})
 	text := fmt.Sprintf("proposal %s awaits your word: %s on %s, by %s; silence refuses it. Decide with nexus approvals grant|refuse %s",
-		p.ID, describeChange(p), u.Label, st.s.nameOf(p.Proposer), p.ID)
+		p.ID, st.s.changeWords(p), u.Label, st.s.nameOf(p.Proposer), p.ID)
 	told := map[nexus.PublicKey]bool{}
 	for _, party := range p.Parties {
 		if party.GrantedBy.IsZero() && !party.Key.IsZero() && !told[party.Key] {

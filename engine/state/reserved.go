@@ -65,7 +65,11 @@ func (st *step) checkIdentityName(name string) {
 	if st.s.Rules < RulesNames || st.facts.Identity.Role != gates.RoleCreator && st.facts.Identity.Role != gates.RoleNone {
 		return
 	}
-	if why := reservedFor(name); why != "" {
+	why := reservedFor(name)
+	if st.s.fourth() {
+		why = orDefault(why, likeIssued(name))
+	}
+	if why != "" {
 		st.fail(nexus.CodeConflict, fmt.Sprintf("identity name %q", name), "choose another name, or have an operator issue it", "is reserved: a %s", why)
 	}
 }

@@ -280,7 +280,11 @@ func (b *batch) refund(e *RevenueEvent) (string, error) {
 		left += r.Minor
 	}
 	if left+e.Minor < 0 {
-		return fmt.Sprintf("refund of %d exceeds the %d left of event %q", -e.Minor, left, e.RefundOf), nil
+		asked, have := fmt.Sprint(-e.Minor), fmt.Sprint(left)
+		if b.st.s.fourth() {
+			asked, have = nexus.Money{Minor: -e.Minor, Currency: e.Currency}.String(), nexus.Money{Minor: left, Currency: e.Currency}.String()
+		}
+		return fmt.Sprintf("refund of %s exceeds the %s left of event %q", asked, have, e.RefundOf), nil
 	}
 	orig.Refunds = append(orig.Refunds, refundRef{b.st.index, e.Minor})
 	b.put(key, orig)

@@ -24,8 +24,14 @@ const (
 	// (docs/decisions/0054-whose-name-stands-on-a-unit.md).
 	RulesNames = 3
 
+	// RulesStanding: class control, the platform's own signalling, is given by the platform's word only; a removed node speaks for nobody; a hold
+	// is not captured after its time; what bounds one owner's payouts, holds and disputes bounds no other owner of the unit; a unit whose
+	// resources went takes none; names that the platform gives to nodes and sources are nobody's; owners of a month are told of its statement;
+	// and texts that said a thing twice, or a key where a name is known, do not (docs/decisions/0062-level-four.md).
+	RulesStanding = 4
+
 	// RulesMax is the level that this version raises a ledger to when it opens it.
-	RulesMax = RulesNames
+	RulesMax = RulesStanding
 )
 
 // RulesRaise is the body of cluster.rules: the level from here on. Levels rise one by one.

@@ -116,6 +116,7 @@ func (st *step) statementIssue() error {
 		st.draft(u.ID, ledger.KindStatement, ledger.StatementBody{Month: b.Month, After: last.Month, Size: b.Size, Digest: b.Digest})
 		st.notice(u, "the statement of %s for %s is issued: nexus revenue statement --unit %s --month %s; it can be disputed until %s", u.Label,
 			MonthText(b.Month), u.Label, MonthText(b.Month), dayText(st.now+DisputeTermMs))
+		st.tellEarlierOwners(u, b.Month, last.Month)
 		st.events = append(st.events, nexus.Event{Type: "statement.issued", Index: st.index, Unit: u.ID, MustDeliver: true})
 		st.result = nexus.Encode(StatementIssued{Entry: x.Entry})
 	}

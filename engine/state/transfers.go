@@ -41,12 +41,14 @@ func (st *step) transferMake() error {
 		st.reach(o.unit, "ledger", st.byPlatform())
 		if !o.fits(b.Minor) {
 			st.fail(nexus.CodeMalformed, fmt.Sprintf("amount %d", b.Minor), fmt.Sprintf("1 to %d minor units", int64(maxTransferMinor)), "out of range")
+		} else if !o.roomFor(b.Minor, true) {
+			o.noRoom(b.Minor)
 		}
 	} else {
 		o.owes(KindTransferMake)
 		st.facts.Identity.MayIssue = o.byOwner() || st.byPlatform() || st.approval != nil
 		st.reach(o.unit, "ledger", o.byOwner() || st.byPlatform() || st.approval != nil)
-		o.amount(b.Minor)
+		o.leaves(b.Minor)
 	}
 	digest := st.cmd.Action.Digest()
 	id := nexus.DeriveID("transfer", st.s.Cluster[:], digest[:])

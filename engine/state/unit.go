@@ -201,7 +201,7 @@ func (st *step) resolveOwner(b *UnitCreate, u *Unit) (issued bool) {
 
 func (st *step) checkCreate(b *UnitCreate, u *Unit) {
 	if err := ValidUnitName(b.Name); err != nil {
-		st.fail(nexus.CodeMalformed, fmt.Sprintf("name %q", b.Name), "1 to 80 printable characters", "%v", err)
+		st.fail(nexus.CodeMalformed, fmt.Sprintf("name %q", b.Name), "1 to 80 printable characters", "%v", st.cause(err))
 	}
 	for _, other := range st.s.Units {
 		if other.Name == b.Name && other.Kind == u.Kind && other.Parent == u.Parent && other.Kind != nexus.KindProbe {
@@ -213,12 +213,14 @@ func (st *step) checkCreate(b *UnitCreate, u *Unit) {
 		st.fail(nexus.CodeMalformed, fmt.Sprintf("slug %q", b.Slug), "lower-case letters, digits and hyphens", "not a slug")
 	}
 	if _, err := slices.ParseClass(u.Slice.Class); err != nil {
-		st.fail(nexus.CodeMalformed, fmt.Sprintf("class %q", u.Slice.Class), "see nexus slices classes", "%v", err)
+		st.fail(nexus.CodeMalformed, fmt.Sprintf("class %q", u.Slice.Class), st.hint(err, "see nexus slices classes"), "%v", st.cause(err))
 	}
 	parent := st.s.Units[u.Parent]
 	switch {
 	case u.Slice.CeilingBps > maxRateBps || u.Slice.GuaranteedBps > maxRateBps:
 		st.fail(nexus.CodeMalformed, "slice", "rates up to 2^50 bit/s", "more than a gateway can keep")
+	case parent != nil && st.s.fourth() && (parent.Status == StatusExited || parent.Status == StatusClosed):
+		st.fail(nexus.CodeConflict, "platform of the channel", "name an active mini-platform", "%s has left", parent.Label)
 	case parent != nil && parent.Status == "retired":
 		st.fail(nexus.CodeConflict, "platform of the channel", "name an active mini-platform", "is retired")
 	case u.Kind == nexus.KindChannel && (parent == nil || parent.Kind != nexus.KindPlatform):
@@ -247,6 +249,7 @@ func (st *step) createFacts(b *UnitCreate, u *Unit) {
 	f.Domain = []gates.DomainFacts{{Name: u.Domain, Valid: ValidHost(u.Domain), Reserved: underBase && !own, Bound: isBound,
 		BoundTo: bound, Claimant: u.ID, Proven: own}}
 	f.Envelope = []gates.EnvelopeFacts{envelopeFacts(Envelope{}, u.Envelope, e)}
+	f.Limit, f.Signal = s.limitFacts(&f.Envelope[0]), st.signalFacts(u.Slice.Class, "")
 	f.Slice = []gates.SliceFacts{s.sliceFacts(u, SliceSpec{}, u.Slice, e.CapacityBps, true)}
 }
 

@@ -88,7 +88,12 @@ func (st *step) usagePost() error {
 	seen := map[nexus.ID]bool{}
 	for i := range b.Rows {
 		r := &b.Rows[i]
-		if why := badCounts(r.Counts); why != "" || st.s.Units[r.Unit] == nil || seen[r.Unit] {
+		why := badCounts(r.Counts)
+		strange := st.s.Units[r.Unit] == nil || seen[r.Unit]
+		if strange && why == "" && st.s.fourth() {
+			why = "no unit here, or one named before"
+		}
+		if why != "" || strange {
 			st.fail(nexus.CodeMalformed, "usage of unit "+r.Unit.String(), "a known unit, once, with its meters in order", "%s", why)
 		}
 		seen[r.Unit] = true

@@ -71,6 +71,13 @@ func shrunkByProposal() gates.Facts {
 	return f
 }
 
+// limited carries the program's limits.
+func limited() gates.Facts {
+	f := good(7)()
+	f.Limit = []gates.LimitFacts{{CPUMilli: 1, MemoryBytes: 1, StorageBytes: 1, Processes: 1}}
+	return f
+}
+
 func start() gates.Facts {
 	f := bad(7)()
 	f.Envelope = envelopeInUse()
@@ -102,6 +109,20 @@ func sliceByProposal() gates.Facts {
 func sliceRaised() gates.Facts {
 	f := sliceKept()
 	f.Slice[0].GuaranteedBps, f.Slice[0].OthersGuaranteed = 100_000_000, 700_000_000
+	return f
+}
+
+// signalling is a new unit in the platform's own class, by the platform's word.
+func signalling() gates.Facts {
+	f := good(8)()
+	f.Signal = []gates.SignalFacts{{Platform: true}}
+	return f
+}
+
+// signalHeld is an owner's change of a slice that is in that class already.
+func signalHeld() gates.Facts {
+	f := sliceByProposal()
+	f.Signal = []gates.SignalFacts{{Held: true}}
 	return f
 }
 
@@ -351,6 +372,7 @@ func moneyAndSizeFlips() []flip {
 		{6, "Revenue.RequiredPercent", uint8(80), "wrong_split", nil},
 		{6, "Revenue.RequiredPercent", uint8(0), "unknown_split", nil},
 		{7, "Envelope.Valid", nil, "invalid_envelope", nil},
+		{7, "Envelope.Valid", nil, "invalid_envelope", limited},
 		{7, "Envelope.ReservedCPUMilli", int64(6001), "over_reserved", nil},
 		{7, "Envelope.ReservedCPUMilli", int64(-1), "over_reserved", nil},
 		{7, "Envelope.ReservableCPUMilli", int64(1999), "over_reserved",
@@ -366,6 +388,9 @@ func moneyAndSizeFlips() []flip {
 
 func networkAndTagFlips() []flip {
 	return []flip{
+		{8, "Signal.Platform", nil, "platform_class", signalling},
+		{8, "Signal.Held", nil, "platform_class", signalHeld},
+		{8, "Unit.Exists", nil, "platform_class", signalHeld},
 		{8, "Slice.ClassKnown", nil, "unknown_class", nil},
 		{8, "Slice.GuaranteedBps", int64(200_000_001), "over_capacity", nil},
 		{8, "Slice.GuaranteedBps", int64(-1), "negative_rate", nil},
@@ -481,6 +506,10 @@ func byOperator(base func() gates.Facts) func() gates.Facts {
 func contextOnly() map[string]string {
 	return map[string]string{
 		"NowMs":                    "times are judged when the facts are made (Identity.InTime); this one dates the evidence",
+		"Limit.CPUMilli":           "named in texts; Envelope.Valid decides",
+		"Limit.MemoryBytes":        "named in texts; Envelope.Valid decides",
+		"Limit.StorageBytes":       "named in texts; Envelope.Valid decides",
+		"Limit.Processes":          "named in texts; Envelope.Valid decides",
 		"Unit.Kind":                "the split by kind stands in Revenue.RequiredPercent",
 		"Unit.Owner":               "named in texts; OwnerKnown, OwnerRevoked and ActorOwns decide",
 		"Unit.Status":              "Exit.Status decides",

@@ -39,6 +39,11 @@ func checkNetworkPathGovernance(f *gates.Facts) gates.Verdict {
 			return v
 		}
 	}
+	for i := range f.Signal {
+		if v := checkSignal(f, &f.Signal[i]); !v.Allow {
+			return v
+		}
+	}
 	for i := range f.Route {
 		if v := checkRoute(f, &f.Route[i]); !v.Allow {
 			return v
@@ -64,6 +69,17 @@ func checkSlice(f *gates.Facts, s *gates.SliceFacts) gates.Verdict {
 			"the unit's own policy, or its owner's approval", "let the owner sign it or grant the proposal (nexus approvals)")
 	}
 	return checkGuarantee(f, s)
+}
+
+// checkSignal keeps the class of the platform's own signalling to the platform: it is served before all others, so whoever took it for their own
+// traffic would take from everybody. A slice that is of it already takes nothing anew.
+func checkSignal(f *gates.Facts, s *gates.SignalFacts) gates.Verdict {
+	if s.Held && f.Unit.Exists || s.Platform {
+		return pass("")
+	}
+	return refuse("platform_class", "asks for the class of the platform's own signalling without the platform's word",
+		"an operator's signature, or a proposal that an operator granted for this very change",
+		"choose another class (realtime is as prompt); for a unit that exists, propose it (nexus approvals propose slice.set)")
 }
 
 // checkGuarantee admits a guarantee when all guarantees together leave a tenth of the gateway free. A guarantee that

@@ -47,6 +47,8 @@ func checkResourceQuota(f *gates.Facts) gates.Verdict {
 
 func checkEnvelope(f *gates.Facts, e *gates.EnvelopeFacts) gates.Verdict {
 	switch {
+	case !e.Valid && len(f.Limit) > 0:
+		return beyondLimit(e, &f.Limit[0])
 	case !e.Valid:
 		return refuse("invalid_envelope",
 			"asks for "+number(e.CPUMilli)+" milli-cores, "+number(e.MemoryBytes)+" bytes memory, "+
@@ -73,4 +75,34 @@ func checkEnvelope(f *gates.Facts, e *gates.EnvelopeFacts) gates.Verdict {
 				number(e.LargestMemory) + " bytes), so it cannot be reached there"}
 	}
 	return pass("")
+}
+
+// beyondLimit names the first size that is out of range, and the range.
+func beyondLimit(e *gates.EnvelopeFacts, l *gates.LimitFacts) gates.Verdict {
+	plain := func(unit string) func(int64) string { return func(n int64) string { return number(n) + " " + unit } }
+	of := func(what string) func(int64) string { return func(n int64) string { return binary(n) + " of " + what } }
+	for _, s := range []struct {
+		asked, most int64
+		text        func(int64) string
+	}{{e.CPUMilli, l.CPUMilli, plain("milli-cores")}, {e.MemoryBytes, l.MemoryBytes, of("memory")}, {e.StorageBytes, l.StorageBytes, of("storage")},
+		{e.Processes, l.Processes, plain("processes")}} {
+		required := "above 0, at most " + s.text(s.most)
+		switch {
+		case s.asked <= 0:
+			return refuse("invalid_envelope", "asks for "+s.text(s.asked), required, "ask for more than 0, at most "+s.text(s.most))
+		case s.asked > s.most:
+			return refuse("invalid_envelope", "asks for "+s.text(s.asked), required, "ask for at most "+s.text(s.most))
+		}
+	}
+	return refuse("invalid_envelope", "sizes that are said to be out of range, and are not", "sizes within the program's limits", "ask again")
+}
+
+// binary writes a size in the largest unit that it is a whole number of.
+func binary(n int64) string {
+	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"}
+	at := 0
+	for n != 0 && n%1024 == 0 && at < len(units)-1 {
+		n, at = n/1024, at+1
+	}
+	return number(n) + " " + units[at]
 }
