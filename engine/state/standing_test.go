@@ -52,14 +52,16 @@ func (w *hall) post(events ...state.RevenueEvent) *state.Outcome {
 	return w.do(w.shop, state.KindRevenuePost, nexus.ID{}, state.RevenuePost{Source: "shop", Events: events})
 }
 
-// to hands the unit over: both owners and the platform sign.
-func (w *hall) to(owner nexus.KeySigner) {
+// to hands the unit over from ada: both owners and the platform sign.
+func (w *hall) to(owner nexus.KeySigner) { w.hand(w.ada, owner) }
+
+func (w *hall) hand(from, owner nexus.KeySigner) {
 	w.t.Helper()
 	w.must(w.operator, state.KindProposalOpen, w.unit, state.ProposalOpen{Kind: state.KindUnitTransfer,
 		Body: nexus.Encode(state.UnitTransfer{To: owner.Public()})})
 	list := w.a.Proposals()
 	p := list[len(list)-1]
-	w.must(w.ada, state.KindProposalGrant, w.unit, word(p))
+	w.must(from, state.KindProposalGrant, w.unit, word(p))
 	w.must(owner, state.KindProposalGrant, w.unit, word(p))
 }
 
@@ -473,6 +475,41 @@ func TestNoAmountStopsTheLedger(t *testing.T) {
 	}
 	if paid < 100 || paid > 128 {
 		t.Errorf("paid %d times", paid)
+	}
+	w.checkOwners()
+	w.replay()
+}
+
+// Nor do owners who come and go: each earns all that 64 bits hold, is paid, and hands the unit over once the sale was taken back.
+func TestNoRowOfOwnersStopsTheLedger(t *testing.T) {
+	t.Parallel()
+	w := newHall(t, state.RulesStanding)
+	owners := []nexus.KeySigner{w.ada, w.bob}
+	refused := 0
+	for period := range 6 {
+		owner, next := owners[period%2], owners[(period+1)%2]
+		id := fmt.Sprint("sale-", period)
+		if out := w.post(w.sale(id, math.MaxInt64)); !took(out) {
+			t.Fatalf("sale %d: %+v", period, out.Receipt)
+		}
+		w.must(owner, state.KindPayoutSet, w.unit, state.PayoutSet{Period: uint32(period), Destination: "a"})
+		out := w.do(owner, state.KindPayoutOpen, w.unit, state.PayoutOpen{Period: uint32(period), Currency: "USD"})
+		if took(out) {
+			list := w.a.Payouts()
+			w.must(w.operator, state.KindPayoutPost, w.unit, state.PayoutSettle{Payout: list[len(list)-1].ID, Reference: "r"})
+		} else {
+			invalidFor(t, out, nexus.CodeConflict, "past 64 bits")
+			refused++
+		}
+		back := w.sale(id+"-back", -math.MaxInt64)
+		back.RefundOf = id
+		if out := w.post(back); !took(out) {
+			t.Fatalf("refund %d: %+v", period, out.Receipt)
+		}
+		w.hand(owner, next)
+	}
+	if refused == 0 {
+		t.Error("six times the half of 64 bits were paid")
 	}
 	w.checkOwners()
 	w.replay()
