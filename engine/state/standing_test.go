@@ -433,6 +433,10 @@ func TestTextsOfTheLedger(t *testing.T) {
 	if got := w.newest(w.operator); !strings.Contains(got, "(unit.transfer to bob on IMVU-001) is refused") {
 		t.Errorf("of a refused transfer: %s", got)
 	}
+	w.do(w.operator, state.KindDisputeOpen, w.unit, state.DisputeOpen{Currency: "USD", Reason: "r"})
+	if got := w.newest(w.ada); !strings.Contains(got, "by operator (gate 1 identity-binding: operator may not ask for dispute.open)") {
+		t.Errorf("of an attempt: %s", got)
+	}
 	w.must(w.operator, state.KindHoldPlace, w.unit, state.HoldPlace{Currency: "USD", Minor: 7550, LifeMs: dayMs, Reason: "damage"})
 	w.must(w.operator, state.KindProposalOpen, w.unit, state.ProposalOpen{Kind: state.KindHoldCapture,
 		Body: nexus.Encode(state.HoldEnd{Hold: w.a.Holds()[0].ID, Reason: "broken"})})
