@@ -56,7 +56,17 @@ func newMoneyRun(t *rapid.T) *moneyRun {
 		g.units = append(g.units, g.w.create(g.w.operator, kind, state.UnitCreate{Name: fmt.Sprint("Unit ", i), OwnerName: fmt.Sprint("owner", i),
 			OwnerKey: g.owners[i].Public()}))
 	}
+	for range rapid.IntRange(0, state.RulesMax).Draw(t, "level") {
+		g.raise()
+	}
 	return g
+}
+
+// raise brings the rules to the next level, as the start of a newer program does in the middle of a log.
+func (g *moneyRun) raise() {
+	if g.w.a.Rules < state.RulesMax {
+		g.w.must(g.w.node, state.KindClusterRules, nexus.ID{}, state.RulesRaise{Level: g.w.a.Rules + 1})
+	}
 }
 
 func draw[T any](g *moneyRun, from []T, what string) T {
@@ -83,7 +93,7 @@ func (g *moneyRun) signerOf(key nexus.PublicKey) nexus.Signer {
 
 func (g *moneyRun) step() {
 	steps := []func(){g.sale, g.sale, g.sale, g.refund, g.refund, g.announce, g.announce, g.settle, g.settle, g.settle, g.transfer, g.hold, g.endHold,
-		g.terms, g.payout, g.payout, g.settlePayout, g.settlePayout, g.handOver, g.fee}
+		g.terms, g.payout, g.payout, g.settlePayout, g.settlePayout, g.handOver, g.fee, g.raise}
 	draw(g, steps, "step")()
 	g.w.now += draw(g, []int64{0, 0, 1000, 3_600_000, 40 * 86_400_000}, "wait")
 }
@@ -247,7 +257,7 @@ func (g *moneyRun) hold() {
 		owner = g.w.operator
 	}
 	g.w.do(owner, state.KindHoldPlace, unit, state.HoldPlace{Period: period, Currency: g.currency(), Minor: g.minor(),
-		LifeMs: state.HoldLifePlatformMs, Reason: "check"})
+		LifeMs: draw(g, []int64{state.HoldLifeMinMs, state.HoldLifePlatformMs}, "life"), Reason: "check"})
 }
 
 func (g *moneyRun) endHold() {

@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	stdslices "slices"
+	"strings"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/personal"
@@ -228,9 +229,13 @@ func (st *step) tellOfAttempt(d *gates.Decision) {
 			v = w
 		}
 	}
+	observed := v.Observed
+	if st.s.fourth() { // gates see keys only
+		observed = strings.ReplaceAll(observed, "identity "+id.Actor.Short(), st.s.nameOf(id.Actor))
+	}
 	topic := fmt.Sprintf("attempt %d %s %s", v.Gate, d.Kind, id.Actor.Short())
 	st.send(u.Owner, u.ID, topic, clip(fmt.Sprintf("refused: %s on %s by %s (gate %d %s: %s); nothing was changed", d.Kind, u.Label,
-		st.s.nameOf(id.Actor), v.Gate, st.s.chain.Name(int(v.Gate)), v.Observed)))
+		st.s.nameOf(id.Actor), v.Gate, st.s.chain.Name(int(v.Gate)), observed)))
 }
 
 // noticesPart saves the inboxes by key.

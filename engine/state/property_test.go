@@ -51,6 +51,40 @@ func (g *generator) prepare() {
 	}
 	g.units = append(g.units, g.w.create(g.w.operator, state.KindIMVUCreate, state.UnitCreate{Name: "First", OwnerName: "ada",
 		OwnerKey: g.keys[3].Public()}))
+	for range pick(g, []int{state.RulesMax, 0, 1, 2, 3, state.RulesMax, state.RulesMax}, "level") {
+		g.w.must(g.w.node, state.KindClusterRules, nexus.ID{}, state.RulesRaise{Level: g.w.a.Rules + 1})
+	}
+}
+
+// signalling lists the units in the platform's own class.
+func (g *generator) signalling() map[nexus.ID]bool {
+	out := map[nexus.ID]bool{}
+	for _, u := range g.w.a.SortedUnits() {
+		if u.Slice.Class == "control" {
+			out[u.ID] = true
+		}
+	}
+	return out
+}
+
+// platformStands holds that by the rules of level 4 no unit came to the platform's class without its word: the actor's, or that of a party to the
+// proposal which the command applied.
+func (g *generator) platformStands(before map[nexus.ID]bool, actor nexus.PublicKey, body any) {
+	g.t.Helper()
+	stands := g.w.a.ActsFor(actor)
+	if b, ok := body.(state.ProposalDecide); ok {
+		if p, found := g.w.a.FindProposal(b.Proposal.String()); found {
+			stands = g.w.a.ActsFor(p.Proposer)
+			for i := range p.Parties {
+				stands = stands || g.w.a.ActsFor(p.Parties[i].GrantedBy)
+			}
+		}
+	}
+	for id := range g.signalling() {
+		if !before[id] && !stands && g.w.a.Rules >= state.RulesStanding {
+			g.t.Fatalf("%s is in the platform's class by the word of %s alone", g.w.a.Units[id].Label, actor.Short())
+		}
+	}
 }
 
 func pick[T any](g *generator, from []T, what string) T {
@@ -77,10 +111,13 @@ func (g *generator) step() {
 	kind := pick(g, append(state.Kinds(), state.KindRevenuePost, state.KindRevenuePost, state.KindRevenuePost,
 		state.KindRevenuePost, state.KindProbeCreate, state.KindProbeCreate, state.KindProbeRetire, state.KindProbeRetire,
 		state.KindIMVUCreate, state.KindSourceRegister, state.KindIdentityIssue, state.KindProposalOpen, state.KindProposalGrant,
-		state.KindProposalGrant), "kind")
+		state.KindProposalGrant, state.KindSliceSet, state.KindSliceSet, state.KindSliceSet), "kind")
 	unit := nexus.ID{}
 	if !g.chance(3) || kind == state.KindProbeRetire {
 		unit = g.unit()
+	}
+	if kind == state.KindSliceSet { // of one with an owner who is no operator
+		unit = g.units[len(g.units)-1]
 	}
 	if kind == state.KindProbeRetire {
 		unit = g.units[len(g.units)-1-rapid.IntRange(0, min(2, len(g.units)-1)).Draw(g.t, "newest")]
@@ -101,7 +138,9 @@ func (g *generator) step() {
 			a.Body = append([]byte(nil), append(a.Body, 0)...)
 		}
 	}
+	before := g.signalling()
 	out := g.w.apply(g.w.command(a))
+	g.platformStands(before, a.Actor, body)
 	g.last = a
 	if !out.Repeated && out.Receipt.Allowed && out.Err == nil {
 		g.made(kind, body, out)
@@ -186,7 +225,7 @@ func (g *generator) body(kind string, unit nexus.ID) (any, nexus.ID) {
 	case state.KindUnitScale:
 		return state.UnitScale{CPUMilli: 1 + g.size(), MemoryBytes: 1 + g.size(), StorageBytes: 1 + g.size(), Processes: 1 + g.size()}, unit
 	case state.KindSliceSet:
-		return state.SliceSet{Class: g.word("interactive", "interactive", "none"), BudgetMicros: g.size(), GuaranteedBps: g.size(), CeilingBps: g.size()}, unit
+		return state.SliceSet{Class: g.word("control", "interactive", "none"), BudgetMicros: g.size(), GuaranteedBps: g.size(), CeilingBps: g.size()}, unit
 	case state.KindRouteSet, state.KindRouteDrop, state.KindDomainClaim:
 		if unit.IsZero() {
 			unit = g.unit()
@@ -237,7 +276,7 @@ func (g *generator) decide(kind string, unit nexus.ID) (any, nexus.ID) {
 
 func (g *generator) create(kind string) state.UnitCreate {
 	b := state.UnitCreate{Name: g.name(), Slug: g.word("", "", "probe", "probe", "stream"), Percent: g.percent(),
-		Class: g.word("", "bulk"), GuaranteedBps: g.size(), CPUMilli: g.size()}
+		Class: g.word("", "bulk", "control"), GuaranteedBps: g.size(), CPUMilli: g.size()}
 	if g.chance(12) {
 		b.Slug, b.Jurisdiction, b.Class = "Bad Slug", g.word("EU-GDPR", "MOON"), "none"
 	}

@@ -52,14 +52,16 @@ func (w *hall) post(events ...state.RevenueEvent) *state.Outcome {
 	return w.do(w.shop, state.KindRevenuePost, nexus.ID{}, state.RevenuePost{Source: "shop", Events: events})
 }
 
-// to hands the unit over: both owners and the platform sign.
-func (w *hall) to(owner nexus.KeySigner) {
+// to hands the unit over from ada: both owners and the platform sign.
+func (w *hall) to(owner nexus.KeySigner) { w.hand(w.ada, owner) }
+
+func (w *hall) hand(from, owner nexus.KeySigner) {
 	w.t.Helper()
 	w.must(w.operator, state.KindProposalOpen, w.unit, state.ProposalOpen{Kind: state.KindUnitTransfer,
 		Body: nexus.Encode(state.UnitTransfer{To: owner.Public()})})
 	list := w.a.Proposals()
 	p := list[len(list)-1]
-	w.must(w.ada, state.KindProposalGrant, w.unit, word(p))
+	w.must(from, state.KindProposalGrant, w.unit, word(p))
 	w.must(owner, state.KindProposalGrant, w.unit, word(p))
 }
 
@@ -431,6 +433,10 @@ func TestTextsOfTheLedger(t *testing.T) {
 	if got := w.newest(w.operator); !strings.Contains(got, "(unit.transfer to bob on IMVU-001) is refused") {
 		t.Errorf("of a refused transfer: %s", got)
 	}
+	w.do(w.operator, state.KindDisputeOpen, w.unit, state.DisputeOpen{Currency: "USD", Reason: "r"})
+	if got := w.newest(w.ada); !strings.Contains(got, "by operator (gate 1 identity-binding: operator may not ask for dispute.open)") {
+		t.Errorf("of an attempt: %s", got)
+	}
 	w.must(w.operator, state.KindHoldPlace, w.unit, state.HoldPlace{Currency: "USD", Minor: 7550, LifeMs: dayMs, Reason: "damage"})
 	w.must(w.operator, state.KindProposalOpen, w.unit, state.ProposalOpen{Kind: state.KindHoldCapture,
 		Body: nexus.Encode(state.HoldEnd{Hold: w.a.Holds()[0].ID, Reason: "broken"})})
@@ -473,6 +479,41 @@ func TestNoAmountStopsTheLedger(t *testing.T) {
 	}
 	if paid < 100 || paid > 128 {
 		t.Errorf("paid %d times", paid)
+	}
+	w.checkOwners()
+	w.replay()
+}
+
+// Nor do owners who come and go: each earns all that 64 bits hold, is paid, and hands the unit over once the sale was taken back.
+func TestNoRowOfOwnersStopsTheLedger(t *testing.T) {
+	t.Parallel()
+	w := newHall(t, state.RulesStanding)
+	owners := []nexus.KeySigner{w.ada, w.bob}
+	refused := 0
+	for period := range 6 {
+		owner, next := owners[period%2], owners[(period+1)%2]
+		id := fmt.Sprint("sale-", period)
+		if out := w.post(w.sale(id, math.MaxInt64)); !took(out) {
+			t.Fatalf("sale %d: %+v", period, out.Receipt)
+		}
+		w.must(owner, state.KindPayoutSet, w.unit, state.PayoutSet{Period: uint32(period), Destination: "a"})
+		out := w.do(owner, state.KindPayoutOpen, w.unit, state.PayoutOpen{Period: uint32(period), Currency: "USD"})
+		if took(out) {
+			list := w.a.Payouts()
+			w.must(w.operator, state.KindPayoutPost, w.unit, state.PayoutSettle{Payout: list[len(list)-1].ID, Reference: "r"})
+		} else {
+			invalidFor(t, out, nexus.CodeConflict, "past 64 bits")
+			refused++
+		}
+		back := w.sale(id+"-back", -math.MaxInt64)
+		back.RefundOf = id
+		if out := w.post(back); !took(out) {
+			t.Fatalf("refund %d: %+v", period, out.Receipt)
+		}
+		w.hand(owner, next)
+	}
+	if refused == 0 {
+		t.Error("six times the half of 64 bits were paid")
 	}
 	w.checkOwners()
 	w.replay()
