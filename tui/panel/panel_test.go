@@ -462,3 +462,18 @@ func TestFocusIsSeenWithoutColours(t *testing.T) {
 		}
 	}
 }
+
+// What is typed is found in any case and script, whether it is a plain text, letters in their order or an expression.
+func TestFiltersAreOfOneMind(t *testing.T) {
+	const row = "IMVU-019 Ärger im Kino ΣΟΦΙΑ 1.5 GB"
+	for text, want := range map[string]bool{"kino": true, "KINO": true, "ärger": true, "σοφια": true, "1.5": true, "1x5": false, `1\.5`: true, "k.no": true,
+		"~imk": true, "~IMKINO": true, "~onik": false, "!kino": false, "!~onik": true, "!k.xo": true, "~ä σ": true, "im k": true, "im  k": false} {
+		f, err := panel.ParseFilter(text)
+		if err != nil || f.Keep(row) != want {
+			t.Errorf("%q keeps the row: %v, want %v (%v)", text, !want, want, err)
+		}
+	}
+	if f, err := panel.ParseFilter("~  "); f != nil || err != nil {
+		t.Errorf("blanks alone filter: %v %v", f, err)
+	}
+}
