@@ -214,15 +214,15 @@ func (s *scrub) unit(x *subject) {
 	}
 	s.check(x.domains > 0 || x.released, label, "domain", "none bound", "its own domain", "gate 3")
 	e := u.Envelope
-	s.check(e.CPUMilli > 0 && e.MemoryBytes > 0 && e.StorageBytes > 0 && e.Processes > 0, label, "envelope", fmt.Sprintf("%+v", e),
+	s.check(e.CPUMilli > 0 && e.MemoryBytes > 0 && e.StorageBytes > 0 && e.Processes > 0, label, "envelope", ceilings(e),
 		"positive ceilings", "gate 7")
 	for _, r := range x.routes {
 		_, _, err := state.ParseBackend(r.Backend)
 		s.check(err == nil && r.Index > 0, label, "route "+r.Host, r.Backend, "a backend with its public entry", "gate 14")
 	}
-	s.check(!x.breach.Open, label, "service level", fmt.Sprintf("over the budget since %s: added p99 of %d us",
-		time.UnixMilli(x.breach.SinceMs).UTC().Format(time.RFC3339), x.breach.AddedP99), fmt.Sprintf("at most %d us", u.Slice.BudgetMicros),
-		fmt.Sprintf("%d probes, %d missed, direct baseline p99 %d us", x.breach.Samples, x.breach.Missed, x.breach.BaselineP99))
+	s.check(!x.breach.Open, label, "service level", fmt.Sprintf("over the budget since %s: added p99 of %s",
+		time.UnixMilli(x.breach.SinceMs).UTC().Format(time.RFC3339), inMs(x.breach.AddedP99)), "at most "+inMs(u.Slice.BudgetMicros),
+		fmt.Sprintf("%d probes, %d missed, direct baseline p99 %s", x.breach.Samples, x.breach.Missed, inMs(x.breach.BaselineP99)))
 	if s.edge != nil && x.serving {
 		index, ok := s.edge.Observe(u.ID)
 		wanted := max(u.UpdatedIndex, u.CreatedIndex, u.Slice.Index)
@@ -322,3 +322,12 @@ func (a *Auditor) Run(ctx context.Context, report func(wire.Finding)) error {
 		}
 	}
 }
+
+// ceilings words an envelope.
+func ceilings(e state.Envelope) string {
+	return fmt.Sprintf("%d thousandths of a core, %d bytes of memory, %d bytes of storage, %d processes", e.CPUMilli, e.MemoryBytes, e.StorageBytes,
+		e.Processes)
+}
+
+// inMs words microseconds as every other figure of a latency.
+func inMs(micros int64) string { return fmt.Sprintf("%.1f ms", float64(micros)/1000) }

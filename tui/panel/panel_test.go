@@ -414,7 +414,8 @@ func TestLogOnTheSmallestScreen(t *testing.T) {
 	line := panel.ParseLogLine(`{"time":"2026-01-31T12:34:56Z","level":"WARN","component":"ssh","msg":"` + strings.Repeat("word ", 12) + `end"}`)
 	in := panel.LogInput{Theme: th, Width: 40, Height: 6, Lines: []*panel.LogLine{&line}, Wrap: true}
 	text := panel.DrawLog(in)
-	if !strings.Contains(text[1], "12:34 W word word") || !strings.Contains(text[2], "word") || !strings.Contains(strings.Join(text, "\n"), "end") || text[3] != "" {
+	if !strings.Contains(text[1], "12:34 W word word") || !strings.Contains(text[2], "word") || text[3] != "" ||
+		!strings.Contains(strings.Join(text, "\n"), "end") {
 		t.Errorf("%q", text)
 	}
 	for _, l := range text {
