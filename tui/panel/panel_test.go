@@ -478,3 +478,11 @@ func TestFiltersAreOfOneMind(t *testing.T) {
 		t.Errorf("blanks alone filter: %v %v", f, err)
 	}
 }
+
+// Numbers of the log stand as they are written.
+func TestLogNumbersHaveNoExponent(t *testing.T) {
+	line := panel.ParseLogLine(`{"msg":"ends","duration_ms":1901853,"part":0.25}`)
+	if line.Text != "ends duration_ms=1901853 part=0.25" {
+		t.Errorf("%q", line.Text)
+	}
+}
