@@ -128,3 +128,23 @@ func TestFilterWorksAsItIsTyped(t *testing.T) {
 		t.Errorf("an empty filter filters:\n%s", got)
 	}
 }
+
+// BenchmarkManyUnits is one key among twenty thousand units, with the frame that it leads to: a row down, a letter of a filter.
+func BenchmarkManyUnits(b *testing.B) {
+	for name, keys := range map[string][]string{"scroll": {"down"}, "filter": {"9", "backspace"}} {
+		b.Run(name, func(b *testing.B) {
+			d := drive(b, theme.Options{}, 80, 24, nil)
+			o, units, tallies := tuitest.Many(20_000)
+			d.backend.HoldWhole(units, tallies)
+			d.show1(o)
+			d.press("6")
+			if name == "filter" {
+				d.press("/", "film 1")
+			}
+			for i := 0; b.Loop(); i++ {
+				d.press(keys[i%len(keys)])
+				_ = d.View()
+			}
+		})
+	}
+}

@@ -30,7 +30,7 @@ const consoleName = "console"
 // benchNames lists what can be measured, with what it is.
 func benchNames() [][2]string {
 	return append(bench.Names(), [2]string{consoleName,
-		"the console on a real pseudo-terminal: start, silence, bytes and CPU under load, keys, receipt to screen, fifty over SSH"})
+		"the console on a real pseudo-terminal: start, silence, bytes and CPU under load, keys, receipt to screen, 20,000 units, slow link, resizes, fifty over SSH"})
 }
 
 // benchesNotBuilt are the names whose subject this version does not have, or does not measure yet.

@@ -78,7 +78,9 @@ func (f logFilter) line(text string) (string, bool) {
 		return clean(text), true
 	}
 	var fields map[string]any
-	if json.Unmarshal([]byte(text), &fields) != nil {
+	numbers := json.NewDecoder(strings.NewReader(text))
+	numbers.UseNumber() // as they are written: 1901853, not 1.901853e+06
+	if numbers.Decode(&fields) != nil {
 		return clean(text), f.component == ""
 	}
 	if f.component != "" && fields["component"] != f.component {

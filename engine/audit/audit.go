@@ -76,6 +76,14 @@ func (s *scrub) check(ok bool, unit, where, what, required, evidence string) {
 	}
 }
 
+// inTime is check for what is late, not wrong (wire.Finding).
+func (s *scrub) inTime(ok bool, unit, where, what, required, evidence string) {
+	n := len(s.findings)
+	if s.check(ok, unit, where, what, required, evidence); len(s.findings) > n {
+		s.findings[n].Late = true
+	}
+}
+
 // subject is a copy of one unit and what belongs to it, taken under the engine's read lock.
 type subject struct {
 	serving  bool // its hosts are to be served
@@ -214,15 +222,15 @@ func (s *scrub) unit(x *subject) {
 	}
 	s.check(x.domains > 0 || x.released, label, "domain", "none bound", "its own domain", "gate 3")
 	e := u.Envelope
-	s.check(e.CPUMilli > 0 && e.MemoryBytes > 0 && e.StorageBytes > 0 && e.Processes > 0, label, "envelope", fmt.Sprintf("%+v", e),
+	s.check(e.CPUMilli > 0 && e.MemoryBytes > 0 && e.StorageBytes > 0 && e.Processes > 0, label, "envelope", ceilings(e),
 		"positive ceilings", "gate 7")
 	for _, r := range x.routes {
 		_, _, err := state.ParseBackend(r.Backend)
 		s.check(err == nil && r.Index > 0, label, "route "+r.Host, r.Backend, "a backend with its public entry", "gate 14")
 	}
-	s.check(!x.breach.Open, label, "service level", fmt.Sprintf("over the budget since %s: added p99 of %d us",
-		time.UnixMilli(x.breach.SinceMs).UTC().Format(time.RFC3339), x.breach.AddedP99), fmt.Sprintf("at most %d us", u.Slice.BudgetMicros),
-		fmt.Sprintf("%d probes, %d missed, direct baseline p99 %d us", x.breach.Samples, x.breach.Missed, x.breach.BaselineP99))
+	s.inTime(!x.breach.Open, label, "service level", fmt.Sprintf("over the budget since %s: added p99 of %s",
+		time.UnixMilli(x.breach.SinceMs).UTC().Format(time.RFC3339), inMs(x.breach.AddedP99)), "at most "+inMs(u.Slice.BudgetMicros),
+		fmt.Sprintf("%d probes, %d missed, direct baseline p99 %s", x.breach.Samples, x.breach.Missed, inMs(x.breach.BaselineP99)))
 	if s.edge != nil && x.serving {
 		index, ok := s.edge.Observe(u.ID)
 		wanted := max(u.UpdatedIndex, u.CreatedIndex, u.Slice.Index)
@@ -237,12 +245,12 @@ const payoutPatience = 7 * 24 * time.Hour
 // promises holds what the platform owes an owner by a time: an answer to a dispute, and the end of a payout.
 func (s *scrub) promises(x *subject, now time.Time) {
 	for _, d := range x.disputes {
-		s.check(!d.Overdue(now.UnixMilli()), x.unit.Label, "dispute "+d.ID.String(), "without an answer since "+utcMinute(d.OpenedMs),
+		s.inTime(!d.Overdue(now.UnixMilli()), x.unit.Label, "dispute "+d.ID.String(), "without an answer since "+utcMinute(d.OpenedMs),
 			"an answer until "+utcMinute(d.DueMs), fmt.Sprintf("decision %d; nexus revenue dispute show %s", d.OpenedIndex, d.ID))
 	}
 	for _, p := range x.payouts {
 		late := p.Status == state.PayoutPending && now.Sub(time.UnixMilli(p.OpenedMs)) > payoutPatience
-		s.check(!late, x.unit.Label, "payout "+p.ID.String(), "on its way since "+utcMinute(p.OpenedMs), "posted or voided within "+payoutPatience.String(),
+		s.inTime(!late, x.unit.Label, "payout "+p.ID.String(), "on its way since "+utcMinute(p.OpenedMs), "posted or voided within "+payoutPatience.String(),
 			fmt.Sprintf("decision %d; nexus revenue payout list", p.OpenedIndex))
 	}
 }
@@ -257,7 +265,7 @@ func (s *scrub) erasures(st *state.State, nowMs int64) {
 		if overdue {
 			name = node.Name
 		}
-		s.check(!overdue, "", "erasure for "+e.Subject.Short(), "node "+name+" has not destroyed the key since "+utcMinute(e.TimeMs),
+		s.inTime(!overdue, "", "erasure for "+e.Subject.Short(), "node "+name+" has not destroyed the key since "+utcMinute(e.TimeMs),
 			"destroyed and stated within an hour", fmt.Sprintf("decision %d; nexus identity erasures", e.Index))
 	}
 }
@@ -322,3 +330,12 @@ func (a *Auditor) Run(ctx context.Context, report func(wire.Finding)) error {
 		}
 	}
 }
+
+// ceilings words an envelope.
+func ceilings(e state.Envelope) string {
+	return fmt.Sprintf("%d thousandths of a core, %d bytes of memory, %d bytes of storage, %d processes", e.CPUMilli, e.MemoryBytes, e.StorageBytes,
+		e.Processes)
+}
+
+// inMs words microseconds as every other figure of a latency.
+func inMs(micros int64) string { return fmt.Sprintf("%.1f ms", float64(micros)/1000) }

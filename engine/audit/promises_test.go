@@ -27,7 +27,7 @@ func TestPromisesFallDue(t *testing.T) {
 			t.Errorf("after %s: %d findings of %d checks, want %d of 4: %+v", c.after, len(s.findings), s.checks, c.want, s.findings)
 		}
 		for _, f := range s.findings {
-			if f.Unit != "IMVU-001" || f.Evidence == "" || f.Required == "" {
+			if f.Unit != "IMVU-001" || f.Evidence == "" || f.Required == "" || !f.Late {
 				t.Errorf("finding %+v names neither unit nor evidence", f)
 			}
 		}

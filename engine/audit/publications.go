@@ -51,7 +51,7 @@ func (s *scrub) months(m *months) {
 		p, ok := m.held[month]
 		if !ok {
 			waits := m.now.Sub(time.UnixMilli(end)) <= publishPatience || m.now.Sub(m.opened) <= publishStart
-			s.check(waits, "", publishedExits, state.MonthText(month)+" is not published", "counts, times and failures within "+publishPatience.String()+" of its end",
+			s.inTime(waits, "", publishedExits, state.MonthText(month)+" is not published", "counts, times and failures within "+publishPatience.String()+" of its end",
 				"over since "+utcMinute(end)+"; nexus exits list")
 			return // those after it wait for it
 		}

@@ -170,3 +170,30 @@ func TestKeepsRule(t *testing.T) {
 		}
 	}
 }
+
+// What is late when a node ends never keeps it from starting: it could not be made good then. What is wrong does.
+func TestWhatIsLateDoesNotStopALaunch(t *testing.T) {
+	t.Parallel()
+	late := wire.Finding{Where: "service level", What: "over the budget", Unit: "IMVU-001", Late: true}
+	wrong := wire.Finding{Where: "split USD", What: "other figures", Unit: "IMVU-002"}
+	for _, c := range []struct {
+		found  []wire.Finding
+		status string
+		words  string
+	}{{nil, wire.StatusPassed, ""}, {[]wire.Finding{late}, wire.StatusDegraded, "audit service level: IMVU-001 over the budget"},
+		{[]wire.Finding{late, wrong}, wire.StatusFailed, "audit split USD: other figures"}} {
+		r := runner(fakeEnv{}, Options{}, runs{2: func(_ context.Context, _ Env, rec *Recorder) error {
+			judgeAudit(rec, &wire.AuditReport{Units: 3, Checks: 9, Findings: c.found})
+			return nil
+		}})
+		verdict := r.Run(t.Context())
+		got := r.Results()[1]
+		if got.Status != c.status || got.Reason != c.words || verdict != c.status {
+			t.Errorf("%d findings: phase %s, launch %s: %q", len(c.found), got.Status, verdict, got.Reason)
+		}
+		count := got.Checks[len(got.Checks)-1]
+		if want := float64(len(c.found)); c.status == wire.StatusFailed && (*count.Value != want-1 || !strings.Contains(count.Detail, "1 late")) {
+			t.Errorf("counted %+v", count)
+		}
+	}
+}

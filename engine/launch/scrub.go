@@ -3,6 +3,7 @@ package launch
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 )
@@ -46,11 +47,32 @@ func scrub(ctx context.Context, env Env, rec *Recorder) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range shown(audit.Findings) {
+	judgeAudit(rec, &audit)
+	return nil
+}
+
+// judgeAudit fails the phase for what is wrong. What is late is named and degrades it: a budget that was missed, or an answer that is owed, when
+// the node ended could never be made good if it kept the node from starting.
+func judgeAudit(rec *Recorder, audit *wire.AuditReport) {
+	wrong, late := []wire.Finding(nil), []wire.Finding(nil)
+	for _, f := range audit.Findings {
+		if f.Late {
+			late = append(late, f)
+		} else {
+			wrong = append(wrong, f)
+		}
+	}
+	for _, f := range shown(wrong) {
 		rec.Fail("audit "+f.Where, f.What, "see nexus audit findings")
 	}
-	rec.Count("audit findings", len(audit.Findings), 0, "findings", fmt.Sprintf("%d units, %d checks", audit.Units, audit.Checks), "see nexus audit")
-	return nil
+	for _, f := range shown(late) {
+		rec.Degrade("audit "+f.Where, strings.TrimSpace(f.Unit+" "+f.What), "it ends while the node serves; nexus audit findings has what is owed")
+	}
+	detail := fmt.Sprintf("%d units, %d checks", audit.Units, audit.Checks)
+	if len(late) > 0 {
+		detail += fmt.Sprintf("; %d late beside them", len(late))
+	}
+	rec.Count("audit findings", len(wrong), 0, "findings", detail, "see nexus audit")
 }
 
 func shown(f []wire.Finding) []wire.Finding { return f[:min(len(f), maxFindingsShown)] }

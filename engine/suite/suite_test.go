@@ -201,3 +201,22 @@ func TestLargeLedger(t *testing.T) {
 		}
 	}
 }
+
+// What is late is told and fails no suite: it says nothing of what is stored.
+func TestWhatIsLateFailsNoSuite(t *testing.T) {
+	t.Parallel()
+	rep := newRig(t).run(Audit, func(s *session) {
+		real := s.env.Audit
+		s.env.Audit = func(ctx context.Context) (wire.AuditReport, error) {
+			a, err := real(ctx)
+			a.Findings = append(a.Findings, wire.Finding{Where: "service level", What: "over the budget", Late: true})
+			return a, err
+		}
+	})
+	mustPass(t, rep)
+	for _, c := range rep.Checks {
+		if c.Name == "stack scrub" && !strings.Contains(c.Detail, "1 late beside them") {
+			t.Errorf("not told: %s", c.Detail)
+		}
+	}
+}

@@ -75,6 +75,28 @@ func client(socket string) *http.Client {
 	}}}
 }
 
+// read asks the socket for one answer.
+func read[T any](ctx context.Context, w watcher, path string) (out T, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://node"+path, nil)
+	if err != nil {
+		return out, err
+	}
+	resp, err := client(w.socket).Do(req)
+	if err != nil {
+		return out, err
+	}
+	defer resp.Body.Close()
+	return out, json.NewDecoder(resp.Body).Decode(&out)
+}
+
+func (w watcher) Units(ctx context.Context) (wire.Units, error) {
+	return read[wire.Units](ctx, w, "/v1/units")
+}
+
+func (w watcher) Tallies(ctx context.Context) (wire.Tally, error) {
+	return read[wire.Tally](ctx, w, "/v1/tally")
+}
+
 func (w watcher) Watch(ctx context.Context, show func(*wire.Overview)) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://node/v1/watch", nil)
 	if err != nil {

@@ -50,6 +50,9 @@ func (m *measure) cases(find func(program string) (path string, err error)) (lis
 		{"key to glyph", m.keys},
 		{"picture to glyph", m.pictures},
 		{"receipt to screen and tally", m.receipts},
+		{"20,000 units", m.manyUnits},
+		{"slow link", m.slowLink},
+		{"resize storm", m.resizes},
 	}
 	for _, p := range []struct {
 		program, of string // and its package
@@ -226,6 +229,10 @@ func (m *measure) live(ctx context.Context, s size, bytesMost float64) ([]figure
 		return nil, err
 	}
 	after, _ := cpuTime(m.nodePID(ctx))
+	held, err := resident(t.cmd.Process.Pid)
+	if err != nil {
+		return nil, err
+	}
 	detail, err := load.end()
 	if err != nil {
 		return nil, err
@@ -234,7 +241,7 @@ func (m *measure) live(ctx context.Context, s size, bytesMost float64) ([]figure
 		{name: fmt.Sprintf("overview under load, %v, CPU", s), unit: "% core", value: cpu, limit: limit(15), detail: detail}}
 	if s == wide() {
 		out = append(out, figure{name: "the node itself under that load, CPU", unit: "% core", value: 100 * (after - nodeCPU).Seconds() /
-			m.o.Duration.Seconds(), detail: detail})
+			m.o.Duration.Seconds(), detail: detail}, figure{name: "memory of the console under that load", unit: "MB", value: held / 1e6, detail: "resident"})
 	}
 	return out, nil
 }

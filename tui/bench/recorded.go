@@ -23,6 +23,8 @@ type recorded struct {
 
 	mu      sync.Mutex // everything below
 	picture *wire.Overview
+	units   []wire.UnitRow // the whole lists that the picture has the beginning of
+	tallies []wire.TallyRow
 	changed chan struct{} // closed and replaced with each picture
 }
 
@@ -43,6 +45,16 @@ func serveRecorded(dir string, o *wire.Overview) (*recorded, error) {
 		_ = json.NewEncoder(w).Encode(now.Node) // who asked is gone, then
 	})
 	mux.HandleFunc("GET /v1/watch", s.watch)
+	mux.HandleFunc("GET /v1/units", func(w http.ResponseWriter, _ *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		_ = json.NewEncoder(w).Encode(wire.Units{Units: s.units})
+	})
+	mux.HandleFunc("GET /v1/tally", func(w http.ResponseWriter, _ *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		_ = json.NewEncoder(w).Encode(wire.Tally{Units: s.tallies})
+	})
 	s.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() { // ends with the server
 		_ = s.server.Serve(l)
@@ -55,6 +67,13 @@ func (s *recorded) present() (*wire.Overview, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.picture, s.changed
+}
+
+// hold sets the whole lists of units and tallies; they must not change afterwards.
+func (s *recorded) hold(units []wire.UnitRow, tallies []wire.TallyRow) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.units, s.tallies = units, tallies
 }
 
 // show replaces the picture; it must not change afterwards.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/creack/pty"
 	"github.com/hinshun/vt10x"
@@ -37,10 +38,30 @@ type terminal struct {
 	vt      vt10x.Terminal
 	bytes   uint64
 	raw     []byte // the first rawMost bytes
+	cut     []byte // the beginning of a character whose rest has not come
 	asked   []byte // the end of the output, as far as it may be the beginning of a query
 	at      time.Time
 	changed chan struct{} // closed and replaced with each read
+	rate    int           // bytes a second that the line carries, 0: as many as there are
+	late    time.Duration // one way, of output and of keys
 }
+
+// slow makes the line to the terminal a slow one: so many bytes a second, each so late, and keys as late the other way.
+func (t *terminal) slow(rate int, late time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rate, t.late = rate, late
+}
+
+// line is how slow the line is.
+func (t *terminal) line() (rate int, late time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.rate, t.late
+}
+
+// chunkMost is how much a slow line takes at once, in bytes.
+const chunkMost = 512
 
 // start runs a program on a new terminal. Close ends it.
 func start(s size, silent bool, env []string, program string, args ...string) (*terminal, error) {
@@ -64,13 +85,21 @@ func start(s size, silent bool, env []string, program string, args ...string) (*
 func (t *terminal) read() {
 	buf := make([]byte, 64<<10)
 	for {
-		n, err := t.master.Read(buf)
-		now := time.Now()
+		room := len(buf)
+		if rate, _ := t.line(); rate > 0 {
+			room = chunkMost
+		}
+		n, err := t.master.Read(buf[:room])
+		rate, late := t.line() // as it is now: the line may have become slow while nothing came
+		if rate > 0 {          // what the line has no room for stays with the program
+			time.Sleep(time.Duration(n) * time.Second / time.Duration(rate))
+		}
+		now := time.Now().Add(late)
 		t.mu.Lock()
 		t.at = now
 		t.bytes += uint64(n)
 		t.raw = append(t.raw, buf[:min(n, rawMost-len(t.raw))]...)
-		_, _ = t.vt.Write(buf[:n])
+		t.parse(buf[:n])
 		answers := t.answers(buf[:n])
 		close(t.changed)
 		t.changed = make(chan struct{})
@@ -82,6 +111,22 @@ func (t *terminal) read() {
 			return
 		}
 	}
+}
+
+// parse draws what arrived. A character that two reads cut apart waits for its rest: the parser would take the halves for two.
+func (t *terminal) parse(p []byte) {
+	p = append(t.cut, p...)
+	whole := len(p)
+	for n := 1; n < utf8.UTFMax && n <= len(p); n++ {
+		if tail := p[len(p)-n:]; utf8.RuneStart(tail[0]) {
+			if !utf8.FullRune(tail) {
+				whole -= n
+			}
+			break
+		}
+	}
+	_, _ = t.vt.Write(p[:whole])
+	t.cut = append([]byte(nil), p[whole:]...)
 }
 
 // queries are what programs ask terminals, with the answer of a dark one that knows no synchronised output.
@@ -172,6 +217,9 @@ func shows(words ...string) func(string) bool {
 
 // press types keys.
 func (t *terminal) press(keys string) error {
+	if _, late := t.line(); late > 0 {
+		time.Sleep(late)
+	}
 	_, err := t.master.WriteString(keys)
 	return err
 }

@@ -24,7 +24,9 @@ func LogLevels() []string { return []string{"debug", "info", "warning", "error"}
 // ParseLogLine reads a line; one that is not JSON is shown as it is.
 func ParseLogLine(line string) LogLine {
 	var fields map[string]any
-	if json.Unmarshal([]byte(line), &fields) != nil {
+	numbers := json.NewDecoder(strings.NewReader(line))
+	numbers.UseNumber() // as they are written: 1901853, not 1.901853e+06
+	if numbers.Decode(&fields) != nil {
 		return LogLine{Text: line}
 	}
 	word := func(key string) string {

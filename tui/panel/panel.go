@@ -174,6 +174,8 @@ const FilterTextMax = 200
 type Filter struct {
 	Text    string
 	re      *regexp.Regexp
+	literal string // in lower case, in the place of re: what is typed mostly, and found many times faster in twenty thousand rows
+	loose   []rune // in lower case, in the place of re
 	inverse bool
 }
 
@@ -188,8 +190,17 @@ func ParseFilter(text string) (*Filter, error) {
 		return nil, nexus.Errf("filter", nexus.CodeMalformed, "filter", "a shorter one", "longer than %d bytes",
 			FilterTextMax)
 	}
-	if loose {
-		expr = looseExpression(expr)
+	f := &Filter{Text: text, inverse: inverse}
+	switch {
+	case loose:
+		f.loose = []rune(strings.ToLower(strings.Join(strings.Fields(expr), "")))
+		if len(f.loose) == 0 {
+			return nil, nil
+		}
+		return f, nil
+	case regexp.QuoteMeta(expr) == expr:
+		f.literal = strings.ToLower(expr)
+		return f, nil
 	}
 	re, err := regexp.Compile("(?i)" + expr)
 	if err != nil {
@@ -200,22 +211,35 @@ func ParseFilter(text string) (*Filter, error) {
 		return nil, nexus.Errf("filter", nexus.CodeMalformed, theme.Clean(text), "a regular expression such as deny|G08, or ~ and any letters of it",
 			"%s", why)
 	}
-	return &Filter{Text: text, re: re, inverse: inverse}, nil
+	f.re = re
+	return f, nil
 }
 
-// looseExpression matches the runes of a text in order with anything between them.
-func looseExpression(text string) string {
-	var b strings.Builder
-	for i, r := range strings.Join(strings.Fields(text), "") {
-		if i > 0 {
-			b.WriteString(".*?")
+// inOrder reports whether a text in lower case has all runes in their order, with anything between them.
+func inOrder(text string, runes []rune) bool {
+	at := 0
+	for _, r := range text {
+		if r == runes[at] {
+			if at++; at == len(runes) {
+				return true
+			}
 		}
-		b.WriteString(regexp.QuoteMeta(string(r)))
 	}
-	return b.String()
+	return false
 }
 
 // Keep reports whether a row stays. A nil filter keeps all.
 func (f *Filter) Keep(text string) bool {
-	return f == nil || f.re.MatchString(text) != f.inverse
+	found := false
+	switch {
+	case f == nil:
+		return true
+	case f.literal != "":
+		found = strings.Contains(strings.ToLower(text), f.literal)
+	case f.loose != nil:
+		found = inOrder(strings.ToLower(text), f.loose)
+	default:
+		found = f.re.MatchString(text)
+	}
+	return found != f.inverse
 }

@@ -415,7 +415,8 @@ func TestLogOnTheSmallestScreen(t *testing.T) {
 	line := panel.ParseLogLine(`{"time":"2026-01-31T12:34:56Z","level":"WARN","component":"ssh","msg":"` + strings.Repeat("word ", 12) + `end"}`)
 	in := panel.LogInput{Theme: th, Width: 40, Height: 6, Lines: []*panel.LogLine{&line}, Wrap: true}
 	text := panel.DrawLog(in)
-	if !strings.Contains(text[1], "12:34 W word word") || !strings.Contains(text[2], "word") || !strings.Contains(strings.Join(text, "\n"), "end") || text[3] != "" {
+	if !strings.Contains(text[1], "12:34 W word word") || !strings.Contains(text[2], "word") || text[3] != "" ||
+		!strings.Contains(strings.Join(text, "\n"), "end") {
 		t.Errorf("%q", text)
 	}
 	for _, l := range text {
@@ -461,5 +462,28 @@ func TestFocusIsSeenWithoutColours(t *testing.T) {
 			strings.HasPrefix(alone, th.Symbols.Cursor) {
 			t.Errorf("%q %q %q", with, without, alone)
 		}
+	}
+}
+
+// What is typed is found in any case and script, whether it is a plain text, letters in their order or an expression.
+func TestFiltersAreOfOneMind(t *testing.T) {
+	const row = "IMVU-019 Ärger im Kino ΣΟΦΙΑ 1.5 GB"
+	for text, want := range map[string]bool{"kino": true, "KINO": true, "ärger": true, "σοφια": true, "1.5": true, "1x5": false, `1\.5`: true, "k.no": true,
+		"~imk": true, "~IMKINO": true, "~onik": false, "!kino": false, "!~onik": true, "!k.xo": true, "~ä σ": true, "im k": true, "im  k": false} {
+		f, err := panel.ParseFilter(text)
+		if err != nil || f.Keep(row) != want {
+			t.Errorf("%q keeps the row: %v, want %v (%v)", text, !want, want, err)
+		}
+	}
+	if f, err := panel.ParseFilter("~  "); f != nil || err != nil {
+		t.Errorf("blanks alone filter: %v %v", f, err)
+	}
+}
+
+// Numbers of the log stand as they are written.
+func TestLogNumbersHaveNoExponent(t *testing.T) {
+	line := panel.ParseLogLine(`{"msg":"ends","duration_ms":1901853,"part":0.25}`)
+	if line.Text != "ends duration_ms=1901853 part=0.25" {
+		t.Errorf("%q", line.Text)
 	}
 }

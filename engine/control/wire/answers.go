@@ -187,6 +187,9 @@ type Finding struct {
 	Required string `json:"required,omitempty"`
 	Evidence string `json:"evidence,omitempty"`
 	Unit     string `json:"unit,omitempty"`
+	// Late says that something is over a time or a budget, and nothing that is stored is wrong. A node that serves makes it good, and no other:
+	// it never keeps one from starting.
+	Late bool `json:"late,omitempty"`
 }
 
 // VerifyReport is the answer of `nexus ledger verify`. Verified of Entries were re-read and recomputed.
