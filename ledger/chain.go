@@ -32,6 +32,7 @@ type Chain struct {
 	units      map[nexus.ID]*unitPoint // pointers: a head moves with every entry, and the map need not be written again
 	lastIndex  uint64
 	lastTimeMs int64
+	hash       hasher
 
 	sorted *merkle.Sorted[*UnitCommitment] // brought up to date by Units
 	dirty  []nexus.ID                      // units with entries since then
@@ -46,7 +47,7 @@ type unitPoint struct {
 
 // NewChain is the chain before genesis.
 func NewChain() *Chain {
-	return &Chain{units: make(map[nexus.ID]*unitPoint), sorted: &merkle.Sorted[*UnitCommitment]{}}
+	return &Chain{units: make(map[nexus.ID]*unitPoint), hash: newHasher(), sorted: &merkle.Sorted[*UnitCommitment]{}}
 }
 
 // RestoreChain rebuilds a chain from a snapshot, without balances: see RestoreBalances. Error: nexus.CodeMalformed.
@@ -147,10 +148,10 @@ func (c *Chain) Grow(index uint64, timeMs int64, salt [16]byte, drafts []Draft) 
 			Kind: d.Kind, Body: d.Body, Postings: d.Postings}.AppendTo(arena)
 		entries[i] = arena[start:len(arena):len(arena)]
 		p.seq++
-		p.head = Commitment(EntrySalt(salt, uint32(i)), entries[i])
+		p.head = c.hash.commitment(c.hash.entrySalt(salt, uint32(i)), entries[i])
 		p.add(d.Postings)
 		c.touch(d.Unit, p)
-		c.tree.Grow(&grown, merkle.LeafHash(p.head))
+		c.tree.Grow(&grown, c.hash.Leaf(&p.head))
 	}
 	c.lastIndex, c.lastTimeMs = index, timeMs
 	return entries, grown

@@ -220,6 +220,33 @@ func EntrySalt(commandSalt [16]byte, ordinal uint32) [16]byte {
 	return [16]byte(sum[:16])
 }
 
+// hasher computes what a chain's entries need.
+type hasher struct {
+	*merkle.Hasher
+	salts merkle.Fixed
+}
+
+func newHasher() hasher {
+	h := merkle.NewHasher()
+	return hasher{h, h.Fixed(saltDomain, 16+4)}
+}
+
+// entrySalt is EntrySalt.
+func (h *hasher) entrySalt(commandSalt [16]byte, ordinal uint32) [16]byte {
+	m := h.salts.Message()
+	copy(m, commandSalt[:])
+	binary.BigEndian.PutUint32(m[16:], ordinal)
+	sum := h.salts.Sum()
+	return [16]byte(sum[:16])
+}
+
+// commitment is Commitment.
+func (h *hasher) commitment(salt [16]byte, entry []byte) nexus.Hash {
+	return h.Sum(commitmentPrefix, salt[:], entry)
+}
+
+var commitmentPrefix = []byte(commitmentDomain)
+
 // LeafHash is the RFC 6962 leaf hash of a commitment: SHA-256(0x00 || commitment).
 func LeafHash(commitment nexus.Hash) nexus.Hash { return merkle.LeafHash(commitment) }
 

@@ -25,6 +25,9 @@ func (g Grown) Leaves() []nexus.Hash { return g.leaves }
 
 // Begin gives a Grown for the next n leaves.
 func (r *Range) Begin(n int) Grown {
+	if r.hash == nil {
+		r.hash = NewHasher()
+	}
 	nodes := n + bits.OnesCount64(r.size) - bits.OnesCount64(r.size+uint64(n))
 	return Grown{first: r.size, leaves: make([]nexus.Hash, 0, n), nodes: make([]nexus.Hash, 0, nodes)}
 }
@@ -37,7 +40,7 @@ func (r *Range) Grow(g *Grown, leaf nexus.Hash) {
 	g.leaves = append(g.leaves, leaf)
 	for n := r.size; n&1 == 1; n >>= 1 {
 		last := len(r.hashes) - 1
-		leaf = NodeHash(r.hashes[last], leaf)
+		leaf = r.hash.Node(&r.hashes[last], &leaf)
 		g.nodes = append(g.nodes, leaf)
 		r.hashes = r.hashes[:last]
 	}

@@ -39,6 +39,7 @@ func EmptyRoot() nexus.Hash { return sha256.Sum256(nil) }
 type Range struct {
 	size   uint64
 	hashes []nexus.Hash
+	hash   *Hasher // made by Begin
 }
 
 // NewRange rebuilds a compact range from its parts. Error: nexus.CodeMalformed when their number does not fit size.

@@ -49,11 +49,11 @@ func (w *Whole) node(row, i uint64) nexus.Hash {
 		return w.hashes[i]
 	}
 	w.grow.Do(func() {
-		below, above := w.hashes[:], w.above[:]
+		below, above, h := w.hashes[:], w.above[:], NewHasher()
 		for len(above) > 0 {
 			n := len(below) / 2
 			for k := range n {
-				above[k] = NodeHash(below[2*k], below[2*k+1])
+				above[k] = h.Node(&below[2*k], &below[2*k+1])
 			}
 			below, above = above[:n], above[n:]
 		}
