@@ -33,7 +33,8 @@ type transit struct {
 func (k *client1) forward(size int, x *exchange) (again bool) {
 	m := string(k.req.Method)
 	k.watch.answered = false // nothing is watched between requests
-	t := &transit{k: k, x: x, headOnly: m == http.MethodHead, keep: !k.req.Close, minor: k.req.Minor}
+	t := &k.transit
+	*t = transit{k: k, x: x, headOnly: m == http.MethodHead, keep: !k.req.Close, minor: k.req.Minor}
 	if t.body = k.body(); t.body == nil {
 		t.replay = m == http.MethodGet || t.headOnly || m == http.MethodOptions
 	} else if k.req.Length > k.g.config.BodyBytesMax {

@@ -31,8 +31,8 @@ func peekBytes(fd int, b []byte) (int, error) {
 
 // waitBroken waits until the socket is no connection any more, because its peer has reset it or it was closed here, or until the read
 // deadline. What the peer has sent, and the end of its side, do not end the wait.
-func waitBroken(raw syscall.RawConn) {
-	_ = raw.Read(func(fd uintptr) bool { // each end of the wait is what it waits for
+func waitBroken(raw syscall.RawConn) error {
+	return raw.Read(func(fd uintptr) bool {
 		code, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR)
 		return err != nil || code != 0
 	})
