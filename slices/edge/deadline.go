@@ -115,10 +115,11 @@ func (d *deadline) over() bool { return d.closed || !d.at.IsZero() && !time.Now(
 func (d *deadline) rearm() {
 	switch {
 	case d.fired:
+	case !d.closed && !d.timerAt.IsZero() && !d.at.IsZero() && !d.timerAt.After(d.at): // it may have passed: the timer says so
 	case d.over():
 		d.fired = true
 		close(d.wake)
-	case d.at.IsZero(), !d.timerAt.IsZero() && !d.timerAt.After(d.at):
+	case d.at.IsZero():
 	default:
 		d.timerAt = d.at
 		if d.timer == nil {

@@ -195,3 +195,21 @@ func TestSocketDeadlinesFollowLazily(t *testing.T) {
 		}
 	})
 }
+
+// TestDatesAreOfTheirSecond: whichever was asked for before.
+func TestDatesAreOfTheirSecond(t *testing.T) {
+	t.Parallel()
+	var d date
+	first := time.Date(2026, 11, 27, 18, 59, 59, 999_999_999, time.FixedZone("", 3600))
+	for _, c := range []struct {
+		at   time.Time
+		want string
+	}{
+		{first, "Fri, 27 Nov 2026 17:59:59 GMT"}, {first.Add(-time.Millisecond), "Fri, 27 Nov 2026 17:59:59 GMT"},
+		{first.Add(1), "Fri, 27 Nov 2026 18:00:00 GMT"}, {first, "Fri, 27 Nov 2026 17:59:59 GMT"},
+	} {
+		if got := d.at(c.at); got != c.want {
+			t.Errorf("%v: %s, want %s", c.at, got, c.want)
+		}
+	}
+}

@@ -206,13 +206,11 @@ func (k *client1) acquire() {
 // request reads and answers one request. again: the connection may carry another; ours: it was not handed over.
 func (k *client1) request(first bool) (again, ours bool) {
 	head, size, err := h1.ReadHead(k.br, k.g.config.HeaderBytesMax)
-	var wrong *h1.Bad
-	if errors.As(err, &wrong) {
-		k.refuseBad(wrong)
-		return false, true
-	}
 	if err != nil {
-		return false, true // gone, or too slow
+		if wrong := (*h1.Bad)(nil); errors.As(err, &wrong) {
+			k.refuseBad(wrong)
+		}
+		return false, true // without that it is gone, or too slow
 	}
 	k.c.active.Store(true)
 	if first && k.secure == nil && bytes.HasPrefix(head, []byte("PRI * HTTP/2.0\r\n")) {

@@ -59,7 +59,7 @@ type Gate struct {
 
 // parked is one waiter in a gate.
 type parked struct {
-	since      time.Time
+	since      time.Time // of a request
 	reader     bool
 	done       chan struct{} // capacity 1
 	refusal    *Refusal      // set before done when refused
@@ -258,7 +258,10 @@ func (g *Gate) park(reader bool) *parked {
 	if !ok {
 		p = &parked{done: make(chan struct{}, 1)}
 	}
-	p.since, p.reader, p.prev = time.Now(), reader, g.tail
+	p.reader, p.prev = reader, g.tail
+	if !reader { // of a connection nobody asks
+		p.since = time.Now()
+	}
 	if g.tail == nil {
 		g.head = p
 	} else {
