@@ -23,12 +23,12 @@ type body1 struct {
 
 // body gives the body of the request just parsed; nil: it has none.
 func (k *client1) body() *body1 {
-	b := &body1{k: k, left: k.req.Length, most: k.g.config.BodyBytesMax, expect: k.req.Expect}
-	switch {
-	case k.req.Chunked:
-		b.chunked = &h1.Chunked{R: k.br}
-	case k.req.Length == 0:
+	if !k.req.Chunked && k.req.Length == 0 {
 		return nil
+	}
+	b := &body1{k: k, left: k.req.Length, most: k.g.config.BodyBytesMax, expect: k.req.Expect}
+	if k.req.Chunked {
+		b.chunked = &h1.Chunked{R: k.br}
 	}
 	return b
 }

@@ -126,9 +126,11 @@ func (c *conn) Read(p []byte) (int, error) {
 	s := c.bound.Load()
 	if s == nil {
 		c.readable.Store(false) // this read uses it up; the next, perhaps in a slice, must look again before it takes a place
-		n, err := c.Conn.Read(p)
-		c.noteFirstByte(n)
-		c.unbound.Add(int64(n))
+		n, err := c.readSocket(p)
+		if n > 0 {
+			c.noteFirstByte(time.Now())
+			c.unbound.Add(int64(n))
+		}
 		return n, err
 	}
 	if !c.active.Load() || c.http2.Load() {
@@ -143,15 +145,45 @@ func (c *conn) Read(p []byte) (int, error) {
 	if q := int(s.quantum.Load()); len(p) > q {
 		p = p[:q]
 	}
-	n, err := c.Conn.Read(p)
+	n, err := c.readSocket(p)
 	if n > 0 {
-		c.noteFirstByte(n)
-		c.payForRead(s, n)
+		now := time.Now()
+		c.noteFirstByte(now)
+		c.payForRead(s, n, now)
 		if c.handshake != nil && c.handshake.twoSteps && err == nil {
 			err = c.beginSigning(c.handshake.over)
 		}
 	}
 	return n, err
+}
+
+// readSocket reads from the socket until the deadline that is wanted, whichever it has.
+func (c *conn) readSocket(p []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(p)
+		if err == nil || n > 0 || !c.readDeadline.early(err, c.Conn.SetReadDeadline) {
+			return n, err
+		}
+	}
+}
+
+// waitReadable waits until the socket has something to read, until the deadline that is wanted.
+func (c *conn) waitReadable() error {
+	for {
+		err := waitReadable(c.raw)
+		if err == nil || !c.readDeadline.early(err, c.Conn.SetReadDeadline) {
+			return err
+		}
+	}
+}
+
+// waitBroken waits until the socket is no connection any more, or until the deadline that is wanted.
+func (c *conn) waitBroken() {
+	for {
+		if err := waitBroken(c.raw); err == nil || !c.readDeadline.early(err, c.Conn.SetReadDeadline) {
+			return
+		}
+	}
 }
 
 // atBoundary reports whether what comes next is a new request rather than more of one that is being worked on.
@@ -166,7 +198,7 @@ func (c *conn) atBoundary() bool {
 // connections hold nothing.
 func (c *conn) awaitTurn(s *sliceState) error {
 	if !c.readable.Swap(false) {
-		if err := waitReadable(c.raw); err != nil {
+		if err := c.waitReadable(); err != nil {
 			return err
 		}
 	}
@@ -216,8 +248,8 @@ func (c *conn) waitError() error {
 }
 
 // payForRead holds back what was read until the slice's rate allows it. When the deadline ends the wait the bytes are
-// handed over all the same, and what follows waits the longer.
-func (c *conn) payForRead(s *sliceState, n int) {
+// handed over all the same, and what follows waits the longer. They were read at now.
+func (c *conn) payForRead(s *sliceState, n int, now time.Time) {
 	sched := c.gateway.scheduler
 	if !sched.TryTake(s.flow, n) {
 		ok := sched.Take(s.flow, n, c.readDeadline.begin())
@@ -225,15 +257,16 @@ func (c *conn) payForRead(s *sliceState, n int) {
 		if !ok {
 			sched.Charge(s.flow, n)
 		}
+		now = time.Now()
 	}
 	if !c.probe.Load() {
-		s.counters.AddBytes(time.Now(), n, 0)
+		s.counters.AddBytes(now, n, 0)
 	}
 }
 
-func (c *conn) noteFirstByte(n int) {
-	if n > 0 && c.firstByteNs.Load() == 0 {
-		c.firstByteNs.Store(time.Now().UnixNano())
+func (c *conn) noteFirstByte(now time.Time) {
+	if c.firstByteNs.Load() == 0 {
+		c.firstByteNs.Store(now.UnixNano())
 	}
 }
 
@@ -347,17 +380,18 @@ func (c *conn) SetDeadline(t time.Time) error {
 
 // SetReadDeadline implements net.Conn; it also ends waits for a turn.
 func (c *conn) SetReadDeadline(t time.Time) error {
-	c.readDeadline.set(t)
-	return c.Conn.SetReadDeadline(t)
+	return c.readDeadline.set(t, c.Conn.SetReadDeadline)
 }
+
+// readBy is SetReadDeadline for the limits of single requests, which cost less when the socket's deadline need not be moved for each.
+func (c *conn) readBy(t time.Time) { c.readDeadline.by(t, c.Conn.SetReadDeadline) }
 
 // SetWriteDeadline implements net.Conn; it also ends waits for the scheduler. Without one the stall timeout holds.
 func (c *conn) SetWriteDeadline(t time.Time) error {
-	c.writeDeadline.set(t)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.writeUntil, c.writeUntilSet = t, t
-	return c.Conn.SetWriteDeadline(t)
+	return c.writeDeadline.set(t, c.Conn.SetWriteDeadline)
 }
 
 // CloseWrite ends our side of the stream and keeps the other; net/http needs it for an orderly end.

@@ -27,13 +27,16 @@ type transit struct {
 	minor    int    // of the client's HTTP/1
 	up       *upstream
 	upload   *upload1
+	headAt   time.Time // when the head of the answer was here
+	limited  io.LimitedReader
 }
 
 // forward takes a request to its backend and the answer to the client, and reports whether the connection may carry another.
 func (k *client1) forward(size int, x *exchange) (again bool) {
 	m := string(k.req.Method)
 	k.watch.answered = false // nothing is watched between requests
-	t := &transit{k: k, x: x, headOnly: m == http.MethodHead, keep: !k.req.Close, minor: k.req.Minor}
+	t := &k.transit
+	*t = transit{k: k, x: x, headOnly: m == http.MethodHead, keep: !k.req.Close, minor: k.req.Minor}
 	if t.body = k.body(); t.body == nil {
 		t.replay = m == http.MethodGet || t.headOnly || m == http.MethodOptions
 	} else if k.req.Length > k.g.config.BodyBytesMax {
@@ -111,7 +114,10 @@ func (t *transit) send() *refusal {
 		return ejectedRefusal(t.x.target.route.Host)
 	}
 	begin := time.Now()
-	defer func() { t.x.backend += time.Since(begin) }()
+	defer func() {
+		t.headAt = time.Now()
+		t.x.backend += t.headAt.Sub(begin)
+	}()
 	now := begin
 	for fresh := false; ; now = time.Now() {
 		up, err := t.x.target.slice.upstreams.get(context.Background(), t.x.address, fresh, now)
@@ -268,13 +274,17 @@ func (t *transit) answer() (again bool) {
 	up.until, up.counts = time.Time{}, true
 	ok := t.copyBody(bodiless, chunks)
 	t.x.backend += up.waited
+	over := t.headAt
+	if up.waited > 0 {
+		over = time.Now()
+	}
 	complete := t.endUpload()
 	if gone := k.watch.end(k); gone {
 		ok = false
 	}
 	if ok && complete && !closes {
 		up.rest()
-		t.x.target.slice.upstreams.put(t.x.address, up)
+		t.x.target.slice.upstreams.put(t.x.address, up, over)
 	} else {
 		_ = up.Close() // nothing more comes of it
 	}
@@ -296,7 +306,7 @@ func (t *transit) responseHead(out []byte, bodiless, chunks bool) []byte {
 	out = appendStatus(append(out, "HTTP/1.1 "...), r.Status, r.Reason)
 	out = t.responseFields(out, chunks)
 	if r.Field("date") == nil {
-		out = append(time.Now().UTC().AppendFormat(append(out, "Date: "...), http.TimeFormat), "\r\n"...)
+		out = append(append(append(out, "Date: "...), t.k.g.date.at(t.headAt)...), "\r\n"...)
 	}
 	if t.k.alt != "" {
 		out = append(append(append(out, altSvcHeader+": "...), t.k.alt...), "\r\n"...)
@@ -337,7 +347,8 @@ func (t *transit) copyBody(bodiless, chunks bool) bool {
 		chunked = &h1.Chunked{R: t.up.br}
 		src = chunked
 	case r.Length > 0:
-		src = &io.LimitedReader{R: t.up.br, N: r.Length}
+		t.limited = io.LimitedReader{R: t.up.br, N: r.Length}
+		src = &t.limited
 	default:
 		src = t.up.br
 	}

@@ -172,7 +172,7 @@ func allDead(g *Gateway) bool {
 		s.upstreams.mu.Lock()
 		defer s.upstreams.mu.Unlock()
 		for _, list := range s.upstreams.idle {
-			for _, up := range list {
+			for _, up := range list.list {
 				if quiet(up.raw) {
 					return false
 				}

@@ -40,6 +40,7 @@ type Gateway struct {
 	serveLoops  sync.WaitGroup
 
 	lately  lately
+	date    date
 	signing chan struct{} // handshakes that are computed; its capacity is one a core
 
 	mu        sync.Mutex

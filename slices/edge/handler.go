@@ -41,7 +41,8 @@ type exchange struct {
 	conn     *conn
 	target   *target
 	address  string // of the backend
-	beginNs  int64
+	begin    time.Time
+	beginNs  int64         // the same in Unix nanoseconds; over HTTP/1.1 of its first byte, in the end
 	backend  time.Duration // waited for the backend
 	probe    bool
 	place    place
@@ -51,6 +52,9 @@ type exchange struct {
 	bodyLate atomic.Bool // the client paused too long within its body
 	bodyBad  atomic.Bool // the body did not end as it should, by the client's doing
 }
+
+// began says when the request was read.
+func (x *exchange) began(now time.Time) { x.begin, x.beginNs = now, now.UnixNano() }
 
 func formatIndex(index uint64) string { return strconv.FormatUint(index, 10) }
 
@@ -96,8 +100,9 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		w = steady
 	}
 	x = &exchange{
-		conn: c, target: t, address: t.route.Backend.Address, beginNs: time.Now().UnixNano(),
+		conn: c, target: t, address: t.route.Backend.Address,
 	}
+	x.began(time.Now())
 	x.probe = c.probe.Load() && r.URL.Path == ProbePath
 	if !c.served.Swap(true) && r.TLS != nil {
 		c.firstByteNs.Store(x.beginNs) // the handshake is no part of the first request
@@ -179,8 +184,9 @@ func (g *Gateway) bind(c *conn, t *target) *refusal {
 func (g *Gateway) enter(x *exchange, gone <-chan struct{}, body bool) *refusal {
 	s := x.target.slice
 	if !x.probe {
-		g.lately.note(s, time.Unix(0, x.beginNs))
+		g.lately.note(s, x.begin)
 	}
+	since := x.begin
 	if !x.conn.takePlace() && !s.gate.TryEnter() {
 		err := x.park(gone, body)
 		var over *shape.Refusal
@@ -193,8 +199,9 @@ func (g *Gateway) enter(x *exchange, gone <-chan struct{}, body bool) *refusal {
 		if err != nil {
 			return &refusal{} // the client has gone
 		}
+		since = time.Now()
 	}
-	x.place.begin(s)
+	x.place.begin(s, since)
 	x.conn.enter()
 	return nil
 }

@@ -41,7 +41,7 @@ func route(host string, s slices.Slice, b Backend) Route {
 	return Route{Host: host, Unit: s.Unit, SliceID: s.ID, Backend: b, RouteIndex: 42}
 }
 
-func table(t *testing.T, routes []Route, set ...slices.Slice) *Table {
+func table(t testing.TB, routes []Route, set ...slices.Slice) *Table {
 	t.Helper()
 	tab, err := NewTable(routes, set)
 	if err != nil {
@@ -63,7 +63,7 @@ func text(body string) http.HandlerFunc {
 }
 
 // gateway starts a gateway and closes it at the end of the test.
-func gateway(t *testing.T, tab *Table, edit ...func(*Config)) *Gateway {
+func gateway(t testing.TB, tab *Table, edit ...func(*Config)) *Gateway {
 	t.Helper()
 	config := Config{Addr: "127.0.0.1:0"}
 	for _, e := range edit {

@@ -1,7 +1,9 @@
 package edge
 
 import (
+	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -87,6 +89,7 @@ func FuzzRequestBytes(f *testing.F) {
 func TestDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d deadline
+		socket := func(time.Time) error { return nil }
 		passed := func(c <-chan struct{}) bool {
 			synctest.Wait()
 			select {
@@ -100,8 +103,8 @@ func TestDeadline(t *testing.T) {
 		if passed(c) {
 			t.Error("no deadline has passed")
 		}
-		d.set(time.Now().Add(time.Second))
-		d.set(time.Now().Add(3 * time.Second))
+		_ = d.set(time.Now().Add(time.Second), socket)
+		_ = d.set(time.Now().Add(3*time.Second), socket)
 		time.Sleep(2 * time.Second)
 		if passed(c) {
 			t.Error("the old deadline fired")
@@ -111,11 +114,29 @@ func TestDeadline(t *testing.T) {
 			t.Error("the deadline did not fire")
 		}
 		d.end()
-		d.set(time.Time{})
+		_ = d.set(time.Time{}, socket)
 		c = d.begin()
 		if passed(c) {
 			t.Error("a cleared deadline fired")
 		}
+		_ = d.set(time.Now().Add(time.Second), socket) // sooner than what the timer was set for before
+		time.Sleep(time.Second)
+		if !passed(c) {
+			t.Error("a deadline that came nearer did not fire")
+		}
+		d.end()
+		_ = d.set(time.Now().Add(time.Minute), socket) // for which the timer is left running
+		d.begin()
+		d.end()
+		_ = d.set(time.Now().Add(time.Second), socket)
+		c = d.begin()
+		time.Sleep(time.Second)
+		if !passed(c) {
+			t.Error("a deadline before that of the wait before did not fire")
+		}
+		d.end()
+		_ = d.set(time.Time{}, socket)
+		c = d.begin()
 		d.kick()
 		if !passed(c) || passed(d.begin()) {
 			t.Error("a kick ends the waits of its moment and no others")
@@ -125,4 +146,70 @@ func TestDeadline(t *testing.T) {
 			t.Error("a closed deadline waits")
 		}
 	})
+}
+
+// TestSocketDeadlinesFollowLazily: the socket's deadline is never after the one wanted, is left alone while it is before, and a wait that it ends
+// too soon is told from one that is over.
+func TestSocketDeadlinesFollowLazily(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d deadline
+		var has time.Time
+		moved := 0
+		socket := func(at time.Time) error { has = at; moved++; return nil }
+		in := func(n int) time.Time { return time.Now().Add(time.Duration(n) * time.Second) }
+		first := in(5)
+		for _, n := range []int{5, 75, 5, 0, 75} {
+			at := in(n)
+			if n == 0 {
+				at = time.Time{}
+			}
+			d.by(at, socket)
+		}
+		if moved != 1 || !has.Equal(first) {
+			t.Errorf("moved %d times, to %v", moved, has)
+		}
+		d.by(in(2), socket)
+		if moved != 2 || !has.Equal(in(2)) {
+			t.Errorf("a sooner one: moved %d times, to %v", moved, has)
+		}
+		d.by(in(60), socket)
+		time.Sleep(2 * time.Second)
+		if !d.early(os.ErrDeadlineExceeded, socket) || !has.Equal(in(58)) {
+			t.Errorf("two seconds of sixty are over: the socket has %v", has)
+		}
+		if d.early(io.EOF, socket) {
+			t.Error("another error is nobody's deadline")
+		}
+		time.Sleep(58 * time.Second)
+		if d.early(os.ErrDeadlineExceeded, socket) {
+			t.Error("the time is over")
+		}
+		d.by(time.Time{}, socket)
+		if !d.early(os.ErrDeadlineExceeded, socket) || !has.IsZero() {
+			t.Errorf("without a deadline: %v", has)
+		}
+		_ = d.set(in(60), socket)
+		_ = d.set(aLongTimeAgo, socket)
+		if d.early(os.ErrDeadlineExceeded, socket) || !has.Equal(aLongTimeAgo) {
+			t.Error("an interrupt was passed over")
+		}
+	})
+}
+
+// TestDatesAreOfTheirSecond: whichever was asked for before.
+func TestDatesAreOfTheirSecond(t *testing.T) {
+	t.Parallel()
+	var d date
+	first := time.Date(2026, 11, 27, 18, 59, 59, 999_999_999, time.FixedZone("", 3600))
+	for _, c := range []struct {
+		at   time.Time
+		want string
+	}{
+		{first, "Fri, 27 Nov 2026 17:59:59 GMT"}, {first.Add(-time.Millisecond), "Fri, 27 Nov 2026 17:59:59 GMT"},
+		{first.Add(1), "Fri, 27 Nov 2026 18:00:00 GMT"}, {first, "Fri, 27 Nov 2026 17:59:59 GMT"},
+	} {
+		if got := d.at(c.at); got != c.want {
+			t.Errorf("%v: %s, want %s", c.at, got, c.want)
+		}
+	}
 }

@@ -9,7 +9,7 @@ import "syscall"
 func waitReadable(syscall.RawConn) error { return nil }
 
 // waitBroken cannot tell a connection that was reset from a half-closed one and takes both for gone.
-func waitBroken(syscall.RawConn) {}
+func waitBroken(syscall.RawConn) error { return nil }
 
 // quiet cannot look without taking anything; a request that meets an ended connection is sent again on a new one where it may be.
 func quiet(syscall.RawConn) bool { return true }

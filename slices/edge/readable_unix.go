@@ -7,16 +7,13 @@ import "syscall"
 // waitReadable waits until the socket has something to read (bytes, its end or an error) and takes nothing out of it.
 // It obeys the connection's read deadline. So a connection can be known to want a turn while its request still lies in
 // the kernel.
-func waitReadable(raw syscall.RawConn) error {
+func waitReadable(raw syscall.RawConn) error { return raw.Read(readableNow) }
+
+// readableNow reports whether a socket has something to read.
+func readableNow(fd uintptr) bool {
 	var one [1]byte
-	return raw.Read(func(fd uintptr) bool {
-		for {
-			_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK)
-			if err != syscall.EINTR {
-				return err != syscall.EAGAIN
-			}
-		}
-	})
+	_, err := peekBytes(int(fd), one[:])
+	return err != syscall.EAGAIN
 }
 
 // peekBytes copies what lies in a socket and leaves it there, without waiting.
@@ -31,8 +28,8 @@ func peekBytes(fd int, b []byte) (int, error) {
 
 // waitBroken waits until the socket is no connection any more, because its peer has reset it or it was closed here, or until the read
 // deadline. What the peer has sent, and the end of its side, do not end the wait.
-func waitBroken(raw syscall.RawConn) {
-	_ = raw.Read(func(fd uintptr) bool { // each end of the wait is what it waits for
+func waitBroken(raw syscall.RawConn) error {
+	return raw.Read(func(fd uintptr) bool {
 		code, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR)
 		return err != nil || code != 0
 	})

@@ -8,7 +8,7 @@ import (
 )
 
 // ownSeconds is the processor time of this process, user and system.
-func ownSeconds(t *testing.T) float64 {
+func ownSeconds(t testing.TB) float64 {
 	t.Helper()
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

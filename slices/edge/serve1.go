@@ -53,6 +53,9 @@ type client1 struct {
 	req  h1.Request
 	resp h1.Response
 
+	exchange exchange // of the request in hand
+	transit  transit  // of the same, where it goes to a backend
+
 	// The host of the request before, for the usual case that the next has the same.
 	host    []byte
 	alt     string // Alt-Svc for its answers; "" for none
@@ -167,10 +170,10 @@ func (k *client1) await(first bool) bool {
 		if first {
 			until = k.g.config.HeaderTimeout
 		}
-		_ = k.c.SetReadDeadline(time.Now().Add(until)) // a closed socket says so at the read
+		k.c.readBy(time.Now().Add(until))
 		if k.secure == nil {
 			k.release()
-			if err := waitReadable(k.c.raw); err != nil {
+			if err := k.c.waitReadable(); err != nil {
 				return false
 			}
 			k.c.readable.Store(true)
@@ -189,7 +192,7 @@ func (k *client1) await(first bool) bool {
 	if first && k.secure == nil && !k.c.headUntil.IsZero() {
 		until = k.c.headUntil
 	}
-	_ = k.c.SetReadDeadline(until)
+	k.c.readBy(until)
 	return true
 }
 
@@ -203,13 +206,11 @@ func (k *client1) acquire() {
 // request reads and answers one request. again: the connection may carry another; ours: it was not handed over.
 func (k *client1) request(first bool) (again, ours bool) {
 	head, size, err := h1.ReadHead(k.br, k.g.config.HeaderBytesMax)
-	var wrong *h1.Bad
-	if errors.As(err, &wrong) {
-		k.refuseBad(wrong)
-		return false, true
-	}
 	if err != nil {
-		return false, true // gone, or too slow
+		if wrong := (*h1.Bad)(nil); errors.As(err, &wrong) {
+			k.refuseBad(wrong)
+		}
+		return false, true // without that it is gone, or too slow
 	}
 	k.c.active.Store(true)
 	if first && k.secure == nil && bytes.HasPrefix(head, []byte("PRI * HTTP/2.0\r\n")) {
@@ -220,7 +221,7 @@ func (k *client1) request(first bool) (again, ours bool) {
 		k.refuseBad(wrong)
 		return false, true
 	}
-	_ = k.c.SetReadDeadline(time.Time{})
+	k.c.readBy(time.Time{})
 	k.req.Close = k.req.Close || k.g.retiring.Load()
 	if k.req.Upgrade {
 		k.c.broken.Store(true) // if nothing comes of it, the connection carries nothing more: the strict parser is behind it
@@ -253,7 +254,9 @@ func (k *client1) dispatch(head []byte, size int) (again bool) {
 	if no == nil {
 		no = k.g.bind(k.c, t)
 	}
-	x := &exchange{conn: k.c, target: t, beginNs: time.Now().UnixNano()}
+	x := &k.exchange // nothing of the last one is left: it ended before this one was read
+	*x = exchange{conn: k.c, target: t}
+	x.began(time.Now())
 	if no == nil {
 		x.address = t.route.Backend.Address
 		x.probe = k.c.probe.Load() && string(pathOf(k.req.Target)) == ProbePath

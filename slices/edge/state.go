@@ -23,6 +23,7 @@ type sliceState struct {
 	sessionsMax atomic.Int64
 	lentMax     atomic.Int32
 	lent        atomic.Int32  // long requests that gave their place back
+	lender      lender        // of the others' places
 	next        chan struct{} // handshakes that are computed or next, one a core
 	signing     chan struct{} // beside others one of them is computed at a time
 	workedNs    atomic.Int64  // when lately heard of it, Unix nanoseconds

@@ -135,11 +135,14 @@ type upstreams struct {
 	dialer net.Dialer
 
 	mu   sync.Mutex
-	idle map[string][]*upstream // newest last
+	idle map[string]*idleUpstreams // by address
 }
 
+// idleUpstreams wait for the next request, newest last.
+type idleUpstreams struct{ list []*upstream }
+
 func newUpstreams() *upstreams {
-	return &upstreams{dialer: net.Dialer{Timeout: upstreamDialFor, KeepAlive: 30 * time.Second}, idle: map[string][]*upstream{}}
+	return &upstreams{dialer: net.Dialer{Timeout: upstreamDialFor, KeepAlive: 30 * time.Second}, idle: map[string]*idleUpstreams{}}
 }
 
 // get gives a connection to address: the one used last, which the backend may have ended since, or a new one.
@@ -178,41 +181,46 @@ func (u *upstreams) get(ctx context.Context, address string, fresh bool, now tim
 func (u *upstreams) take(address string) *upstream {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	list := u.idle[address]
-	if len(list) == 0 {
+	idle := u.idle[address]
+	if idle == nil || len(idle.list) == 0 {
 		return nil
 	}
-	up := list[len(list)-1]
-	list[len(list)-1] = nil
-	u.idle[address] = list[:len(list)-1]
+	last := len(idle.list) - 1
+	up := idle.list[last]
+	idle.list[last] = nil
+	idle.list = idle.list[:last]
 	return up
 }
 
-// put takes a connection back whose last response was read to its end.
-func (u *upstreams) put(address string, up *upstream) {
+// put takes a connection back whose last response was read to its end, at now.
+func (u *upstreams) put(address string, up *upstream, now time.Time) {
 	if up.br.Buffered() > 0 {
 		_ = up.Close() // it said something that nobody asked for
 		return
 	}
-	up.since = time.Now()
+	up.since = now
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	list := u.idle[address]
-	for len(list) >= upstreamIdleMax || len(list) > 0 && up.since.Sub(list[0].since) > upstreamIdleFor {
-		_ = list[0].Close() // idle: nothing is lost
-		list = append(list[:0], list[1:]...)
+	idle := u.idle[address]
+	if idle == nil {
+		idle = &idleUpstreams{}
+		u.idle[address] = idle
 	}
-	u.idle[address] = append(list, up)
+	for len(idle.list) >= upstreamIdleMax || len(idle.list) > 0 && now.Sub(idle.list[0].since) > upstreamIdleFor {
+		_ = idle.list[0].Close() // idle: nothing is lost
+		idle.list = append(idle.list[:0], idle.list[1:]...)
+	}
+	idle.list = append(idle.list, up)
 }
 
 // closeIdle ends every connection that nobody uses.
 func (u *upstreams) closeIdle() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for _, list := range u.idle {
-		for _, up := range list {
+	for _, idle := range u.idle {
+		for _, up := range idle.list {
 			_ = up.Close() // idle: nothing is lost
 		}
 	}
-	u.idle = map[string][]*upstream{}
+	u.idle = map[string]*idleUpstreams{}
 }

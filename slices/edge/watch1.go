@@ -65,7 +65,7 @@ func (t *transit) left() bool {
 		w.half.Store(errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF))
 	}
 	if w.half.Load() && w.waits(k, t.minor) {
-		waitBroken(k.c.raw)
+		k.c.waitBroken()
 	}
 	return true
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge/h1"
@@ -71,7 +72,7 @@ func (w *response1) WriteHeader(status int) {
 	w.wrote = true
 	h := w.header
 	if h.Get("Date") == "" {
-		h.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+		h.Set("Date", w.k.g.date.at(time.Now()))
 	}
 	if h.Get("Connection") == "close" {
 		w.keep = false
@@ -142,6 +143,24 @@ func (w *response1) finish() error {
 		w.err = io.ErrShortWrite
 	}
 	return w.err
+}
+
+// date keeps the Date field of the present second in its text form (RFC 9110, section 6.6.1). Safe for concurrent use.
+type date struct{ last atomic.Pointer[datedSecond] }
+
+type datedSecond struct {
+	second int64 // Unix
+	text   string
+}
+
+func (d *date) at(now time.Time) string {
+	second := now.Unix()
+	if last := d.last.Load(); last != nil && last.second == second {
+		return last.text
+	}
+	next := &datedSecond{second, now.UTC().Format(http.TimeFormat)}
+	d.last.Store(next)
+	return next.text
 }
 
 func appendStatus(out []byte, status int, reason []byte) []byte {

@@ -53,16 +53,24 @@ type Gate struct {
 	codel      codel
 	dropped    uint64
 	closed     bool
+
+	spare sync.Pool // of waiters
 }
 
 // parked is one waiter in a gate.
 type parked struct {
-	since      time.Time
+	since      time.Time // of a request
 	reader     bool
 	done       chan struct{} // capacity 1
 	refusal    *Refusal      // set before done when refused
 	out        bool          // no longer in the queue
 	prev, next *parked
+}
+
+// reuse keeps a waiter for the next wait that is out of the queue and whose done is empty: under load every request waits once.
+func (g *Gate) reuse(p *parked) {
+	p.refusal, p.out = nil, false
+	g.spare.Put(p)
 }
 
 // NewGate makes a gate. Limits below 1 count as 1, a queue below 0 as none.
@@ -139,15 +147,22 @@ func (g *Gate) await(p *parked, over <-chan time.Time, maxWait time.Duration, ca
 	select {
 	case <-p.done:
 	case <-cancel:
-		g.giveUp(p)
+		if g.giveUp(p) {
+			<-p.done // answered at the same moment
+		}
+		g.reuse(p)
 		return ErrCanceled
 	case <-over:
 		if g.expire(p) {
+			g.reuse(p)
 			return &Refusal{Reason: ReasonQueueAge, RetryAfter: maxWait}
 		}
+		<-p.done
 	}
-	if p.refusal != nil {
-		return p.refusal
+	refusal := p.refusal
+	g.reuse(p)
+	if refusal != nil {
+		return refusal
 	}
 	return nil
 }
@@ -239,7 +254,14 @@ func (g *Gate) admit() {
 }
 
 func (g *Gate) park(reader bool) *parked {
-	p := &parked{since: time.Now(), reader: reader, done: make(chan struct{}, 1), prev: g.tail}
+	p, ok := g.spare.Get().(*parked)
+	if !ok {
+		p = &parked{done: make(chan struct{}, 1)}
+	}
+	p.reader, p.prev = reader, g.tail
+	if !reader { // of a connection nobody asks
+		p.since = time.Now()
+	}
 	if g.tail == nil {
 		g.head = p
 	} else {
@@ -281,18 +303,19 @@ func (g *Gate) unlink(p *parked) {
 }
 
 // giveUp takes a waiter back whose caller went away. When it had been let in at the same moment, its place goes to the
-// next.
-func (g *Gate) giveUp(p *parked) {
+// next. It reports whether p was answered.
+func (g *Gate) giveUp(p *parked) (answered bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !p.out {
 		g.unlink(p)
-		return
+		return false
 	}
 	if p.refusal == nil {
 		g.inFlight--
 		g.admit()
 	}
+	return true
 }
 
 // expire refuses a waiter whose time is over, unless it was answered at the same moment.

@@ -342,3 +342,36 @@ func BenchmarkGate(b *testing.B) {
 		}
 	}
 }
+
+// TestAWaiterIsReusedEmpty: who gives up at the moment at which it is answered leaves no answer behind for the next that waits.
+func TestAWaiterIsReusedEmpty(t *testing.T) {
+	t.Parallel()
+	gone := make(chan struct{})
+	close(gone)
+	for name, wait := range map[string]func(*Gate, *parked) error{
+		"gone": func(g *Gate, p *parked) error { return g.await(p, nil, 0, gone) },
+		"too late": func(g *Gate, p *parked) error {
+			over := make(chan time.Time)
+			close(over)
+			return g.await(p, over, time.Second, nil)
+		},
+	} {
+		for range 200 { // of two ways that are open one is taken by chance
+			g := NewGate(GateLimits{InFlightMax: 1})
+			if !g.TryEnter() {
+				t.Fatal("an empty gate is full")
+			}
+			p, _, _ := g.begin(true)
+			g.Leave() // answers it
+			if wait(g, p) != nil && !g.TryEnter() {
+				t.Fatalf("%s: the place of one that gave up is lost", name)
+			}
+			next, _, _ := g.begin(true)
+			select {
+			case <-next.done:
+				t.Fatalf("%s: the next is answered before there is a place", name)
+			default:
+			}
+		}
+	}
+}
