@@ -143,10 +143,10 @@ func (m *model) runIn(group uint64, words []string, verb Verb) tea.Cmd {
 	} else {
 		m.flash, m.flashLevel = "doing: nexus "+theme.Clean(line), wire.LevelInfo
 	}
-	commands, readOnly := m.options.Commands, m.readOnly()
+	commands, readOnly, columns := m.options.Commands, m.readOnly(), m.width-panel.PageMargin
 	return func() tea.Msg {
 		defer cancel()
-		return outcomeMsg{call: call, group: group, words: words, verb: verb, Outcome: commands.Run(ctx, words, readOnly)}
+		return outcomeMsg{call: call, group: group, words: words, verb: verb, Outcome: commands.Run(ctx, words, readOnly, columns)}
 	}
 }
 
@@ -300,9 +300,11 @@ func (m *model) standing() tea.Cmd {
 	return m.performAll(lines)
 }
 
-// verifyNow runs the command line that re-verifies what has the keys: on lists of money and on the audit the whole ledger.
+// verifyNow runs the command line that re-verifies what has the keys: for the platform's people on lists of money and on the audit the whole
+// ledger, which is nobody else's to read.
 func (m *model) verifyNow() tea.Cmd {
-	if m.top() == nil && (m.view == 4 || m.view == auditView) || m.top() != nil && m.top().target.Kind == panel.ChainTarget {
+	all := m.top() == nil && (m.view == 4 || m.view == auditView) || m.top() != nil && m.top().target.Kind == panel.ChainTarget
+	if all && operates(m.shown) {
 		return m.perform([]string{"ledger", "verify"})
 	}
 	cmd := m.command()

@@ -226,6 +226,9 @@ func (m *model) hints() [][2]string {
 	case m.view == keymap.HomeNumber:
 		return m.homeHints()
 	case m.view == auditView:
+		if !operates(m.shown) { // the chain and the findings of all are the platform's
+			return append([][2]string{k(keymap.Drill, "evidence"), k(keymap.Verify, "verify")}, m.keys.Hints(m.view, m.readOnly())...)
+		}
 		return append([][2]string{k(keymap.Drill, "evidence"), k(keymap.Right, "chain, findings"), k(keymap.Verify, "verify all")},
 			m.keys.Hints(m.view, m.readOnly())...)
 	}

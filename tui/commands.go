@@ -32,8 +32,8 @@ type Commands interface {
 	// Verbs lists all verbs, in the order of the help.
 	Verbs() []Verb
 	// Run executes a command line without the leading "nexus", as the session's identity. A read-only session's requests say so to
-	// the node, which refuses acts.
-	Run(ctx context.Context, args []string, readOnly bool) Outcome
+	// the node, which refuses acts. Tables come folded into lines of so many columns, 0 for as wide as they are.
+	Run(ctx context.Context, args []string, readOnly bool, columns int) Outcome
 	// Complete offers what may stand where the last of args, possibly empty, stands; each with an explanation after a tab.
 	Complete(ctx context.Context, args []string) []string
 }

@@ -224,6 +224,9 @@ func (m *model) pageCommand(p *page) string {
 	case panel.SliceTarget:
 		return "nexus slices show " + t.Key
 	case panel.UnitTarget:
+		if check := panel.UnitCheck(p.tab, t.Label); check != "" {
+			return check
+		}
 		return "nexus imvu show " + t.Label
 	case panel.ExitTarget:
 		return panel.ExitCommand(t.Label)

@@ -117,9 +117,10 @@ func (d *driven) waits(tea.Cmd) bool {
 
 // fakeCommands is a command line of a few verbs. What it was asked to run is in ran.
 type fakeCommands struct {
-	ran  []string
-	code int
-	undo []string
+	ran     []string
+	code    int
+	undo    []string
+	columns int // of the page that the last line was run for
 }
 
 func (f *fakeCommands) Verbs() []Verb {
@@ -134,7 +135,8 @@ func (f *fakeCommands) Verbs() []Verb {
 		{Path: "imvu start", Args: "UNIT", Short: "the compute fabric is not built in this version", Why: "not built in this version"}}
 }
 
-func (f *fakeCommands) Run(_ context.Context, args []string, readOnly bool) Outcome {
+func (f *fakeCommands) Run(_ context.Context, args []string, readOnly bool, columns int) Outcome {
+	f.columns = columns
 	f.ran = append(f.ran, fmt.Sprintf("%s (read-only %v)", commandLine(args), readOnly))
 	return Outcome{Code: f.code, Out: "IMVU-001  Aria\x1b[2J Music\n", Err: "decision 57\n", Undo: f.undo}
 }

@@ -151,7 +151,7 @@ func (m *model) nextAtHome() string {
 		return "asking the node what is yours"
 	case !ok:
 		if m.readOnly() {
-			return "nothing is yours yet, and this session makes nothing: " + m.readOnlyReason() + "; " + key(keymap.View) + " shows the whole node"
+			return m.readOnlyReason() + "; " + key(keymap.View) + " shows the whole node"
 		}
 		if waits := m.draft(); waits != "" {
 			return key(keymap.Guide) + " goes on with " + waits
@@ -176,6 +176,10 @@ func (m *model) nextAtHome() string {
 		return "enter shows the notice and its decision, " + key(keymap.Seen) + " marks it read"
 	case row.Tally != nil:
 		return fmt.Sprintf("enter: its entries and proof; %s statement, %s scale, %s exit unit", key(keymap.Month), key(keymap.Scale), key(keymap.Exit))
+	}
+	if len(m.home.Money) == 0 {
+		return fmt.Sprintf("it earns what a source reports, %srevenue sources lists them; enter opens it; %s scale, %s exit unit, %s suspends",
+			key(keymap.Palette), key(keymap.Scale), key(keymap.Exit), key(keymap.Standing))
 	}
 	return fmt.Sprintf("enter opens the unit; %s scale, %s exit unit, %s suspends", key(keymap.Scale), key(keymap.Exit), key(keymap.Standing))
 }

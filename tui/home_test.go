@@ -141,7 +141,8 @@ func (f *homeCommands) Verbs() []Verb {
 	return append(f.fakeCommands.Verbs(), Verb{Path: "approvals grant", Danger: keymap.Disruptive},
 		Verb{Path: "approvals refuse", Danger: keymap.Disruptive},
 		Verb{Path: "notices read", Danger: keymap.Reversible}, Verb{Path: "revenue statement", Danger: keymap.Disruptive},
-		Verb{Path: "revenue balance"}, Verb{Path: "revenue payout list"}, Verb{Path: "revenue hold list"}, Verb{Path: "revenue pending"})
+		Verb{Path: "revenue balance"}, Verb{Path: "revenue payout list"}, Verb{Path: "revenue hold list"}, Verb{Path: "revenue pending"},
+		Verb{Path: "platform prove"}, Verb{Path: "slices show"}, Verb{Path: "imvu show"})
 }
 
 // ranLines takes off what the fake notes beside each line.
@@ -301,14 +302,72 @@ func TestSumsOfTheHomeLeadToTheirParts(t *testing.T) {
 				t.Errorf("%v: the cursor is not on the sum of %q:\n%s", size, want, text)
 			}
 			d.press("enter")
-			if got := ranLines(c.ran); len(got) != i+1 || got[i] != want {
-				t.Errorf("%v: sum %d ran %q, want %q", size, i, got, want)
+			if got := ranLines(c.ran); len(got) != i+1 || got[i] != want || c.columns != size[0]-panel.PageMargin {
+				t.Errorf("%v: sum %d ran %q for %d columns, want %q", size, i, got, c.columns, want)
 			}
 			d.press("esc", "j")
 		}
 		if row, ok := d.homeRow(); !ok || row.Proposal == nil {
 			t.Errorf("%v: below the sums lies %+v", size, row)
 		}
+	}
+}
+
+// A newcomer who came without an agent is told how to come in so that something can be made, and whoever made a first unit, how it earns.
+func TestNewcomersAreToldWhatNext(t *testing.T) {
+	t.Parallel()
+	d := drive(t, theme.Options{}, 80, 24, func(o *Options) { o.Hosted = true })
+	d.backend.Who.ReadOnly = true
+	d.show1(pictureOf("creator"))
+	d.screen()
+	d.home = &wire.Home{Owner: "aria"}
+	d.versions[panel.SecHome]++
+	if text := onOneLine(d); !strings.Contains(text, "this session makes nothing: no agent came along to sign with; connect with ssh -A") {
+		t.Errorf("the home says\n%s", text)
+	}
+	d.backend.Who.ReadOnly = false
+	d.home = &wire.Home{Owner: "aria", Units: []wire.UnitRow{{ID: "a", Label: "IMVU-001", Status: "active"}}}
+	d.versions[panel.SecHome]++
+	if next := d.nextAtHome(); !strings.Contains(next, "it earns what a source reports, :revenue sources") {
+		t.Errorf("next to a unit that earned nothing: %q", next)
+	}
+}
+
+// What v runs is what re-verifies the thing under the eyes, and may be run by whoever asks: the whole ledger is the platform's to verify.
+func TestVerifyRunsWhatItsAskerMay(t *testing.T) {
+	t.Parallel()
+	for role, want := range map[string]string{"creator": "revenue tally", "operator": "ledger verify"} {
+		d, c := withCommands(t, nil)
+		d.show1(pictureOf(role))
+		d.press("4", "v")
+		if got := ranLines(c.ran); len(got) != 1 || !strings.HasPrefix(got[0], want) {
+			t.Errorf("a %s at the splits ran %q, want %q", role, got, want)
+		}
+		d.press("esc", "8")
+		if all := strings.Contains(plain(d.screen()), "v verify all"); all != (role == "operator") {
+			t.Errorf("a %s is offered to verify all: %v", role, all)
+		}
+	}
+	c := &homeCommands{}
+	d := drive(t, theme.Options{}, 120, 36, func(o *Options) { o.Commands = c })
+	d.show1(pictureOf("creator"))
+	d.press("6", "enter")
+	label := d.top().target.Label
+	for tab, want := range panel.UnitTabs() {
+		d.top().tab = tab
+		c.ran = nil
+		check := map[string]string{"identity": "platform prove ", "slice": "slices show ", "money": "revenue tally --unit "}[want]
+		if check == "" {
+			check = "imvu show "
+		}
+		if text := plain(d.screen()); !strings.Contains(text, "$ nexus "+check) {
+			t.Errorf("%s names no %q:\n%s", want, check, text)
+		}
+		d.press("v")
+		if got := ranLines(c.ran); len(got) != 1 || got[0] != check+label {
+			t.Errorf("%s ran %q, want %q", want, got, check+label)
+		}
+		d.press("esc")
 	}
 }
 

@@ -128,7 +128,7 @@ func TestReadOnlyIsToldTheWayOut(t *testing.T) {
 		d.show1(tuitest.Overview())
 		d.press("H")
 		d.send(homeMsg{home: wire.Home{Owner: "olga"}})
-		wants(t, d, "a read-only session makes nothing")
+		wants(t, d, "this session makes nothing")
 		if got := d.screen(); strings.Contains(got, "guides you") {
 			t.Errorf("hosted %v is sent to a key that is off:\n%s", hosted, got)
 		}
@@ -141,7 +141,7 @@ func TestReadOnlyIsToldTheWayOut(t *testing.T) {
 	d.send(homeMsg{home: wire.Home{Owner: "olga"}})
 	wants(t, d, "G guides you to a unit") // the key that it is here
 	d.press("R")
-	wants(t, d, "a read-only session makes nothing")
+	wants(t, d, "this session makes nothing")
 }
 
 // keyless is a node to somebody who has no key for it.
@@ -164,6 +164,26 @@ func TestACopyOverSSHNamesNoFile(t *testing.T) {
 		wants(t, d, "sent to the clipboard (OSC 52)")
 		if got := strings.Contains(onOneLine(d), "kept in"); got != file {
 			t.Errorf("hosted %v: a file is named %v:\n%s", hosted, got, d.screen())
+		}
+	}
+}
+
+// The help of a view begins with what that view has: whoever asks at the home is not first told how to move a cursor.
+func TestHelpBeginsWithTheViewsOwnKeys(t *testing.T) {
+	t.Parallel()
+	d := drive(t, theme.Options{}, 80, 24, nil)
+	d.show1(tuitest.Overview())
+	d.press("H", "?")
+	text := plain(d.screen())
+	for _, want := range []string{"sign the proposal", "mark the notice read", "statement of the running month", "change the unit's ceilings"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the first page of the home's help lacks %q:\n%s", want, text)
+		}
+	}
+	all := plainText(strings.Join(d.helpLines(), "\n"))
+	for _, b := range d.keys.List(keymap.HomeNumber) {
+		if first, _, _ := strings.Cut(b.Help, " "); !strings.Contains(all, first) {
+			t.Errorf("the help lacks %q", b.Help)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	stdslices "slices"
 	"strings"
 	"time"
 
@@ -241,6 +242,8 @@ func (m *model) panelLines(id panel.ID, at placement) []string {
 	in.Focus, in.Index, in.Cursor = m.active() == id, m.index(from), m.cursors[from].pos
 	if !m.readOnly() {
 		in.Create = m.keys.Key(keymap.Guide)
+	} else {
+		in.ReadOnly = m.readOnlyReason()
 	}
 	in.Paused, in.Lost, in.NewRows, in.AgeMs = m.paused, m.lost, m.newRows(), -1
 	if m.markedOnly && p.Key != nil && p.Len != nil {
@@ -312,14 +315,28 @@ func (m *model) rule(name, right string) string {
 		0).String()
 }
 
+// helpOwn is in how many views at most a key works that is told first, as one of the view's own.
+const helpOwn = 2
+
 // helpKeys is the width of the keys beside their words.
 const helpKeys = 16
 
-// helpLines are made from the key map of the view, never written by hand.
+// helpLines are made from the key map of the view, never written by hand: first what this view has and few others, then what works everywhere.
 func (m *model) helpLines() []string {
 	th := m.theme()
 	lines := []string{m.rule("Help: keys of "+viewTitle(m.view), "esc back")}
-	for _, b := range m.keys.List(m.view) {
+	list := stdslices.Clone(m.keys.List(m.view))
+	own := func(b keymap.Binding) int {
+		if b.Views != nil && len(b.Views) <= helpOwn && b.Action != keymap.View {
+			return 0
+		}
+		return 1
+	}
+	stdslices.SortStableFunc(list, func(a, b keymap.Binding) int { return own(a) - own(b) })
+	for i, b := range list {
+		if i > 0 && own(b) > own(list[i-1]) {
+			lines = append(lines, "")
+		}
 		l := th.NewLine(m.width)
 		style, words := theme.Plain, b.Help
 		switch {

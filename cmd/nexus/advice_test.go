@@ -26,12 +26,12 @@ func TestAdviceOfTheConsoleIsTypable(t *testing.T) {
 	n.run("imvu", "create", "--name", "Aria", "--owner", "maria")
 	c := &commands{app: &app{getenv: os.Getenv, now: time.Now, conf: &config{values: map[string]configValue{"data_dir": {text: n.dir}}}}}
 	words := strings.Fields("imvu scale IMVU-001 --cpu 1")
-	o := c.Run(context.Background(), words, false)
+	o := c.Run(context.Background(), words, false, 0)
 	const advice = "to ask for the approval: nexus imvu scale IMVU-001 --cpu 1 --propose\n"
 	if o.Code != exitRefused || !strings.Contains(o.Err, advice) {
 		t.Errorf("exit %d, advised:\n%s\nwant %q", o.Code, o.Err, advice)
 	}
-	if o := c.Run(context.Background(), append(words, "--propose"), false); o.Code != exitDone || !strings.Contains(o.Out, "owner maria: waits") {
+	if o := c.Run(context.Background(), append(words, "--propose"), false, 0); o.Code != exitDone || !strings.Contains(o.Out, "owner maria: waits") {
 		t.Errorf("the advice came to exit %d\n%s%s", o.Code, o.Out, o.Err)
 	}
 }

@@ -380,6 +380,34 @@ func TestMessagesKeepEscapesOut(t *testing.T) {
 	}
 }
 
+// On a page of the console a table that is wider is folded at the same columns in each row, so that what stands under a heading is what it says.
+func TestTablesFoldOnAPage(t *testing.T) {
+	t.Parallel()
+	tab := table{head: []string{"UNIT", "OWNER", ">EARNED", ">HELD", "NEXT PAYOUT"}}
+	tab.add("IMVU-001", "eva (before)", "275,000", "0", "monthly 2026-12-01")
+	tab.add("IMVU-002", "夜のショー", "0.00", "1,077.00", "")
+	b := cappedBuffer{columns: 40}
+	if err := tab.print(&b); err != nil {
+		t.Fatal(err)
+	}
+	want := `UNIT      OWNER          EARNED
+        HELD  NEXT PAYOUT
+IMVU-001  eva (before)  275,000
+           0  monthly 2026-12-01
+IMVU-002  夜のショー       0.00
+    1,077.00  -
+`
+	if b.String() != want {
+		t.Errorf("folded at 40:\n%s\nwant\n%s", b.String(), want)
+	}
+	for columns, lines := range map[int]int{0: 3, 100: 3, 1: 15} {
+		b := cappedBuffer{columns: columns}
+		if err := tab.print(&b); err != nil || strings.Count(b.String(), "\n") != lines {
+			t.Errorf("at %d columns, %v:\n%s", columns, err, b.String())
+		}
+	}
+}
+
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "reference")

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	stdslices "slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,8 @@ func printJSON(w io.Writer, v any) error {
 }
 
 // table prints columns that are aligned on a terminal, where some characters take two cells and some none.
-// A column whose name in head begins with > is aligned to the right.
+// A column whose name in head begins with > is aligned to the right. On a page that says how wide it is (Columns() int, in cells) the rows of
+// a wider table are folded.
 type table struct {
 	head []string
 	rows [][]string
@@ -53,9 +55,18 @@ func (t *table) print(w io.Writer) error {
 			width[i] = max(width[i], theme.Width(row[i]))
 		}
 	}
+	starts := []int{0}
+	if page, ok := w.(interface{ Columns() int }); ok {
+		starts = folds(width, page.Columns())
+	}
 	for _, row := range append([][]string{head}, t.rows...) {
 		var b strings.Builder
 		for i, cell := range row {
+			if i > 0 && stdslices.Contains(starts, i) {
+				text := strings.TrimRight(b.String(), " ")
+				b.Reset()
+				b.WriteString(text + "\n" + strings.Repeat(" ", foldIndent))
+			}
 			gap := strings.Repeat(" ", width[i]-theme.Width(cell))
 			if right[i] {
 				b.WriteString(gap + cell)
@@ -69,6 +80,22 @@ func (t *table) print(w io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// foldIndent is how far the further lines of a row that was folded stand in, in cells.
+const foldIndent = 4
+
+// folds gives the columns with which the lines of a row begin, so that each line fits into so many cells, if its one column does; headings and
+// rows are broken at the same places and stay one under the other. Without a limit, or if all fits, a row is one line.
+func folds(width []int, cells int) []int {
+	starts, used := []int{0}, 0
+	for i, w := range width {
+		if cells > 0 && i > starts[len(starts)-1] && used+w > cells {
+			starts, used = append(starts, i), foldIndent
+		}
+		used += w + 2
+	}
+	return starts
 }
 
 // oneLine makes a cell of a text from outside: no line breaks, no escapes; a dash for nothing.

@@ -120,8 +120,12 @@ const outputMost = 1 << 20
 // cappedBuffer keeps the beginning of what is written and counts the rest.
 type cappedBuffer struct {
 	bytes.Buffer
-	lost int
+	lost    int
+	columns int // how wide the page is that shows it, in cells; 0: not known
 }
+
+// Columns is how wide the page is, for tables.
+func (b *cappedBuffer) Columns() int { return b.columns }
 
 func (b *cappedBuffer) Write(p []byte) (int, error) {
 	room := max(outputMost-b.Len(), 0)
@@ -176,9 +180,10 @@ func (c *commands) globals(readOnly bool) []string {
 }
 
 // Run implements tui.Commands.
-func (c *commands) Run(ctx context.Context, args []string, readOnly bool) tui.Outcome {
+func (c *commands) Run(ctx context.Context, args []string, readOnly bool, columns int) tui.Outcome {
 	undo := c.inverse(ctx, args)
-	var out, errs cappedBuffer
+	var errs cappedBuffer
+	out := cappedBuffer{columns: columns}
 	inner, globals := c.inner(&out, &errs), c.globals(readOnly)
 	inner.silent = len(globals)
 	code := inner.run(ctx, append(globals, args...))

@@ -120,12 +120,12 @@ func guestVerbs() map[string]bool {
 		"stream show", "stream channel create", "ott list", "ott show", "ott channel create", "revenue record",
 		"revenue refund", "revenue dispute open", "revenue dispute show", "revenue dispute withdraw",
 		"revenue tally", "revenue balance", "revenue statement", "revenue journal", "revenue pending", "revenue hold list", "revenue hold place",
-		"revenue payout list", "revenue payout set", "revenue payout request", "revenue sources", "route list", "route set",
+		"revenue payout list", "revenue payout set", "revenue payout request", "revenue sources", "route list", "route set", "route prove",
 		"route drop", "policy show", "policy set", "policy try", "consent give", "consent withdraw", "consent use", "consent log",
 		"stream channel transfer", "ott channel transfer", "identity show", "approvals list", "approvals show",
 		"approvals grant", "approvals refuse", "notices list", "notices show", "notices read", "cluster members",
-		"approvals withdraw", "ledger head", "ledger show", "ledger prove", "ledger export", "gates list", "gates log", "gates explain",
-		"gates try", "slices list", "slices show", "slices probe", "slices top", "audit"} {
+		"approvals withdraw", "ledger verify", "ledger head", "ledger show", "ledger prove", "ledger export", "gates list", "gates log", "gates explain",
+		"gates try", "slices list", "slices show", "slices probe", "slices top", "audit", "audit findings"} {
 		out[v] = true
 	}
 	return out
@@ -133,7 +133,7 @@ func guestVerbs() map[string]bool {
 
 // guestFlags are flags that reach into this machine; no guest gives them.
 func guestFlags() []string {
-	return []string{"out", "junit", "node", "replay", "check", "text", "sign-only", "by"}
+	return []string{"out", "junit", "node", "replay", "check", "offline", "text", "sign-only", "by"}
 }
 
 // errNoFile refuses to read a file of the node's machine for a guest; what is read from standard input comes from the guest.

@@ -216,7 +216,7 @@ func TestVerbsAreSorted(t *testing.T) {
 			}
 		}
 	}
-	if o := c.Run(context.Background(), []string{"gates", "dance"}, false); o.Code != exitUsage || !strings.Contains(o.Err, "dance") {
+	if o := c.Run(context.Background(), []string{"gates", "dance"}, false, 0); o.Code != exitUsage || !strings.Contains(o.Err, "dance") {
 		t.Errorf("a wrong verb: %+v", o)
 	}
 }

@@ -149,6 +149,9 @@ func (s *Server) findingHistory(_ http.ResponseWriter, r *http.Request, who call
 	if id.IsZero() && platform {
 		visible[nexus.ID{}] = ""
 	}
+	if err := s.othersRefused(r, who, id, len(visible), nil); err != nil {
+		return nil, err
+	}
 	page, err := s.pageBack(r, func(e *ledger.Entry) bool {
 		_, seen := visible[e.Unit]
 		return seen && e.Kind == ledger.KindAudit

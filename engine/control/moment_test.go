@@ -126,7 +126,11 @@ func TestChecksAtOnceAreBounded(t *testing.T) {
 	c := newCrowd(t)
 	first, second, third := c.keys.Operator, c.operator(11), c.operator(12)
 	verify, audit, suites := "/v1/verify", "/v1/audit", "/v1/suites"
-	ends := []context.CancelFunc{c.hold(first, verify, struct{}{}), c.hold(first, audit, struct{}{})}
+	// An owner who has her own unit checked takes a place among the long reads and none of these.
+	own := audit + "?unit=" + c.unit.String()
+	ends := []context.CancelFunc{c.hold(c.eve, own, struct{}{}), c.hold(c.eve, own, struct{}{})}
+	c.refused(c.eve, own, struct{}{}, http.StatusTooManyRequests, "at most 2 of one identity")
+	ends = append(ends, c.hold(first, verify, struct{}{}), c.hold(first, audit, struct{}{}))
 	for _, path := range []string{verify, audit, suites} {
 		c.refused(first, path, wire.SuiteRequest{}, http.StatusTooManyRequests, "checks of the whole", "at most 2 of one identity")
 	}

@@ -351,7 +351,7 @@ func drawHome(in Input) []string {
 	above := homeHead(s, h, c, rows)
 	s.in.Index, s.in.Cursor = in.Index[above:], in.Cursor-above
 	s.in.Focus = in.Focus && (in.Cursor >= above || len(in.Index) == above)
-	empty := "nothing of yours is here, and a read-only session makes nothing"
+	empty := "nothing of yours is here yet, and this session makes nothing: " + in.ReadOnly
 	if in.Create != "" {
 		empty = "nothing of yours is here yet: " + in.Create + " guides you to a unit, a channel or a mini-platform"
 	}

@@ -91,7 +91,7 @@ func AccountListing(th *theme.Theme, t Target, o *wire.Overview, page wire.UnitE
 			{Text: money(gross, currency)}, {Text: money(creator, currency)}, {Text: money(platform, currency)}}))
 	}
 	if page.Next > 0 {
-		l.Foot = fmt.Sprintf("older entries lie below entry %d of the log: nexus ledger show", page.Next)
+		l.Foot = fmt.Sprintf("older entries lie below entry %d of the log: nexus revenue journal --unit %s has all", page.Next, t.Label)
 	}
 	return l
 }
@@ -272,6 +272,9 @@ func (p *Page) tree(label string, v any, depth int) {
 	}
 }
 
+// PageMargin is how much narrower than the screen the text of a page of output is, in cells.
+const PageMargin = 2
+
 // Output shows what a command line said.
 func (p *Page) Output(command string, code int, out, errs string) {
 	symbol, style, word := p.th.Symbols.Passed, theme.Good, "done"
@@ -293,7 +296,7 @@ func (p *Page) Output(command string, code int, out, errs string) {
 		}
 		p.Blank()
 		for _, line := range strings.Split(strings.TrimRight(part.text, "\n"), "\n") {
-			for _, piece := range wrapKeeping(theme.Clean(strings.ReplaceAll(line, "\t", "    ")), max(p.width-2, 1)) {
+			for _, piece := range wrapKeeping(theme.Clean(strings.ReplaceAll(line, "\t", "    ")), max(p.width-PageMargin, 1)) {
 				p.line(func(l *theme.Line) { l.Space(1).Add(part.style, piece) })
 			}
 		}

@@ -117,6 +117,8 @@ type Input struct {
 	Paused   bool
 	// Create is the key that makes a unit, empty in a read-only session, which makes none.
 	Create string
+	// ReadOnly says why a read-only session makes nothing, and what to do about it; empty in any other.
+	ReadOnly string
 	// MarkedOnly is the key that shows all rows again while only marked ones are shown, else empty.
 	MarkedOnly string
 	Lost       bool             // the node does not answer: what is shown is how it was

@@ -43,7 +43,23 @@ func (p *Page) Unit(o *wire.Overview, u *wire.UnitRow, d *wire.UnitDetail, entri
 		p.unitLifecycle(u, d)
 	}
 	p.Blank()
+	if check := UnitCheck(tab, u.Label); check != "" {
+		p.Command(check)
+	}
 	p.Command(unitCommand(u))
+}
+
+// UnitCheck is the command line that re-verifies what a tab of a unit's page shows, "" where showing the unit is all that there is.
+func UnitCheck(tab int, label string) string {
+	switch tab {
+	case 0:
+		return "nexus platform prove " + label
+	case 4:
+		return "nexus slices show " + label
+	case 5:
+		return "nexus revenue tally --unit " + label
+	}
+	return ""
 }
 
 func unitCommand(u *wire.UnitRow) string {
@@ -79,7 +95,6 @@ func (p *Page) unitIdentity(o *wire.Overview, u *wire.UnitRow, d *wire.UnitDetai
 	if d.Parent != "" {
 		p.Field("platform", d.Parent, theme.Plain)
 	}
-	p.Command("nexus platform prove " + u.Label)
 }
 
 func (p *Page) unitNames(u *wire.UnitRow, d *wire.UnitDetail) {
@@ -134,7 +149,6 @@ func (p *Page) unitMoney(o *wire.Overview, u *wire.UnitRow, d *wire.UnitDetail) 
 	if !found {
 		p.Field("revenue", "none yet: its source reports it; nexus revenue sources says who does", theme.Faint)
 	}
-	p.Command("nexus revenue tally --unit " + u.Label)
 	if d == nil {
 		return
 	}
