@@ -62,7 +62,8 @@ func (st *step) checkUnitName(b *UnitCreate, u *Unit) {
 
 // checkIdentityName refuses a creator a name that people would take for the platform's. Its side gives names to whom it knows.
 func (st *step) checkIdentityName(name string) {
-	if st.s.Rules < RulesNames || st.facts.Identity.Role != gates.RoleCreator && st.facts.Identity.Role != gates.RoleNone {
+	role := st.facts.Identity.Role
+	if st.s.Rules < RulesNames || st.platformSide() || !st.s.fourth() && role != gates.RoleCreator && role != gates.RoleNone {
 		return
 	}
 	why := reservedFor(name)
@@ -77,7 +78,10 @@ func (st *step) checkIdentityName(name string) {
 // checkOwnerSigns holds whoever makes a unit for somebody known here to being that identity, or of the platform's side: a unit is its owner's
 // liability and stands in their registry for ever. An identity that is issued in the same act has nobody else yet. Gate 1 judges it.
 func (st *step) checkOwnerSigns(u *Unit, issued bool) {
-	if st.s.Rules < RulesNames || issued || u.Owner == st.cmd.Action.Actor || st.facts.Identity.Role != gates.RoleCreator {
+	if st.s.Rules < RulesNames || issued || u.Owner == st.cmd.Action.Actor || st.platformSide() {
+		return
+	}
+	if !st.s.fourth() && st.facts.Identity.Role != gates.RoleCreator { // a source is no creator, and was let through
 		return
 	}
 	st.facts.Identity.MayIssue = false

@@ -38,8 +38,7 @@ func (st *step) signalFacts(class, held string) []gates.SignalFacts {
 func (st *step) platformsWord() bool {
 	p := st.approval
 	if p == nil {
-		role := st.facts.Identity.Role
-		return role == gates.RoleOperator || role == gates.RolePlatform || role == gates.RoleNode
+		return st.platformSide()
 	}
 	for i := range p.Parties {
 		if x := &p.Parties[i]; x.Role == PartyPlatform && !x.GrantedBy.IsZero() {
@@ -47,6 +46,12 @@ func (st *step) platformsWord() bool {
 		}
 	}
 	return st.s.actsFor(p.Proposer)
+}
+
+// platformSide reports whether the actor is of the platform's side: an operator, the platform or a node.
+func (st *step) platformSide() bool {
+	role := st.facts.Identity.Role
+	return role == gates.RoleOperator || role == gates.RolePlatform || role == gates.RoleNode
 }
 
 // signalParty lists the platform as a party to a slice of its own class.

@@ -371,6 +371,30 @@ func TestNamesOfNodesAndSourcesAreNobodys(t *testing.T) {
 	})
 }
 
+// Nobody but the platform's side makes a unit in the name of somebody who did not sign, or gives a name of the platform away: not a revenue source,
+// nor a node that was removed.
+func TestSourcesMakeNoUnitsInOthersNames(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, level uint32) {
+		w := newHall(t, level)
+		gone := signer(90)
+		w.must(w.operator, state.KindNodeAdmit, nexus.ID{}, state.NodeAdmit{Key: gone.Public(), Name: "second"})
+		w.must(w.operator, state.KindNodeRemove, nexus.ID{}, state.NodeAdmit{Key: gone.Public(), Name: "second"})
+		for who, key := range map[string]nexus.Signer{"a source": w.shop, "a removed node": gone} {
+			in := w.do(key, state.KindIMVUCreate, nexus.ID{}, state.UnitCreate{Name: "in ada's name, by " + who, OwnerName: "ada"})
+			named := w.do(key, state.KindIMVUCreate, nexus.ID{}, state.UnitCreate{Name: "by " + who, OwnerName: "support", OwnerKey: signer(97).Public()})
+			if held := level >= state.RulesStanding; took(in) == held || held && took(named) {
+				t.Errorf("%s: %+v, %v; %v", who, in.Receipt, in.Err, named.Err)
+			} else if held {
+				refusedFor(t, in, 1, "who did not sign")
+				invalidFor(t, named, nexus.CodeConflict, "is reserved")
+			}
+		}
+		w.must(w.shop, state.KindIMVUCreate, nexus.ID{}, state.UnitCreate{Name: "a source's own"})
+		w.must(w.operator, state.KindIMVUCreate, nexus.ID{}, state.UnitCreate{Name: "a present", OwnerName: "ada"})
+	})
+}
+
 // Who owned a unit in the time of a statement is told that it is issued, once, and not of months after.
 func TestEarlierOwnersAreToldOfTheirStatement(t *testing.T) {
 	t.Parallel()
