@@ -492,7 +492,7 @@ func TestProbesMeasureTheirGroup(t *testing.T) {
 		eventually(t, "all of the group are measured", func() bool {
 			n := 0
 			for _, s := range g.Snapshot() {
-				if s.Added.Samples > 20 {
+				if s.Added.Samples-s.Added.Missed > 20 { // a busy machine misses some
 					n++
 				}
 			}
@@ -503,7 +503,7 @@ func TestProbesMeasureTheirGroup(t *testing.T) {
 			t.Error(err)
 		}
 		for _, s := range g.Snapshot() {
-			if (s.Added.Samples > 0) != want[s.Slice.Name] || s.Added.Missed > 0 || s.Gateway.Requests > 0 {
+			if (s.Added.Samples > 0) != want[s.Slice.Name] || s.Gateway.Requests > 0 {
 				t.Errorf("%s: %+v, %d requests", s.Slice.Name, s.Added, s.Gateway.Requests)
 			}
 		}

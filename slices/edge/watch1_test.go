@@ -257,3 +257,60 @@ func TestInformationalAnswersKeepTheRoute(t *testing.T) {
 		t.Errorf("no backend: %d with routes %q: %s", a.status, got, a.body)
 	}
 }
+
+// TestIdleConnectionsOutliveTheTimeOfAHead: the limit of a head that has come ends nothing after it, neither a connection that waits for its next
+// request nor one whose client has ended its side and waits for a slow backend.
+func TestIdleConnectionsOutliveTheTimeOfAHead(t *testing.T) {
+	t.Parallel()
+	ca, err := OpenDevCA("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, s := newPatience(), unit("s")
+	const head = 200 * time.Millisecond
+	g := gateway(t, table(t, []Route{route("s.test", s, backend(t, p.serve))}, s), func(c *Config) {
+		c.TLSAddr, c.Certificate, c.HeaderTimeout = "127.0.0.1:0", ca.Certificate, head
+	})
+	for name, open := range clients1(t, g, ca) {
+		c := open()
+		in := bufio.NewReader(c)
+		for turn := range 4 {
+			if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: s.test\r\n\r\n"); err != nil {
+				t.Fatalf("%s, request %d: %v", name, turn+1, err)
+			}
+			select {
+			case <-p.begun:
+			case <-time.After(time.Minute):
+				t.Fatalf("%s, request %d: the backend hears nothing of it", name, turn+1)
+			}
+			if turn == 3 {
+				if err := c.CloseWrite(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if turn >= 2 {
+				time.Sleep(2 * head) // longer than slowAfter too
+			}
+			p.answer <- struct{}{}
+			resp, err := readAnswer(in)
+			if err != nil || resp != "late 0" {
+				t.Fatalf("%s, request %d: %q, %v", name, turn+1, resp, err)
+			}
+			time.Sleep(2 * head)
+		}
+	}
+}
+
+// readAnswer reads over informational answers and gives the body of the one that counts.
+func readAnswer(in *bufio.Reader) (string, error) {
+	for {
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			return "", err
+		}
+		b, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode >= 200 {
+			return string(b), err
+		}
+	}
+}
