@@ -148,3 +148,14 @@ func BenchmarkManyUnits(b *testing.B) {
 		})
 	}
 }
+
+// A node whose pictures carry all that it has is never asked for more.
+func TestFewUnitsAreNotAskedFor(t *testing.T) {
+	t.Parallel()
+	d := drive(t, theme.Options{}, 80, 24, nil)
+	d.show1(calm())
+	d.press("6", "4", "7")
+	if n := asked(d); n != 0 {
+		t.Errorf("asked %d times", n)
+	}
+}

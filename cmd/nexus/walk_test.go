@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -175,12 +176,27 @@ func (n *liveNode) proved(d *wire.DecisionRow) {
 	}
 }
 
+// people lists the decisions on what others than the node asked for: it posts of its own what it measures, on a busy machine too.
+func (n *liveNode) people() (indexes []uint64) {
+	n.t.Helper()
+	var all wire.Decisions
+	if err := json.Unmarshal([]byte(n.run("gates", "log", "--limit", "1000", "-o", "json")), &all); err != nil {
+		n.t.Fatal(err)
+	}
+	for _, d := range all.Decisions {
+		if !strings.HasPrefix(d.ActorName, "node-") {
+			indexes = append(indexes, d.Index)
+		}
+	}
+	return indexes
+}
+
 // The node itself refuses what a read-only session asks, not only the console.
 func TestTheNodeRefusesAReadOnlySession(t *testing.T) {
 	t.Parallel()
 	n := launchNode(t)
 	n.run("imvu", "create", "--name", "Held")
-	before := n.run("ledger", "head", "-o", "json")
+	before := n.people()
 	for _, args := range [][]string{{"imvu", "scale", "IMVU-001", "--cpu", "3"}, {"imvu", "create", "--name", "No"}, {"stop"}, {"launch", "rerun", "9"},
 		{"cluster", "invite"}, {"verify", "audit"}} {
 		out, errs, code := n.try(append(args, "--read-only")...)
@@ -190,8 +206,8 @@ func TestTheNodeRefusesAReadOnlySession(t *testing.T) {
 	}
 	n.run("gates", "try", "imvu.create", "name=Asked", "--read-only")
 	n.run("revenue", "tally", "--read-only")
-	if after := n.run("ledger", "head", "-o", "json"); after != before {
-		t.Errorf("the log grew:\n%s%s", before, after)
+	if after := n.people(); len(before) == 0 || !reflect.DeepEqual(after, before) {
+		t.Errorf("the log grew:\n%+v\n%+v", before, after)
 	}
 	screen, _ := n.openConsole(120, 40, "--read-only")
 	typeKeys(t, screen, "6S")
