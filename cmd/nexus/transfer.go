@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,7 +63,7 @@ compare. A proof speaks for the moment of its checkpoint.`,
 		Example: "  nexus platform prove PLAT-003 --out proof.json\n  nexus platform prove --check proof.json --key NODE.pub"}
 	cmd.Flags().String("out", "", "write the proof to a file")
 	cmd.Flags().String("check", "", "check a proof file; needs no node")
-	cmd.Flags().String("key", "", "with --check: the node's public key, a .pub file or base64")
+	cmd.Flags().String("key", "", "with --check: the node's public key: a .pub file, base64, or as nexus ledger head prints it")
 	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, args []string) error {
 		path, _ := cmd.Flags().GetString("check")
 		if path != "" {
@@ -118,9 +120,12 @@ func (a *app) checkOwnership(path, key string) error {
 	}
 	trusted := p.Node
 	if key != "" {
-		pub, err := identity.LoadPublic(key)
+		pub, log, err := nodeKey(key)
 		if err != nil {
 			return err
+		}
+		if log != "" && !strings.HasPrefix(p.Entry.Checkpoint, log+"\n") {
+			return nexus.Errf("check proof", nexus.CodeCorrupt, "owner of "+p.Unit, "do not trust this proof", "its checkpoint is not of the log %s", log)
 		}
 		trusted = pub.String()
 	} else {
@@ -130,6 +135,26 @@ func (a *app) checkOwnership(path, key string) error {
 		return err
 	}
 	return a.print(p, func(w io.Writer) error { return printOwnership(w, &p) })
+}
+
+// nodeKey reads a node's public key in the forms of identity.LoadPublic, or as the log's verifier key that nexus ledger head prints and nexus-verify
+// takes (C2SP signed-note, NAME+HASH+KEY); that one names the log too.
+func nodeKey(text string) (key nexus.PublicKey, log string, err error) {
+	const ed25519Key = 1 // the algorithm of the signature, the first byte of the key
+	log, rest, found := strings.Cut(text, "+")
+	_, coded, two := strings.Cut(rest, "+")
+	raw, derr := base64.StdEncoding.DecodeString(coded)
+	if !found || !two || derr != nil || len(raw) != 1+len(key) || raw[0] != ed25519Key {
+		key, err = identity.LoadPublic(text)
+		return key, "", err
+	}
+	copy(key[:], raw[1:])
+	again, err := ledger.VerifierKey(log, key)
+	if err == nil && again != text {
+		err = nexus.Errf("read verifier key", nexus.CodeMalformed, "key "+strconv.Quote(text), "give it as nexus ledger head prints it",
+			"its parts do not belong together")
+	}
+	return key, log, err
 }
 
 // checkOwner re-computes an ownership proof with nothing but a public key: the entry names unit and owner, its leaf is what its

@@ -68,6 +68,34 @@ func TestMoneyBesideTheSplitIsSaid(t *testing.T) {
 	}
 }
 
+// A click on a row below the sums is on that row and no other, whether the sums stand above the rows or among them.
+func TestRowsOfTheHomeAreWhereTheyAreSaidToBe(t *testing.T) {
+	t.Parallel()
+	h := &wire.Home{Complete: true, Units: []wire.UnitRow{{ID: "u", Label: "IMVU-001"}, {ID: "v", Label: "IMVU-002"}},
+		Totals: []wire.MoneySum{{Currency: "USD", Payable: 1, Held: 2}, {Currency: "JPY"}}}
+	rows := HomeRows(h)
+	index := make([]int, len(rows))
+	for i := range index {
+		index[i] = i
+	}
+	for _, height := range []int{6, 20} {
+		var at RowsAt
+		lines := homePanel().Draw(Input{Theme: theme.New(theme.Options{}), Width: 80, Height: height, Home: h, Index: index, Cursor: len(rows) - 1, At: &at})
+		if at.Count == 0 || at.First+at.Count > len(rows) {
+			t.Fatalf("%d high: %+v of %d rows", height, at, len(rows))
+		}
+		for i := range at.Count {
+			want := rows[at.First+i].Label()
+			if want == "" {
+				want = rows[at.First+i].Total.Currency
+			}
+			if line := lines[at.Line+i]; !strings.Contains(line, want) {
+				t.Errorf("%d high, row %d: %q, want %q", height, at.First+i, line, want)
+			}
+		}
+	}
+}
+
 // A unit that came from another log shows what it earned there, and sends nobody to record revenue of their own.
 func TestAnImportedPastIsShown(t *testing.T) {
 	t.Parallel()
