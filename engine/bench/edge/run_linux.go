@@ -56,8 +56,8 @@ func (r *rig) run(ctx context.Context) error {
 	defer stop()
 	if r.Case == "" {
 		fmt.Fprintf(r.Progress, "edge: about %v (--runs and --duration make it shorter)\n", r.expected().Round(10*time.Second))
-	} else if !r.anyChosen() {
-		return nexus.Errf("bench edge", nexus.CodeUsage, fmt.Sprintf("--case %q", r.Case), `groups, or part of a line of the table: "broadcasts: nginx"`,
+	} else if !r.anyChosen() && !r.anyProtocol() {
+		return nexus.Errf("bench edge", nexus.CodeUsage, fmt.Sprintf("--case %q", r.Case), `groups, or part of the line of a flood or of a rate over TLS: "broadcasts: nginx", "over TLS"`,
 			"no case has that in its name")
 	}
 	for n := range r.Runs {
@@ -69,13 +69,18 @@ func (r *rig) run(ctx context.Context) error {
 				return err
 			}
 		}
+		if r.anyProtocol() {
+			if err := r.clientBaseline(ctx); err != nil {
+				return err
+			}
+		}
 		for _, c := range contenders() {
 			if _, err := exec.LookPath(c.binary); c.binary != "" && err != nil {
 				r.report.skip(c.name, "absent: "+c.binary+" is not installed")
 				continue
 			}
 			for _, tuned := range c.configurations() {
-				if len(r.chosen(c.name+", "+word(tuned))) == 0 {
+				if len(r.chosen(c, c.name+", "+word(tuned))) == 0 && len(r.protocolsOf(c, tuned)) == 0 {
 					continue
 				}
 				fmt.Fprintf(r.Progress, "edge: run %d of %d: %s, %s\n", n+1, r.Runs, c.name, word(tuned))
@@ -89,13 +94,15 @@ func (r *rig) run(ctx context.Context) error {
 }
 
 // chosen gives the floods that were asked for of a proxy, by the names that their lines will have.
-func (r *rig) chosen(name string) []flood {
-	return stdslices.DeleteFunc(floods(), func(f flood) bool { return !strings.Contains(f.name+": "+name, r.Case) })
+func (r *rig) chosen(c contender, name string) []flood {
+	return stdslices.DeleteFunc(floods(), func(f flood) bool {
+		return c.noHTTP3 != "" && f.overQUIC() || !strings.Contains(f.name+": "+name, r.Case)
+	})
 }
 
 func (r *rig) anyChosen() bool {
 	return stdslices.ContainsFunc(contenders(), func(c contender) bool {
-		return stdslices.ContainsFunc(c.configurations(), func(tuned bool) bool { return len(r.chosen(c.name+", "+word(tuned))) > 0 })
+		return stdslices.ContainsFunc(c.configurations(), func(tuned bool) bool { return len(r.chosen(c, c.name+", "+word(tuned))) > 0 })
 	})
 }
 
@@ -136,7 +143,7 @@ func (r *rig) calibrate(ctx context.Context) error {
 // expected is how long the whole takes.
 func (r *rig) expected() time.Duration {
 	step := r.Duration + warm + settle
-	ofRates := time.Duration(len(rates)+1) * step
+	ofRates := time.Duration(len(rates)+1+len(protocols())) * step
 	perRun := step + ofRates + 2*(r.shareLength()+warm) // direct, and the two ceilings
 	for _, c := range contenders() {
 		perRun += time.Duration(len(c.configurations())) * (time.Duration(len(floods())+1)*step + time.Second)
@@ -287,7 +294,7 @@ func (r *rig) rates(ctx context.Context, name, addr string) error {
 		if name == "direct" {
 			note += voided(f.P99)
 		}
-		if base := r.lastDirect(at.perSecond); name != "direct" && base != nil {
+		if base := r.report.last(fmt.Sprintf("%.0f rps: direct", at.perSecond)); name != "direct" && base != nil {
 			unit = "us added"
 			f.P50, f.P99, f.P999 = f.P50-base[0], f.P99-base[1], f.P999-base[2]
 		}
@@ -303,16 +310,6 @@ func (r *rig) rates(ctx context.Context, name, addr string) error {
 	return nil
 }
 
-// lastDirect gives the quantiles of this run's baseline.
-func (r *rig) lastDirect(perSecond float64) []int64 {
-	for _, c := range r.report.Cases {
-		if n := len(c.P50); c.Name == fmt.Sprintf("%.0f rps: direct", perSecond) && n > 0 {
-			return []int64{c.P50[n-1], c.P99[n-1], c.P999[n-1]}
-		}
-	}
-	return nil
-}
-
 // contend measures one proxy in one configuration.
 func (r *rig) contend(ctx context.Context, c contender, tuned bool) error {
 	p, err := c.start(ctx, r, tuned)
@@ -325,6 +322,14 @@ func (r *rig) contend(ctx context.Context, c contender, tuned bool) error {
 			return err
 		}
 	}
+	for _, protocol := range r.protocolsOf(c, tuned) {
+		if err := r.protocol(ctx, c, p, protocol); err != nil {
+			return fmt.Errorf("%s: %w", protocol, err)
+		}
+	}
+	if len(r.chosen(c, c.name+", "+word(tuned))) == 0 {
+		return nil
+	}
 	name := c.name + ", " + word(tuned)
 	idle, err := r.generator(ctx, r.victim(p.addr))
 	if err != nil {
@@ -334,7 +339,7 @@ func (r *rig) contend(ctx context.Context, c contender, tuned bool) error {
 		r.exchangeBytes = float64(idle.Bytes) / float64(idle.Good)
 	}
 	r.report.add("no flood: "+name, "us p99", float64(idle.P99), "load "+machineLoad(), idle.P50, idle.P99, idle.P999)
-	for _, f := range r.chosen(name) {
+	for _, f := range r.chosen(c, name) {
 		if err := r.flood(ctx, f, p, name, tuned); err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}
@@ -357,7 +362,7 @@ func (r *rig) flood(ctx context.Context, f flood, p *running, name string, tuned
 func (r *rig) beside(ctx context.Context, f flood, p, flooded *running, name string, tuned bool) error {
 	job := f.job
 	job.Addr, job.Warm, job.Duration = flooded.addr, warm, r.Duration
-	if job.Shape == shapeTLSDials {
+	if job.Shape == shapeTLSDials || f.overQUIC() { // the UDP port has the same number
 		job.Addr = flooded.tlsAddr
 	}
 	offender := make(chan struct{})
