@@ -123,9 +123,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	results := make(chan pingResult, 16)
 	pinger := make(chan struct{})
 	go a.runPinger(pingCtx, results, pinger)
+	resyncs := make(chan struct{})
+	go a.runResyncs(pingCtx, resyncs)
 	defer func() {
 		cancel()
 		<-pinger
+		<-resyncs
 	}()
 	for {
 		select {
@@ -134,7 +137,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		case <-a.stop:
 			return nil
 		case e := <-a.pump:
-			a.reduce(e)
+			a.reduceAll(e)
 		case c := <-a.conflicts:
 			a.reportConflict(c)
 		case r := <-results:

@@ -142,6 +142,8 @@ func (c *Config) serfConfig(events chan serf.Event, merge serf.MergeDelegate) (*
 		m.PushPullInterval = 5 * time.Second
 		m.TCPTimeout = 3 * time.Second
 	}
+	// Messages are small; for each of them the library's compressor makes tables of tens of kilobytes, most of what an idle agent costs.
+	m.EnableCompression = false
 	m.BindAddr, m.BindPort, m.AdvertisePort = host, int(port), int(port)
 	m.SecretKey = append([]byte(nil), c.GossipKey[:]...)
 	m.Label = c.Cluster.String()

@@ -3,6 +3,7 @@ package gossip
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"time"
@@ -13,14 +14,26 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/cluster"
 )
 
-// reduce handles one Serf event. Membership events only say that something changed: the View is always rebuilt from
-// Serf's list, and member events are the difference between two Views, so a dropped event loses nothing for long.
-func (a *Agent) reduce(e serf.Event) {
-	switch e := e.(type) {
-	case serf.MemberEvent:
+// reduceAll handles a Serf event and those that wait behind it. Membership events only say that something changed: the View is rebuilt from Serf's list, once
+// for all of them, and member events are the difference between two Views, so a dropped event loses nothing for long.
+func (a *Agent) reduceAll(e serf.Event) {
+	changed := false
+	for {
+		switch e := e.(type) {
+		case serf.MemberEvent:
+			changed = true
+		case serf.UserEvent:
+			a.checkpoint(e)
+		}
+		select {
+		case e = <-a.pump:
+			continue
+		default:
+		}
+		break
+	}
+	if changed {
 		a.rebuild()
-	case serf.UserEvent:
-		a.checkpoint(e)
 	}
 }
 
@@ -211,6 +224,35 @@ func pingTarget(nodes []cluster.Node, turn int) (cluster.Node, bool) {
 		return cluster.Node{}, false
 	}
 	return live[turn%len(live)], true
+}
+
+// resyncAfter is when an agent that has started compares its list with another member's, besides the library's own comparisons: of members that join together
+// some announcements are lost, and those come only after half a minute, or several in a large cluster.
+var resyncAfter = [...]time.Duration{time.Second, 3 * time.Second, 8 * time.Second, 20 * time.Second}
+
+// runResyncs does these comparisons, each with a live member by chance. One under way ends within the library's TCP timeout.
+func (a *Agent) runResyncs(ctx context.Context, done chan<- struct{}) {
+	defer close(done)
+	begin := time.Now()
+	for _, after := range resyncAfter {
+		wait := time.NewTimer(time.Until(begin.Add(after + rand.N(after/2)))) //nolint:gosec // so that not all come at once
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return
+		case <-a.stop:
+			wait.Stop()
+			return
+		}
+		n, ok := pingTarget(a.Members().Nodes(), rand.Int()) //nolint:gosec // any of them
+		if !ok {
+			continue
+		}
+		if _, err := a.serf.Memberlist().Join([]string{n.Name + "/" + n.Addr}); err != nil {
+			a.cfg.Logger.Debug("lists not compared", "component", "gossip", "with", n.Name, "error", err)
+		}
+	}
 }
 
 // conflict is a claim that contradicts what is known.

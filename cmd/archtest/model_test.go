@@ -164,7 +164,7 @@ var libraries = []library{
 
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{"slices/meter"}},
 	{"github.com/coder/websocket", []string{"slices/edge", "slices/session/...", "tests"}},
-	{"github.com/quic-go/quic-go", []string{"slices/edge", "slices/edge/quicshare", "slices/session/roam", "tests"}},
+	{"github.com/quic-go/quic-go", []string{"slices/edge", "slices/edge/quicshare", "slices/session/roam", "engine/bench/edge", "tests"}},
 	{"github.com/quic-go/webtransport-go", []string{"slices/edge", "slices/session/roam", "tests"}},
 	{"github.com/caddyserver/certmagic", []string{"slices/edge/acme"}},
 	{"github.com/mholt/acmez/v3", []string{"slices/edge/acme"}},

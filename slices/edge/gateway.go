@@ -170,16 +170,9 @@ func (g *Gateway) admitHello(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	return nil, c.beginSigning(c.handshake.over)
 }
 
-// certificate gives the certificate for a hello that admitHello or admitQUIC let in.
+// certificate gives the certificate for a hello that admitHello let in.
 func (g *Gateway) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c := connOf(hello.Conn)
-	if c == nil { // QUIC
-		t, err := g.find(hello.ServerName)
-		if err != nil {
-			return nil, err
-		}
-		return g.certificateOf(hello, t)
-	}
 	if err := c.handshake.err; err != nil {
 		return nil, err
 	}

@@ -53,6 +53,7 @@ type quicFront struct {
 	beginning atomic.Int64    // handshakes that serve has not taken yet
 	share     *quicshare.Port // nil: the port is this process's alone
 	retired   atomic.Bool
+	protocols []string // that a handshake may agree on
 	closing   sync.Once
 	closed    error
 }
@@ -81,7 +82,7 @@ func quicTaken(addr string, err error) error {
 
 // listenQUIC opens the UDP side.
 func (g *Gateway) listenQUIC() (*quicFront, error) {
-	f := &quicFront{gateway: g}
+	f := &quicFront{gateway: g, protocols: []string{http3.NextProtoH3}}
 	err := f.open()
 	if err != nil {
 		return nil, err
@@ -92,8 +93,8 @@ func (g *Gateway) listenQUIC() (*quicFront, error) {
 	f.transport.VerifySourceAddress = func(net.Addr) bool {
 		return f.halfOpen.Load() >= quicHalfOpenMax || len(g.open) > cap(g.open)/2
 	}
-	f.listener, err = f.transport.ListenEarly(&tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{http3.NextProtoH3},
-		GetConfigForClient: g.admitQUIC, GetCertificate: g.certificate}, &quic.Config{
+	f.listener, err = f.transport.ListenEarly(&tls.Config{MinVersion: tls.VersionTLS13, NextProtos: f.protocols,
+		GetConfigForClient: f.admit}, &quic.Config{
 		MaxIncomingStreams: quicStreamsMax, MaxIncomingUniStreams: quicUniStreamsMax, MaxIdleTimeout: g.config.IdleTimeout,
 		HandshakeIdleTimeout: g.config.HeaderTimeout, MaxStreamReceiveWindow: http2StreamBytes, MaxConnectionReceiveWindow: http2ConnBytes,
 		EnableDatagrams: true, EnableStreamResetPartialDelivery: true,
@@ -161,19 +162,6 @@ func (f *quicFront) watchIdle(qc *quic.Conn, c *conn, idle time.Duration) (stop 
 	})
 	watch <- timer
 	return timer.Stop
-}
-
-// admitQUIC refuses a handshake for a host that is not served, or whose slice is full, before any key is used.
-func (g *Gateway) admitQUIC(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	t, err := g.find(hello.ServerName)
-	if err != nil {
-		return nil, err
-	}
-	if s := t.slice; s.counters.Sessions.Load() >= s.sessionsMax.Load() {
-		s.counters.Refused.Add(1)
-		return nil, nexus.Errf("edge", nexus.CodeUnavailable, "slice of "+t.route.Host, "try again later", "too many sessions")
-	}
-	return nil, nil
 }
 
 // serve accepts until the listener ends, nothing while ConnectionsMax are open.

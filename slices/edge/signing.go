@@ -38,33 +38,50 @@ type computing struct {
 	alone bool // the only one of its slice, which rests afterwards
 }
 
-// beginSigning waits for a turn to compute a handshake, until over is closed. It is called when the hello was read and before a key is used. Whether
+// takeSigning waits for a turn to compute a handshake of a slice, until over is closed. It is called when the hello was read and before a key is used. Whether
 // anybody is beside the slice is asked by who is next and not by who comes, so what a flood has queued up until then does not go by the old answer;
 // and of one slice no more wait for a core than there are cores, so that other slices' handshakes do not wait behind all of a flood. Error: the time is
 // over.
+func (g *Gateway) takeSigning(s *sliceState, over <-chan struct{}) (*computing, error) {
+	turn := &computing{slice: s}
+	if !takeTurn(s.next, over) {
+		return nil, os.ErrDeadlineExceeded
+	}
+	if turn.alone = g.lately.beside(s, time.Now()); turn.alone && !takeTurn(s.signing, over) {
+		<-s.next
+		return nil, os.ErrDeadlineExceeded
+	}
+	if !takeTurn(g.signing, over) {
+		if turn.alone {
+			<-s.signing
+		}
+		<-s.next
+		return nil, os.ErrDeadlineExceeded
+	}
+	turn.since = time.Now()
+	return turn, nil
+}
+
+// giveSigning gives a turn back.
+func (g *Gateway) giveSigning(t *computing) {
+	<-g.signing
+	if t.alone {
+		time.AfterFunc(min(time.Since(t.since), signingRestMost), func() { <-t.slice.signing })
+	}
+	<-t.slice.next
+}
+
+// beginSigning waits for a turn of the connection's slice.
 func (c *conn) beginSigning(over <-chan struct{}) error {
 	s := c.bound.Load()
 	if s == nil || c.signing.Load() != nil {
 		return nil
 	}
-	turn := &computing{slice: s}
-	if !takeTurn(s.next, over) {
-		return os.ErrDeadlineExceeded
+	turn, err := c.gateway.takeSigning(s, over)
+	if err == nil {
+		c.signing.Store(turn)
 	}
-	if turn.alone = c.gateway.lately.beside(s, time.Now()); turn.alone && !takeTurn(s.signing, over) {
-		<-s.next
-		return os.ErrDeadlineExceeded
-	}
-	if !takeTurn(c.gateway.signing, over) {
-		if turn.alone {
-			<-s.signing
-		}
-		<-s.next
-		return os.ErrDeadlineExceeded
-	}
-	turn.since = time.Now()
-	c.signing.Store(turn)
-	return nil
+	return err
 }
 
 // takeTurn takes one of what a channel has room for. It reports false when over was closed first.
@@ -79,13 +96,7 @@ func takeTurn(from chan struct{}, over <-chan struct{}) bool {
 
 // endSigning gives the turn back: with the first byte of the answer, and in any case when the handshake has ended.
 func (c *conn) endSigning() {
-	t := c.signing.Swap(nil)
-	if t == nil {
-		return
+	if t := c.signing.Swap(nil); t != nil {
+		c.gateway.giveSigning(t)
 	}
-	<-c.gateway.signing
-	if t.alone {
-		time.AfterFunc(min(time.Since(t.since), signingRestMost), func() { <-t.slice.signing })
-	}
-	<-t.slice.next
 }

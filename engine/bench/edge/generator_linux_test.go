@@ -1,11 +1,18 @@
 package edge
 
 import (
+	"crypto/tls"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os/exec"
+	stdslices "slices"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/quic-go/quic-go/http3"
 )
 
 // serveBackend starts a backend and gives its address.
@@ -87,6 +94,69 @@ func TestArrivalsAreInStepWithNothing(t *testing.T) {
 	}
 }
 
+// TestClientsMeetTheirBackend: the clients of the rates over TLS reach a real server by each protocol, count what it answers, and a server that is silent makes
+// requests late.
+func TestClientsMeetTheirBackend(t *testing.T) {
+	t.Parallel()
+	addr, secure := serveBackend(t), serveProtocols(t)
+	for protocol, path := range map[string]string{protocolPlain: pathSmall, protocolH1: "/HTTP/1.1", protocolH2: "/HTTP/2.0", protocolH3: "/HTTP/3.0"} {
+		to := secure
+		if protocol == protocolPlain {
+			to = addr
+		}
+		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
+			f, err := clients(t.Context(), Job{Shape: shapeClients, Protocol: protocol, Addr: to, Source: victimSource, Host: victimHost, Path: path,
+				Connections: 4, Rate: 100, Warm: 100 * time.Millisecond, Duration: 500 * time.Millisecond})
+			if err != nil || f.Good < 30 || f.Good+f.Late > 70 || f.Refused+f.Broken > 0 || f.P50 <= 0 || f.P999 < f.P50 {
+				t.Errorf("%v: %+v", err, f)
+			}
+		})
+	}
+	f, err := quicHandshakes(t.Context(), Job{Addr: secure, Source: offenderSource, Host: victimHost, Connections: 2, Duration: 500 * time.Millisecond})
+	if err != nil || f.Good == 0 {
+		t.Errorf("handshakes over QUIC: %v, %+v", err, f)
+	}
+	if _, err := clients(t.Context(), Job{Protocol: "gopher", Connections: 1, Source: victimSource, Addr: addr}); err == nil {
+		t.Error("an unknown protocol is spoken")
+	}
+}
+
+// serveProtocols is a server over TLS and QUIC at one port number; it refuses what does not come by the protocol that its path names.
+func serveProtocols(t *testing.T) string {
+	t.Helper()
+	cert := httptest.NewUnstartedServer(nil)
+	cert.StartTLS()
+	defer cert.Close()
+	config := &tls.Config{Certificates: cert.TLS.Certificates, MinVersion: tls.VersionTLS13}
+	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != victimHost || r.URL.Path != "/"+r.Proto {
+			w.WriteHeader(http.StatusMisdirectedRequest)
+		}
+		_, _ = w.Write(make([]byte, smallBytes))
+	})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	udp, err := net.ListenPacket("udp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcp := config.Clone()
+	tcp.NextProtos = []string{"h2", "http/1.1"}
+	s := &http.Server{Handler: answer, TLSConfig: tcp, ReadHeaderTimeout: time.Minute}
+	h3 := &http3.Server{Handler: answer, TLSConfig: http3.ConfigureTLSConfig(config)}
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = s.ServeTLS(ln, "", "") }) // both end with Close
+	wg.Go(func() { _ = h3.Serve(udp) })
+	t.Cleanup(func() {
+		_, _, _ = s.Close(), h3.Close(), udp.Close() // the test is over
+		wg.Wait()
+	})
+	return ln.Addr().String()
+}
+
 func TestACaseIsPartOfALine(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -94,9 +164,11 @@ func TestACaseIsPartOfALine(t *testing.T) {
 		floods int // of nginx, by default
 		any    bool
 	}{{"", 6, true}, {"broadcasts: nginx", 1, true}, {"nginx, default", 6, true}, {"nginx, tuned", 0, true}, {"connections", 4, true},
-		{"most requests: nginx", 0, true}, {"most requests: nginx, tuned", 0, false}, {"most requests: nexus edge, one", 0, false}, {"no such", 0, false}} {
+		{"most requests: nginx", 0, true}, {"most requests: nginx, tuned", 0, false}, {"most requests: nexus edge, one", 0, false},
+		{"QUIC handshakes", 0, true}, {"no such", 0, false}, {"over TLS", 0, true}} {
 		r := &rig{Options: Options{Case: c.of}}
-		if got := len(r.chosen("nginx, default")); got != c.floods || r.anyChosen() != c.any {
+		nginx := contenders()[stdslices.IndexFunc(contenders(), func(c contender) bool { return c.name == "nginx" })]
+		if got := len(r.chosen(nginx, "nginx, default")); got != c.floods || r.anyChosen() != c.any {
 			t.Errorf("%q: %d floods of nginx and any %v, want %d and %v", c.of, got, r.anyChosen(), c.floods, c.any)
 		}
 	}

@@ -55,7 +55,7 @@ func Groups(ctx context.Context, o Options) (Report, error) {
 			return r.report, err
 		}
 		for _, f := range floods() {
-			if f.job.Host != handshakesHost && f.job.Connections != 512 {
+			if f.job.Shape != shapeTLSDials && f.job.Connections != 512 {
 				continue
 			}
 			for k := range arrangements {

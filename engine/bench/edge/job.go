@@ -7,25 +7,36 @@ import (
 
 // Shapes of what a generator sends on each of its connections.
 const (
-	shapeOpen     = "open"     // requests at a fixed rate, each on a connection that is free
-	shapeClosed   = "closed"   // the next request as soon as the last was answered
-	shapeStream   = "stream"   // one WebSocket, read as fast as it comes
-	shapeLoris    = "loris"    // a header that never ends, one line a second
-	shapeTLSDials = "tlsdials" // a handshake, then the end, and again
+	shapeOpen     = "open"      // requests at a fixed rate, each on a connection that is free
+	shapeClosed   = "closed"    // the next request as soon as the last was answered
+	shapeStream   = "stream"    // one WebSocket, read as fast as it comes
+	shapeLoris    = "loris"     // a header that never ends, one line a second
+	shapeTLSDials = "tlsdials"  // a handshake, then the end, and again
+	shapeQUIC     = "quicdials" // the same over QUIC
+	shapeClients  = "clients"   // requests at a fixed rate by Protocol
+)
+
+// Protocols of shapeClients.
+const (
+	protocolPlain = "HTTP/1.1 without TLS"
+	protocolH1    = "HTTP/1.1"
+	protocolH2    = "HTTP/2"
+	protocolH3    = "HTTP/3"
 )
 
 // Job is what a generator process is asked to do; it comes as one JSON object on its standard input.
 type Job struct {
 	Shape       string        `json:"shape"`
-	Addr        string        `json:"addr"`        // of the proxy
-	Source      string        `json:"source"`      // loopback address to connect from
-	Host        string        `json:"host"`        // asked for, and the server name of TLS
-	Path        string        `json:"path"`        // asked for
-	Connections int           `json:"connections"` // at once
-	Rate        float64       `json:"rate"`        // requests a second, shapeOpen only
-	Warm        time.Duration `json:"warm"`        // before figures count
-	Duration    time.Duration `json:"duration"`    // of what counts
-	Nice        int           `json:"nice"`        // scheduling weight of the process
+	Addr        string        `json:"addr"`               // of the proxy
+	Source      string        `json:"source"`             // loopback address to connect from
+	Host        string        `json:"host"`               // asked for, and the server name of TLS
+	Path        string        `json:"path"`               // asked for
+	Protocol    string        `json:"protocol,omitempty"` // shapeClients only
+	Connections int           `json:"connections"`        // at once
+	Rate        float64       `json:"rate"`               // requests a second, shapeOpen and shapeClients only
+	Warm        time.Duration `json:"warm"`               // before figures count
+	Duration    time.Duration `json:"duration"`           // of what counts
+	Nice        int           `json:"nice"`               // scheduling weight of the process
 }
 
 // Figures are what a generator saw while figures counted; one JSON object on its standard output.

@@ -50,8 +50,13 @@ func Part(ctx context.Context, part string, in io.Reader, out io.Writer) error {
 			return err
 		}
 		do := generate
-		if job.Shape == shapeTLSDials {
+		switch job.Shape {
+		case shapeTLSDials:
 			do = handshakes
+		case shapeQUIC:
+			do = quicHandshakes
+		case shapeClients:
+			do = clients
 		}
 		f, err := do(ctx, job)
 		if err != nil {

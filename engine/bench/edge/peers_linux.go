@@ -21,8 +21,9 @@ type contender struct {
 	binary string // looked up in PATH; "": this program
 	start  func(ctx context.Context, r *rig, tuned bool) (*running, error)
 
-	floodsOnly  bool // the rest is what another line has already
-	defaultOnly bool // there is nothing to tune
+	floodsOnly  bool   // the rest is what another line has already
+	defaultOnly bool   // there is nothing to tune
+	noHTTP3     string // why it speaks no HTTP/3; "": it does
 }
 
 // configurations lists with which settings a proxy is measured: tuned or not.
@@ -44,10 +45,10 @@ func contenders() []contender {
 		{name: oursName, start: startOurs},
 		{name: patientName, start: startPatient, floodsOnly: true, defaultOnly: true},
 		{name: singleName, start: startSingle, floodsOnly: true},
-		{name: "nginx", binary: "nginx", start: startNginx},
-		{name: "haproxy", binary: "haproxy", start: startHAProxy},
+		{name: "nginx", binary: "nginx", start: startNginx, noHTTP3: "the distribution's nginx has no HTTP/3"},
+		{name: "haproxy", binary: "haproxy", start: startHAProxy, noHTTP3: "the distribution's haproxy is built without QUIC"},
 		{name: "caddy", binary: "caddy", start: startCaddy},
-		{name: "Go ReverseProxy", start: startPlain},
+		{name: "Go ReverseProxy", start: startPlain, noHTTP3: "the standard library has no HTTP/3"},
 	}
 }
 
@@ -101,7 +102,7 @@ func startNginx(ctx context.Context, r *rig, tuned bool) (*running, error) {
 		}
 		for i, host := range hosts() {
 			fmt.Fprintf(&b, "upstream u%d { server %s; keepalive 256; keepalive_requests 1000000; }\n", i, r.backendOf(host))
-			fmt.Fprintf(&b, "server {\nlisten %s backlog=4096;\nlisten %s ssl backlog=4096;\nserver_name %s;\n", plain, secure, host)
+			fmt.Fprintf(&b, "server {\nlisten %s backlog=4096;\nlisten %s ssl http2 backlog=4096;\nserver_name %s;\n", plain, secure, host)
 			fmt.Fprintf(&b, "location / {\nproxy_pass http://u%d;\nproxy_http_version 1.1;\nproxy_set_header Host $host;\n", i)
 			if host == broadcastHost {
 				b.WriteString("proxy_set_header Upgrade $http_upgrade;\nproxy_set_header Connection upgrade;\n")
@@ -161,7 +162,7 @@ func startHAProxy(ctx context.Context, r *rig, tuned bool) (*running, error) {
 			}
 		}
 		frontend("plain", plain+" backlog 4096")
-		frontend("secure", secure+" ssl crt "+r.both+" backlog 4096")
+		frontend("secure", secure+" ssl crt "+r.both+" alpn h2,http/1.1 backlog 4096")
 		for i, host := range hosts() {
 			limit := ""
 			if tuned && (host == smallHost || host == largeHost || host == greedyHost) {

@@ -49,7 +49,7 @@ func (p plainProxy) Serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	plain, err := net.Listen("tcp", p.Listen)
 	if err != nil {
 		return err

@@ -52,6 +52,20 @@ var rates = []struct {
 	connections int
 }{{1000, 32}, {5000, 64}}
 
+// Load of the added latency over TLS.
+const (
+	protocolRate        = 1000
+	protocolConnections = 32
+)
+
+// protocols are those of the added latency over TLS.
+func protocols() []string { return []string{protocolH1, protocolH2, protocolH3} }
+
+// overTLS names the line of a protocol.
+func overTLS(protocol string) string {
+	return fmt.Sprintf("%d rps over TLS, %s", protocolRate, protocol)
+}
+
 // flood is one way to be a bad neighbour.
 type flood struct {
 	name     string
@@ -70,10 +84,14 @@ func floods() []flood {
 		{"512 connections of small requests", job(shapeClosed, smallHost, pathSmall, 512), smallContract, "requests/s", false},
 		{"64 connections of 1 MiB bodies", job(shapeClosed, largeHost, pathLarge, 64), largeContract, "bytes/s", true},
 		{"32 callers of TLS handshakes", job(shapeTLSDials, handshakesHost, "", 32), 0, "handshakes/s", false},
+		{"32 callers of QUIC handshakes", job(shapeQUIC, handshakesHost, "", 32), 0, "handshakes/s", false},
 		{"2000 slow-loris connections", job(shapeLoris, lorisHost, pathSmall, 2000), 0, "answers/s", false},
 		{"256 WebSockets of broadcasts", job(shapeStream, broadcastHost, pathBroadcast, 256), broadcastContract, "bytes/s", true},
 	}
 }
+
+// overQUIC reports whether only who speaks HTTP/3 can be flooded with it.
+func (f flood) overQUIC() bool { return f.job.Shape == shapeQUIC }
 
 // reached words the offender's own rate.
 func (f flood) reached(rate float64, tuned bool) string {

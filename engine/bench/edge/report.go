@@ -60,6 +60,16 @@ func (r *Report) add(name, unit string, value float64, note string, latency ...i
 	return c
 }
 
+// last gives the quantiles of a case's newest run, nil when there is none.
+func (r *Report) last(name string) []int64 {
+	for _, c := range r.Cases {
+		if n := len(c.P50); c.Name == name && n > 0 {
+			return []int64{c.P50[n-1], c.P99[n-1], c.P999[n-1]}
+		}
+	}
+	return nil
+}
+
 // skip notes a case that is not measured, once.
 func (r *Report) skip(name, why string) {
 	if !stdslices.ContainsFunc(r.Cases, func(c *Case) bool { return c.Name == name }) {

@@ -57,7 +57,7 @@ func (r *rig) run(ctx context.Context) error {
 	if r.Case == "" {
 		fmt.Fprintf(r.Progress, "edge: about %v (--runs and --duration make it shorter)\n", r.expected().Round(10*time.Second))
 	} else if !r.anyChosen() {
-		return nexus.Errf("bench edge", nexus.CodeUsage, fmt.Sprintf("--case %q", r.Case), `groups, or part of a line of the table: "broadcasts: nginx"`,
+		return nexus.Errf("bench edge", nexus.CodeUsage, fmt.Sprintf("--case %q", r.Case), `groups, or part of the line of a flood, of most requests or of a rate over TLS: "broadcasts: nginx", "over TLS"`,
 			"no case has that in its name")
 	}
 	for n := range r.Runs {
@@ -69,6 +69,11 @@ func (r *rig) run(ctx context.Context) error {
 				return err
 			}
 			if err := r.top(ctx, "direct", &running{addr: r.backends[0]}); err != nil {
+				return err
+			}
+		}
+		if r.anyProtocol() {
+			if err := r.clientBaseline(ctx); err != nil {
 				return err
 			}
 		}
@@ -92,8 +97,10 @@ func (r *rig) run(ctx context.Context) error {
 }
 
 // chosen gives the floods that were asked for of a proxy, by the names that their lines will have.
-func (r *rig) chosen(name string) []flood {
-	return stdslices.DeleteFunc(floods(), func(f flood) bool { return !strings.Contains(f.name+": "+name, r.Case) })
+func (r *rig) chosen(c contender, name string) []flood {
+	return stdslices.DeleteFunc(floods(), func(f flood) bool {
+		return c.noHTTP3 != "" && f.overQUIC() || !strings.Contains(f.name+": "+name, r.Case)
+	})
 }
 
 func (r *rig) anyChosen() bool {
@@ -104,7 +111,7 @@ func (r *rig) anyChosen() bool {
 
 // wants reports whether anything was asked for of a proxy in one configuration.
 func (r *rig) wants(c contender, tuned bool) bool {
-	return len(r.chosen(c.name+", "+word(tuned))) > 0 || r.wantsTop(c, tuned)
+	return len(r.chosen(c, c.name+", "+word(tuned))) > 0 || r.wantsTop(c, tuned) || len(r.protocolsOf(c, tuned)) > 0
 }
 
 // topLine is the name of the line of a proxy's highest throughput.
@@ -115,7 +122,7 @@ func (r *rig) wantsTop(c contender, tuned bool) bool {
 	return !tuned && !c.floodsOnly && strings.Contains(topLine(c.name), r.Case)
 }
 
-// Alone measures this program's edge with contracts in force, without the peers: baseline, every flood, guarantee and ceiling. Errors: as Run.
+// Alone measures this program's edge with contracts in force, without the peers: baseline, every flood over TCP, guarantee and ceiling. Errors: as Run.
 func Alone(ctx context.Context, o Options) (Report, error) {
 	r := &rig{Options: o, exchangeBytes: 512}
 	stop, err := r.prepare()
@@ -129,7 +136,7 @@ func Alone(ctx context.Context, o Options) (Report, error) {
 	if err := r.direct(ctx); err != nil {
 		return r.report, err
 	}
-	err = r.contend(ctx, contender{name: oursName, start: startOurs}, true)
+	err = r.contend(ctx, contender{name: oursName, start: startOurs, noHTTP3: "left out: the suites are to be short"}, true)
 	return r.report, err
 }
 
@@ -152,7 +159,7 @@ func (r *rig) calibrate(ctx context.Context) error {
 // expected is how long the whole takes.
 func (r *rig) expected() time.Duration {
 	step := r.Duration + warm + settle
-	ofRates := time.Duration(len(rates)+1) * step
+	ofRates := time.Duration(len(rates)+1+len(protocols())) * step
 	perRun := step + ofRates + 2*(r.shareLength()+warm) // direct, and the two ceilings
 	for _, c := range contenders() {
 		perRun += time.Duration(len(c.configurations())) * (time.Duration(len(floods())+1)*step + time.Second)
@@ -303,7 +310,7 @@ func (r *rig) rates(ctx context.Context, name, addr string) error {
 		if name == "direct" {
 			note += voided(f.P99)
 		}
-		if base := r.lastDirect(at.perSecond); name != "direct" && base != nil {
+		if base := r.report.last(fmt.Sprintf("%.0f rps: direct", at.perSecond)); name != "direct" && base != nil {
 			unit = "us added"
 			f.P50, f.P99, f.P999 = f.P50-base[0], f.P99-base[1], f.P999-base[2]
 		}
@@ -331,16 +338,6 @@ func (r *rig) top(ctx context.Context, name string, p *running) error {
 	return nil
 }
 
-// lastDirect gives the quantiles of this run's baseline.
-func (r *rig) lastDirect(perSecond float64) []int64 {
-	for _, c := range r.report.Cases {
-		if n := len(c.P50); c.Name == fmt.Sprintf("%.0f rps: direct", perSecond) && n > 0 {
-			return []int64{c.P50[n-1], c.P99[n-1], c.P999[n-1]}
-		}
-	}
-	return nil
-}
-
 // contend measures one proxy in one configuration.
 func (r *rig) contend(ctx context.Context, c contender, tuned bool) error {
 	p, err := c.start(ctx, r, tuned)
@@ -358,8 +355,13 @@ func (r *rig) contend(ctx context.Context, c contender, tuned bool) error {
 			return err
 		}
 	}
+	for _, protocol := range r.protocolsOf(c, tuned) {
+		if err := r.protocol(ctx, c, p, protocol); err != nil {
+			return fmt.Errorf("%s: %w", protocol, err)
+		}
+	}
 	name := c.name + ", " + word(tuned)
-	if r.Case != "" && len(r.chosen(name)) == 0 {
+	if len(r.chosen(c, name)) == 0 {
 		return nil
 	}
 	idle, err := r.generator(ctx, r.victim(p.addr))
@@ -370,7 +372,7 @@ func (r *rig) contend(ctx context.Context, c contender, tuned bool) error {
 		r.exchangeBytes = float64(idle.Bytes) / float64(idle.Good)
 	}
 	r.report.add("no flood: "+name, "us p99", float64(idle.P99), "load "+machineLoad(), idle.P50, idle.P99, idle.P999)
-	for _, f := range r.chosen(name) {
+	for _, f := range r.chosen(c, name) {
 		if err := r.flood(ctx, f, p, name, tuned); err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}
@@ -393,7 +395,7 @@ func (r *rig) flood(ctx context.Context, f flood, p *running, name string, tuned
 func (r *rig) beside(ctx context.Context, f flood, p, flooded *running, name string, tuned bool) error {
 	job := f.job
 	job.Addr, job.Warm, job.Duration = flooded.addr, warm, r.Duration
-	if job.Shape == shapeTLSDials {
+	if job.Shape == shapeTLSDials || f.overQUIC() { // the UDP port has the same number
 		job.Addr = flooded.tlsAddr
 	}
 	offender := make(chan struct{})
