@@ -56,7 +56,8 @@ func readingVerbs() []string {
 		"imvu exit-status", "platform exit-status", "imvu verify-export", "platform verify-export",
 		"platform show", "platform prove", "stream list", "stream show", "ott list", "ott show", "revenue tally", "revenue balance", "revenue journal",
 		"revenue pending", "revenue hold list", "revenue payout list", "revenue sources", "route list", "route prove",
-		"identity list", "identity show", "approvals list", "approvals show", "cluster members", "ledger head", "ledger show", "ledger prove", "ledger verify",
+		"identity list", "identity show", "approvals list", "approvals show", "cluster members", "cluster edges",
+		"ledger head", "ledger show", "ledger prove", "ledger verify",
 		"gates list", "gates log", "gates explain", "gates try", "slices list", "slices show", "slices probe", "notices list",
 		"notices show", "policy show", "policy try", "consent log", "exits list", "exits show", "revenue prices list", "revenue prices show",
 		"revenue dispute show", "audit findings", "slices record", "audit", "verify", "doctor"}
