@@ -13,10 +13,11 @@ const (
 )
 
 // lately knows the two slices that had work last, which is enough to say of any slice whether another one had. Probes are nobody's work, and
-// neither is a handshake. Safe for concurrent use.
+// neither is a handshake. The slice that has work while no other had any is wide (sliceState.setWide). Safe for concurrent use.
 type lately struct {
 	mu   sync.Mutex
 	last [2]latelySlice // of different slices, the later one first
+	wide *sliceState    // nil: none
 }
 
 type latelySlice struct {
@@ -36,6 +37,22 @@ func (l *lately) note(s *sliceState, now time.Time) {
 		l.last[1] = l.last[0]
 	}
 	l.last[0] = latelySlice{s, now}
+	l.settle(s, now)
+}
+
+// settle makes the slice that has work at this moment wide when no other had any lately, and one that is no longer alone narrow; the caller holds
+// the mutex. A slice that falls silent stays wide until another one has work: nobody waits for its places.
+func (l *lately) settle(s *sliceState, now time.Time) {
+	other := l.last[1]
+	alone := other.slice == nil || now.Sub(other.at) >= latelyFor
+	if l.wide != nil && (l.wide != s || !alone) {
+		l.wide.setWide(false)
+		l.wide = nil
+	}
+	if alone && l.wide == nil {
+		s.setWide(true)
+		l.wide = s
+	}
 }
 
 // beside reports whether a slice other than s had work a moment ago.

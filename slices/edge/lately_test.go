@@ -2,8 +2,11 @@ package edge
 
 import (
 	"net/http"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/BobbyBlanco400/nexus-cos/slices/shape"
 )
 
 // busy makes a slice one that has work, for as long as the test lasts.
@@ -23,10 +26,117 @@ func (g *Gateway) stateOf(t *testing.T, name string) *sliceState {
 	return nil
 }
 
+// bareState is of a slice with a gate and no more.
+func bareState(name string) *sliceState {
+	s := &sliceState{gate: shape.NewGate(gateLimits(unit(name), false))}
+	s.setSlice(unit(name))
+	return s
+}
+
+// room counts what an empty gate lets in at once.
+func room(s *sliceState) (n int) {
+	for s.gate.TryEnter() {
+		n++
+	}
+	for range n {
+		s.gate.Leave()
+	}
+	return n
+}
+
+// TestTheSliceThatIsAloneIsWide: the one that has work while no other had any, until another one has.
+func TestTheSliceThatIsAloneIsWide(t *testing.T) {
+	t.Parallel()
+	var l lately
+	a, b, c := bareState("a"), bareState("b"), bareState("c")
+	begin := time.Unix(1_800_000_000, 0)
+	for _, step := range []struct {
+		what  string
+		works *sliceState
+		after time.Duration
+		wide  *sliceState
+	}{
+		{"the first", a, 0, a},
+		{"again", a, latelyStep, a},
+		{"another one beside it", b, latelyStep, nil},
+		{"the first beside the other", a, latelyFor - latelyStep, nil},
+		{"the other has had none for long", a, latelyFor, a},
+		{"still", a, latelyFor, a},
+		{"all were silent, and another one begins", c, latelyFor, c},
+		{"and one beside it at once", a, latelyStep, nil},
+	} {
+		begin = begin.Add(step.after)
+		l.note(step.works, begin)
+		for _, s := range []*sliceState{a, b, c} {
+			want := s.slice.Load().Turns()
+			if s == step.wide {
+				want = s.slice.Load().InFlight()
+			}
+			if got := room(s); got != want {
+				t.Errorf("%s: slice %s lets in %d, want %d", step.what, s.slice.Load().Name, got, want)
+			}
+			s.setSlice(*s.slice.Load()) // a table that is swapped changes nothing of that
+			if got := room(s); got != want {
+				t.Errorf("%s, another table: slice %s lets in %d, want %d", step.what, s.slice.Load().Name, got, want)
+			}
+		}
+	}
+}
+
+// TestAloneASliceNeedsNoTurns: all that it may have in flight is in its gate at once; beside another one it has its turns, and what is long is lent.
+func TestAloneASliceNeedsNoTurns(t *testing.T) {
+	t.Parallel()
+	let, answers := make(chan struct{}), sync.WaitGroup{}
+	a, b := unit("a"), unit("b")
+	g := gateway(t, table(t, []Route{
+		route("a.test", a, backend(t, func(http.ResponseWriter, *http.Request) { <-let })),
+		route("b.test", b, backend(t, text("b"))),
+	}, a, b))
+	s := g.stateOf(t, "a")
+	turns, most := s.slice.Load().Turns(), s.slice.Load().InFlight()
+	if turns >= most {
+		t.Fatalf("%d turns of %d: nothing is tried", turns, most)
+	}
+	ask := func(host string) {
+		c := client(t, g.Addr())
+		c.Timeout = time.Minute
+		resp, err := c.Get("http://" + host + "/")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_ = resp.Body.Close()
+	}
+	full := func() bool {
+		entered := s.gate.TryEnter()
+		if entered {
+			s.gate.Leave()
+		}
+		return !entered
+	}
+	for range most {
+		answers.Go(func() { ask("a.test") })
+	}
+	eventually(t, "the gate is as wide as the slice", func() bool { return s.gate.Stats().InFlight == most })
+	time.Sleep(2 * longAfter) // all are long now
+	if s.lent.Load() != 0 || !full() {
+		t.Errorf("%d are lent; full: %v", s.lent.Load(), full())
+	}
+	ask("b.test")
+	eventually(t, "what is long is lent, and the turns stay", func() bool {
+		return s.gate.Stats().InFlight == turns && int(s.lent.Load()) == most-turns && !s.wide.Load()
+	})
+	if !full() {
+		t.Errorf("more than %d may be in flight", most)
+	}
+	close(let)
+	answers.Wait()
+}
+
 func TestLatelyKnowsWhetherAnotherSliceHadWork(t *testing.T) {
 	t.Parallel()
 	var l lately
-	a, b, c := &sliceState{}, &sliceState{}, &sliceState{}
+	a, b, c := bareState("a"), bareState("b"), bareState("c")
 	begin := time.Unix(1_800_000_000, 0)
 	expect := func(what string, at time.Time, forA, forB, forC bool) {
 		t.Helper()

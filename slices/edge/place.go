@@ -12,7 +12,8 @@ const longAfter = 20 * time.Millisecond
 // place is a request's place in its slice's gate. The gate is narrow (Slice.Turns), because every request inside may
 // want the CPU at the same moment and Go gives no slice's goroutines precedence: the fewer may run, the less another
 // slice waits. So that slow backends and long downloads do not fill it, a request that has become long gives its place
-// to the next and counts as lent; both together are bounded by Slice.InFlight.
+// to the next and counts as lent; both together are bounded by Slice.InFlight. The gate of a slice that is alone is as wide
+// as that (lately), and nothing is lent there.
 type place struct {
 	slice *sliceState
 
@@ -82,7 +83,7 @@ func (l *lender) remove(p *place) {
 	p.listed, p.prev, p.next = false, nil, nil
 }
 
-// lend runs on the timer's goroutine. While all long places are taken a request keeps its own, and is asked again.
+// lend runs on the timer's goroutine. While all long places are taken, or the slice is wide, a request keeps its own, and is asked again.
 func (s *sliceState) lend() {
 	l := &s.lender
 	l.mu.Lock()
@@ -91,8 +92,7 @@ func (s *sliceState) lend() {
 	for l.head != nil && now.Sub(l.head.since) >= longAfter {
 		p := l.head
 		l.remove(p)
-		if s.lent.Add(1) > s.lentMax.Load() {
-			s.lent.Add(-1)
+		if !s.mayLend() {
 			l.add(p, now)
 			continue
 		}
@@ -102,6 +102,18 @@ func (s *sliceState) lend() {
 	if l.armed = l.head != nil; l.armed {
 		l.timer.Reset(max(longAfter-now.Sub(l.head.since), 0))
 	}
+}
+
+// mayLend counts one more long request, if there may be one.
+func (s *sliceState) mayLend() bool {
+	if s.wide.Load() {
+		return false
+	}
+	if s.lent.Add(1) > s.lentMax.Load() {
+		s.lent.Add(-1)
+		return false
+	}
+	return true
 }
 
 // end gives back whatever is held. Ending twice is harmless, and so is ending what was never begun.

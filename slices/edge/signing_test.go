@@ -251,7 +251,9 @@ func TestALoneSliceMayUseEveryCore(t *testing.T) {
 
 // shaken makes a slice whose handshakes are counted by g.
 func shaken(g *Gateway) *sliceState {
-	return &sliceState{next: make(chan struct{}, cap(g.signing)), signing: make(chan struct{}, 1)}
+	s := bareState("shaken")
+	s.next, s.signing = make(chan struct{}, cap(g.signing)), make(chan struct{}, 1)
+	return s
 }
 
 // A flood of a slice that was alone keeps nobody's first handshake waiting for all of it, and what of it is queued goes by the rule of a slice that has
@@ -347,7 +349,7 @@ func TestHandshakesAreSharedEqually(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := &Gateway{signing: make(chan struct{}, 1)}
-		busy(g, &sliceState{})
+		busy(g, bareState("other"))
 		over := make(chan struct{})
 		var counts [2]atomic.Int64
 		var wg sync.WaitGroup

@@ -3,6 +3,7 @@ package edge
 import (
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,8 @@ type sliceState struct {
 	quantum     atomic.Int32
 	sessionsMax atomic.Int64
 	lentMax     atomic.Int32
+	limiting    sync.Mutex    // held while slice or wide changes, and the gate's limits with it
+	wide        atomic.Bool   // the gate lets in all that may be in flight
 	lent        atomic.Int32  // long requests that gave their place back
 	lender      lender        // of the others' places
 	next        chan struct{} // handshakes that are computed or next, one a core
@@ -40,7 +43,7 @@ type sliceState struct {
 
 func (g *Gateway) newSliceState(s slices.Slice) *sliceState {
 	st := &sliceState{id: s.ID, next: make(chan struct{}, cap(g.signing)), signing: make(chan struct{}, 1),
-		gate: shape.NewGate(gateLimits(s)), flow: g.scheduler.NewFlow(g.rates(s))}
+		gate: shape.NewGate(gateLimits(s, false)), flow: g.scheduler.NewFlow(g.rates(s))}
 	dialer := net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
 	// A pool of its own per slice: one slice's slow backend cannot use up another's connections.
 	st.transport = &http.Transport{
@@ -66,11 +69,27 @@ func (s *sliceState) apply(g *Gateway, want slices.Slice) {
 	if old := s.slice.Load(); old != nil && *old == want {
 		return
 	}
-	s.slice.Store(&want)
-	s.gate.SetLimits(gateLimits(want))
+	s.setSlice(want)
 	s.setRates(g)
 	s.sessionsMax.Store(int64(want.Sessions()))
 	s.lentMax.Store(int32(want.InFlight() - want.Turns()))
+}
+
+// setWide says whether the slice's gate lets in at once all that the slice may have in flight, instead of its turns. Turns keep slices from each other's
+// way; a slice that is alone has nobody to make way for, and would leave the processors idle between them.
+func (s *sliceState) setWide(wide bool) {
+	s.limiting.Lock()
+	defer s.limiting.Unlock()
+	s.wide.Store(wide)
+	s.gate.SetLimits(gateLimits(*s.slice.Load(), wide))
+}
+
+// setSlice takes a slice, and gives the gate its limits.
+func (s *sliceState) setSlice(want slices.Slice) {
+	s.limiting.Lock()
+	defer s.limiting.Unlock()
+	s.slice.Store(&want)
+	s.gate.SetLimits(gateLimits(want, s.wide.Load()))
 }
 
 func (s *sliceState) setRates(g *Gateway) {
@@ -103,10 +122,14 @@ func (g *Gateway) rates(s slices.Slice) shape.Rates {
 	return r
 }
 
-func gateLimits(s slices.Slice) shape.GateLimits {
+func gateLimits(s slices.Slice, wide bool) shape.GateLimits {
 	spec, _ := s.Class.Spec()
+	atOnce := s.Turns()
+	if wide {
+		atOnce = s.InFlight()
+	}
 	return shape.GateLimits{
-		InFlightMax: s.Turns(),
+		InFlightMax: atOnce,
 		QueueMax:    spec.Drop.QueueMax,
 		Target:      time.Duration(spec.Drop.TargetMs) * time.Millisecond,
 		Interval:    time.Duration(spec.Drop.IntervalMs) * time.Millisecond,
