@@ -38,6 +38,7 @@ func ledgerBench(ctx context.Context, o Options) ([]Row, error) {
 		{"signed batches of 1000, own ids, 4 callers", 4, 1000, false},
 		{"signed batches of 1000, producer sequence, 1 source", 1, 1000, true},
 		{"signed batches of 1000, producer sequence, 4 sources", 4, 1000, true},
+		{"signed batches of 2000, producer sequence, 4 sources", 4, 2000, true},
 		{"signed batches of 4000, producer sequence, 4 sources", 4, 4000, true},
 	}
 	for _, c := range cases {
