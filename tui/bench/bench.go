@@ -12,10 +12,12 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	stdslices "slices"
 	"sort"
 	"strings"
 	"time"
 
+	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 )
 
@@ -169,14 +171,23 @@ func Run(ctx context.Context, o Options) (Result, error) {
 }
 
 func (r *Result) measure(ctx context.Context, o Options) error {
+	m := &measure{o: o}
+	cases, leftOut := m.cases(exec.LookPath)
+	var names []string
+	for _, c := range cases {
+		names = append(names, c.name)
+	}
+	if !stdslices.ContainsFunc(names, func(name string) bool { return strings.Contains(name, o.Case) }) {
+		return nexus.Errf("bench console", nexus.CodeUsage, fmt.Sprintf("--case %q", o.Case), "part of one of these: "+strings.Join(names, "; "),
+			"no case has that in its name")
+	}
 	fmt.Fprintln(o.Progress, "bench console: launching a scratch node")
 	node, err := o.StartNode(ctx)
 	if err != nil {
 		return err
 	}
 	defer node.Close()
-	m := &measure{o: o, node: node}
-	cases, leftOut := m.cases(exec.LookPath)
+	m.node = node
 	for _, what := range leftOut {
 		fmt.Fprintf(o.Progress, "bench console: left out: %s\n", what)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/charmbracelet/x/term"
 
+	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/tui"
 	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
@@ -356,6 +358,18 @@ func TestRowsAndTable(t *testing.T) {
 		if got := quantile([]float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, percent); got != want {
 			t.Errorf("quantile %d is %g, want %g", percent, got, want)
 		}
+	}
+}
+
+// A case that there is not is refused with those that there are, before anything is started.
+func TestUnknownCase(t *testing.T) {
+	t.Parallel()
+	_, err := Run(t.Context(), Options{Case: "resizes", StartNode: func(context.Context) (Node, error) {
+		return nil, errors.New("a node was started")
+	}, Progress: io.Discard})
+	var usage *nexus.Error
+	if !errors.As(err, &usage) || usage.Code != nexus.CodeUsage || !strings.Contains(usage.Hint, "resize storm") {
+		t.Errorf("%v", err)
 	}
 }
 
