@@ -68,9 +68,12 @@ func TestLeaveIsARealExit(t *testing.T) {
 	}
 }
 
-func TestExitBenchUnknownCase(t *testing.T) {
+func TestUnknownCases(t *testing.T) {
 	if _, err := Run(context.Background(), "exit", Options{Dir: t.TempDir(), Runs: 1, Case: "nothing"}); nexus.CodeOf(err) != nexus.CodeUsage {
 		t.Errorf("a case that does not exist: %v", err)
+	}
+	if rows, err := Run(context.Background(), "ledger", Options{Dir: t.TempDir(), Runs: 1, Case: "nothing"}); nexus.CodeOf(err) != nexus.CodeUsage {
+		t.Errorf("a case of the ledger that does not exist: %v, %v", rows, err)
 	}
 	if budgetWord(2, 1) != "MISSED" || budgetWord(1, 1) != "met" {
 		t.Error("the limit itself is met, above it is missed")

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	stdslices "slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,20 +20,14 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 )
 
-// ledgerBench measures durable events through the whole door: signature, consensus with fsync, 17 gates, split, Merkle
-// leaves, one Badger transaction, head file with fsync.
-func ledgerBench(ctx context.Context, o Options) ([]Row, error) {
-	var rows []Row
-	sync, err := fsyncRow(o)
-	if err != nil {
-		return nil, err
-	}
-	rows = append(rows, sync)
-	cases := []struct {
-		name            string
-		callers, events int
-		sequenced       bool
-	}{
+type ledgerCase struct {
+	name            string
+	callers, events int
+	sequenced       bool
+}
+
+func ledgerCases() []ledgerCase {
+	return []ledgerCase{
 		{"single events, 1 caller", 1, 1, false},
 		{"single events, 16 callers", 16, 1, false},
 		{"single events, 64 callers", 64, 1, false},
@@ -41,7 +37,37 @@ func ledgerBench(ctx context.Context, o Options) ([]Row, error) {
 		{"signed batches of 2000, producer sequence, 4 sources", 4, 2000, true},
 		{"signed batches of 4000, producer sequence, 4 sources", 4, 4000, true},
 	}
-	for _, c := range cases {
+}
+
+// anyLedgerCase refuses a part of a name that no case has, PostgreSQL's included.
+func (o Options) anyLedgerCase() error {
+	var names []string
+	for _, c := range ledgerCases() {
+		names = append(names, c.name)
+	}
+	for _, c := range postgresCases {
+		names = append(names, c.name)
+	}
+	if !stdslices.ContainsFunc(names, o.wants) {
+		return nexus.Errf("bench ledger", nexus.CodeUsage, fmt.Sprintf("--case %q", o.Case), "part of one of these: "+strings.Join(names, "; "),
+			"no case has that in its name")
+	}
+	return nil
+}
+
+// ledgerBench measures durable events through the whole door: signature, consensus with fsync, 17 gates, split, Merkle
+// leaves, one Badger transaction, head file with fsync.
+func ledgerBench(ctx context.Context, o Options) ([]Row, error) {
+	if err := o.anyLedgerCase(); err != nil {
+		return nil, err
+	}
+	var rows []Row
+	sync, err := fsyncRow(o)
+	if err != nil {
+		return nil, err
+	}
+	rows = append(rows, sync)
+	for _, c := range ledgerCases() {
 		if !o.wants(c.name) {
 			continue
 		}
