@@ -38,7 +38,7 @@ type ClassSpec struct {
 	Priority      uint8    // 3GPP priority level, 1 is served first; counts inside guaranteed rates only
 	SST           uint8    // slice/service type: 1 eMBB, 2 URLLC
 	DelayBudgetMs int64    // added latency allowed at the 99th percentile, milliseconds
-	TurnsMax      int      // requests at once that began a moment ago and cost the gateway most; see package edge
+	TurnsMax      int      // requests at once that began a moment ago, beside another slice; see package edge
 	InFlightMax   int      // requests worked on at once when the slice names no number
 	SessionsMax   int      // connections at once when the slice names no number
 	Drop          DropRule // when waiting turns into refusal

@@ -57,7 +57,7 @@ func (s Slice) InFlight() int {
 	return spec.InFlightMax
 }
 
-// Turns gives the number of requests at once that began a moment ago; the rest of InFlight is for long ones.
+// Turns gives the number of requests at once that began a moment ago, while another slice is at work; the rest of InFlight is for long ones.
 func (s Slice) Turns() int {
 	spec, _ := s.Class.Spec()
 	return min(spec.TurnsMax, s.InFlight())
