@@ -41,6 +41,7 @@ type Gateway struct {
 
 	lately  lately
 	date    date
+	threads pumpThreads
 	signing chan struct{} // handshakes that are computed; its capacity is one a core
 
 	mu        sync.Mutex

@@ -15,14 +15,18 @@ import (
 // piece of each in turn. docs/decisions/0058-pumps-for-switched-connections.md has the figures.
 
 const (
-	// pumpEvents is how many connections a pump serves before it lets other goroutines run.
-	pumpEvents = 16
+	// pumpEvents is how many connections a pump serves before it lets others run.
+	pumpEvents = 64
 	// pumpBytes is the most that it takes of one at a time.
 	pumpBytes = 16 << 10
+	// pumpCrowd is how many connections a pump has that gets a thread of its own.
+	pumpCrowd = 32
 )
 
 // pumps are those of one slice, half as many as processors, each there while it has connections. Safe for concurrent use.
 type pumps struct {
+	threads *pumpThreads // of the gateway
+
 	mu   sync.Mutex
 	list []*pump
 	next int
@@ -112,6 +116,7 @@ type pump struct {
 	place int
 	fd    int // open for as long as it has relays
 	file  *os.File
+	own   bool // it has a thread for itself; run's
 
 	mu     sync.Mutex
 	next   int32
@@ -127,7 +132,9 @@ func (p *pump) run(raw syscall.RawConn) {
 		n, err = syscall.EpollWait(int(fd), events, 0)
 		return n > 0 || err != nil && err != syscall.EINTR
 	}
+	defer p.ownThread(false)
 	for raw.Read(look) == nil { // its error: closed
+		p.ownThread(p.connections() >= pumpCrowd)
 		for _, e := range events[:max(n, 0)] {
 			if r := p.find(e.Fd); r != nil {
 				r.serve(e.Events, buf)
@@ -135,6 +142,28 @@ func (p *pump) run(raw syscall.RawConn) {
 		}
 		runtime.Gosched()
 	}
+}
+
+// ownThread gives the goroutine that calls it a thread of its own while it has a crowd. To let others run then is to hand the processor to another
+// thread, and to be woken is to be scheduled by the kernel among all threads of the machine: between two parts of a burst the machine's other
+// processes have their turn, the client and the backend of another slice's request too. A goroutine among others goes on at once when its process has
+// nothing else, which it learns of late.
+func (p *pump) ownThread(want bool) {
+	switch {
+	case want && !p.own && p.pumps.threads.take():
+		runtime.LockOSThread()
+		p.own = true
+	case !want && p.own:
+		p.pumps.threads.give()
+		runtime.UnlockOSThread()
+		p.own = false
+	}
+}
+
+func (p *pump) connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.relays)
 }
 
 func (p *pump) find(id int32) *relay {

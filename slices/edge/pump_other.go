@@ -9,7 +9,7 @@ import (
 )
 
 // pumps are there on Linux alone; elsewhere each switched connection is copied by a goroutine of its own.
-type pumps struct{}
+type pumps struct{ threads *pumpThreads }
 
 func (*pumps) take(io.ReadWriteCloser, net.Conn) *relay { return nil }
 

@@ -59,6 +59,7 @@ func (g *Gateway) newSliceState(s slices.Slice) *sliceState {
 	st.grpc = newGRPCTransport(st.transport)
 	st.forward = newReverseProxy(g, st.transport, st.grpc)
 	st.upstreams = newUpstreams()
+	st.pumps.threads = &g.threads
 	st.backends = newBackends(g.log)
 	st.apply(g, s)
 	return st

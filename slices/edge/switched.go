@@ -7,10 +7,28 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"sync/atomic"
 )
 
 // switchedBytes is what one direction of a switched connection holds while it waits, in bytes. Thousands of them wait most of the time.
 const switchedBytes = 4 << 10
+
+// pumpThreadsMax bounds the threads that a gateway's pumps have for themselves: each slice with a crowd takes one, and Go ends a process that has 10,000.
+const pumpThreadsMax = 64
+
+// pumpThreads counts them. Safe for concurrent use.
+type pumpThreads struct{ taken atomic.Int32 }
+
+// take reports whether there is one more.
+func (t *pumpThreads) take() bool {
+	if t.taken.Add(1) <= pumpThreadsMax {
+		return true
+	}
+	t.taken.Add(-1)
+	return false
+}
+
+func (t *pumpThreads) give() { t.taken.Add(-1) }
 
 // switched is a backend's connection that speaks another protocol than HTTP from now on: a WebSocket, mostly. ReverseProxy copies both ways with
 // io.Copy, which leaves the copying to WriteTo and ReadFrom. What comes from the backend goes by a pump of the slice, where there are pumps.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -36,14 +37,14 @@ type rig struct {
 	home          *home
 	cert, key     string  // PEM files
 	both          string  // the two in one file
-	exchangeBytes float64 // of one small request and its answer through the edge
+	exchangeBytes float64 // of one small request and its answer through the edge; 0: not measured yet
 	report        Report
 }
 
 // Run measures. It ends by itself; ctx ends it early. Errors: a part that cannot be started, or ends when it should serve; what was
 // measured until then comes with them.
 func Run(ctx context.Context, o Options) (Report, error) {
-	r := &rig{Options: o, exchangeBytes: 512}
+	r := &rig{Options: o}
 	err := r.run(ctx)
 	return r.report, err
 }
@@ -87,6 +88,11 @@ func (r *rig) run(ctx context.Context) error {
 					continue
 				}
 				fmt.Fprintf(r.Progress, "edge: run %d of %d: %s, %s\n", n+1, r.Runs, c.name, word(tuned))
+				if tuned && c.binary == "" && r.exchangeBytes == 0 { // the line that measures it otherwise was not asked for
+					if err := r.calibrate(ctx); err != nil {
+						return err
+					}
+				}
 				if err := r.contend(ctx, c, tuned); err != nil {
 					return fmt.Errorf("%s, %s: %w", c.name, word(tuned), err)
 				}
@@ -124,7 +130,7 @@ func (r *rig) wantsTop(c contender, tuned bool) bool {
 
 // Alone measures this program's edge with contracts in force, without the peers: baseline, every flood over TCP, guarantee and ceiling. Errors: as Run.
 func Alone(ctx context.Context, o Options) (Report, error) {
-	r := &rig{Options: o, exchangeBytes: 512}
+	r := &rig{Options: o}
 	stop, err := r.prepare()
 	if err != nil {
 		return r.report, err
@@ -150,10 +156,14 @@ func (r *rig) calibrate(ctx context.Context) error {
 	job := r.victim(p.addr)
 	job.Duration = time.Second
 	f, err := r.generator(ctx, job)
-	if err == nil && f.Good > 0 {
-		r.exchangeBytes = float64(f.Bytes) / float64(f.Good)
+	if err != nil {
+		return err
 	}
-	return err
+	if f.Good == 0 {
+		return errors.New("how many bytes a request has: the edge answered none in a second")
+	}
+	r.exchangeBytes = float64(f.Bytes) / float64(f.Good)
+	return nil
 }
 
 // expected is how long the whole takes.
