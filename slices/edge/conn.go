@@ -52,6 +52,7 @@ type conn struct {
 	end                         atomic.Pointer[context.CancelFunc] // of the requests that net/http reads from it
 
 	tlsState  *tls.ConnectionState // set before the connection is handed over; nil without TLS
+	silent    *silent              // of HTTP/3, set before its requests are read
 	handshake *handshake           // from the hello to the end of the handshake; that goroutine's alone
 
 	mu            sync.Mutex

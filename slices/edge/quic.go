@@ -209,6 +209,8 @@ func (f *quicFront) serveConn(qc *quic.Conn, c *conn) {
 	if h, ok := qc.Context().Value(halfOpenKey{}).(*halfOpen); ok {
 		h.end()
 	}
+	c.silent = t.slice.quicSilent.add(f.gateway, c)
+	defer c.silent.end()
 	f.conns.Store(qc, c)
 	defer f.conns.Delete(qc)
 	defer f.watchIdle(qc, c, f.gateway.config.IdleTimeout)()
@@ -224,6 +226,7 @@ func (f *quicFront) serveConn(qc *quic.Conn, c *conn) {
 // handle is every request of HTTP/3.
 func (f *quicFront) handle(w http.ResponseWriter, r *http.Request) {
 	c := connFrom(r.Context())
+	c.silent.end()
 	if r.Body != nil && r.Body != http.NoBody && r.Method != http.MethodConnect {
 		r.Body = &quicBody{ReadCloser: r.Body, ctx: r.Context(), conn: c}
 	}

@@ -19,6 +19,8 @@ const (
 	quicTurnMost = 10 * time.Millisecond
 	// quicWaitingMax bounds the clients of a slice that wait for a turn; each is a connection with its buffers. The next are refused.
 	quicWaitingMax = 256
+	// quicCosts is how many times its turn a handshake of QUIC costs in all: connection, keys of four levels and packets are made outside of it.
+	quicCosts = 3
 )
 
 // admit refuses a handshake for a host that is not served, or whose slice is full, before any key is used, and waits for a turn to compute it.
@@ -72,7 +74,11 @@ func (q *quicTurn) take() (*computing, error) {
 	ctx, cancel := context.WithTimeout(q.ctx, q.front.gateway.config.HeaderTimeout)
 	defer cancel()
 	defer context.AfterFunc(q.front.ctx, cancel)()
-	return q.front.gateway.takeSigning(q.slice, ctx.Done())
+	turn, err := q.front.gateway.takeSigning(q.slice, ctx.Done())
+	if err == nil {
+		turn.costs = quicCosts
+	}
+	return turn, err
 }
 
 // begin takes the turn for the key exchange.

@@ -2,7 +2,10 @@ package edge
 
 import (
 	"context"
+	"crypto"
 	"crypto/tls"
+	"errors"
+	"io"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,12 +32,15 @@ func shakeQUIC(ctx context.Context, g *Gateway, ca *DevCA, host string, tickets 
 }
 
 // twoOverQUIC is a gateway with the slices a and b.
-func twoOverQUIC(t *testing.T) (g *Gateway, ca *DevCA, a, b *sliceState) {
+func twoOverQUIC(t *testing.T, more ...func(*Config)) (g *Gateway, ca *DevCA, a, b *sliceState) {
 	t.Helper()
 	ca = newCA(t)
 	sa, sb := unit("a"), unit("b")
 	g = gateway(t, table(t, []Route{route("a.test", sa, backend(t, text("a"))), route("b.test", sb, backend(t, text("b")))}, sa, sb), func(c *Config) {
 		c.Addr, c.TLSAddr, c.Certificate, c.HeaderTimeout, c.QUIC = "", "127.0.0.1:0", ca.Certificate, 60*time.Second, true
+		for _, change := range more {
+			change(c)
+		}
 	})
 	return g, ca, g.stateOf(t, "a"), g.stateOf(t, "b")
 }
@@ -218,5 +224,64 @@ func TestAQUICClientThatPausesHoldsNoTurn(t *testing.T) {
 		}
 		<-s.signing
 		step("a handshake that is over waits no longer", 0, nil)
+	})
+}
+
+// brokenKey is a key that was lost after its certificate was shown.
+type brokenKey struct{ crypto.Signer }
+
+func (brokenKey) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return nil, errors.New("no signature")
+}
+
+// A handshake that fails while it is computed, past all that ends a turn by itself, gives its turn back all the same.
+func TestAHandshakeOfQUICThatCannotBeSignedHoldsNoTurn(t *testing.T) {
+	t.Parallel()
+	g, ca, a, b := twoOverQUIC(t, func(c *Config) {
+		whole := c.Certificate
+		c.Certificate = func(host string) (*tls.Certificate, error) {
+			leaf, err := whole(host)
+			if err != nil || host != "a.test" {
+				return leaf, err
+			}
+			broken := *leaf
+			broken.PrivateKey = brokenKey{leaf.PrivateKey.(crypto.Signer)}
+			return &broken, nil
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	busy(g, b)
+	for range 2 { // the second would have no turn
+		if _, err := shakeQUIC(ctx, g, ca, "a.test", nil); err == nil || ctx.Err() != nil {
+			t.Fatalf("a handshake without a signature: %v, %v", err, ctx.Err())
+		}
+		eventually(t, "the turn is given back", func() bool { return len(a.signing)+len(a.next)+len(g.signing) == 0 })
+	}
+}
+
+// A handshake of QUIC costs more than its turn, so the rest after it is longer than that.
+func TestAQUICHandshakeRestsForAllThatItCosts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := &Gateway{signing: make(chan struct{}, 2), config: Config{HeaderTimeout: time.Minute}}
+		s, other := shaken(g), shaken(g)
+		busy(g, other)
+		q := &quicTurn{front: &quicFront{gateway: g, ctx: t.Context()}, slice: s, ctx: t.Context()}
+		if err := q.begin(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+		q.end()
+		time.Sleep(quicCosts*time.Millisecond - time.Microsecond)
+		synctest.Wait()
+		if len(s.signing) != 1 || len(g.signing)+len(s.next) != 0 {
+			t.Errorf("%d turns of the slice and %d of all are held while it rests", len(s.signing), len(g.signing)+len(s.next))
+		}
+		time.Sleep(time.Microsecond)
+		synctest.Wait()
+		if len(s.signing) != 0 {
+			t.Error("the rest does not end")
+		}
 	})
 }

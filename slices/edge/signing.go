@@ -35,7 +35,8 @@ func (g *Gateway) newHandshake(hello *tls.ClientHelloInfo, t *target) *handshake
 type computing struct {
 	slice *sliceState
 	since time.Time
-	alone bool // the only one of its slice, which rests afterwards
+	alone bool          // the only one of its slice, which rests afterwards
+	costs time.Duration // of the whole, in turns: the rest is as many times as long as the turn
 }
 
 // takeSigning waits for a turn to compute a handshake of a slice, until over is closed. It is called when the hello was read and before a key is used. Whether
@@ -43,7 +44,7 @@ type computing struct {
 // and of one slice no more wait for a core than there are cores, so that other slices' handshakes do not wait behind all of a flood. Error: the time is
 // over.
 func (g *Gateway) takeSigning(s *sliceState, over <-chan struct{}) (*computing, error) {
-	turn := &computing{slice: s}
+	turn := &computing{slice: s, costs: 1}
 	if !takeTurn(s.next, over) {
 		return nil, os.ErrDeadlineExceeded
 	}
@@ -66,7 +67,7 @@ func (g *Gateway) takeSigning(s *sliceState, over <-chan struct{}) (*computing, 
 func (g *Gateway) giveSigning(t *computing) {
 	<-g.signing
 	if t.alone {
-		time.AfterFunc(min(time.Since(t.since), signingRestMost), func() { <-t.slice.signing })
+		time.AfterFunc(min(t.costs*time.Since(t.since), signingRestMost), func() { <-t.slice.signing })
 	}
 	<-t.slice.next
 }

@@ -30,6 +30,7 @@ type sliceState struct {
 	next        chan struct{} // handshakes that are computed or next, one a core
 	signing     chan struct{} // beside others one of them is computed at a time
 	quicWaiting atomic.Int64  // handshakes of QUIC that wait for their turn
+	quicSilent  silents       // connections of HTTP/3 on which nothing was asked yet
 	workedNs    atomic.Int64  // when lately heard of it, Unix nanoseconds
 	counters    meter.Counters
 	latency     meter.Histogram // first byte read to last byte written, less backend time
