@@ -29,6 +29,9 @@ type transit struct {
 	upload   *upload1
 	headAt   time.Time // when the head of the answer was here
 	limited  io.LimitedReader
+
+	protocol []byte // that is asked for; nil: none
+	socket   bool   // as a WebSocket
 }
 
 // forward takes a request to its backend and the answer to the client, and reports whether the connection may carry another.
@@ -43,11 +46,17 @@ func (k *client1) forward(size int, x *exchange) (again bool) {
 		k.refuse(tooLarge())
 		return false
 	}
+	if k.req.Upgrade {
+		t.protocol, t.socket = bytes.Clone(k.req.Field("upgrade").Value), k.req.Field("sec-websocket-key") != nil
+	}
 	k.out = k.requestHead(k.out[:0])
 	_, _ = k.br.Discard(size) // from here on the fields of the request are gone
 	t.inline()
 	if no := t.send(); no != nil {
 		return t.fail(no)
+	}
+	if k.resp.Status == http.StatusSwitchingProtocols {
+		return t.switchOver()
 	}
 	return t.answer()
 }
@@ -80,6 +89,9 @@ func (k *client1) requestHead(out []byte) []byte {
 		out = append(out, "\r\nX-Forwarded-Proto: https\r\n"...)
 	} else {
 		out = append(out, "\r\nX-Forwarded-Proto: http\r\n"...)
+	}
+	if r.Upgrade {
+		out = append(append(append(out, "Connection: Upgrade\r\nUpgrade: "...), r.Field("upgrade").Value...), "\r\n"...)
 	}
 	switch {
 	case r.Chunked:
@@ -174,12 +186,12 @@ func (t *transit) readHead() error {
 		if wrong := t.k.resp.Parse(head); wrong != nil {
 			return wrong
 		}
-		if t.k.resp.Status >= 200 {
+		if t.k.resp.Status >= 200 || t.k.resp.Status == http.StatusSwitchingProtocols {
+			if t.k.resp.Status < 200 && !t.switches() {
+				return errors.New("switched to a protocol that nobody asked for")
+			}
 			t.up.head = size
 			return nil
-		}
-		if t.k.resp.Status == http.StatusSwitchingProtocols {
-			return errors.New("switched to a protocol that nobody asked for")
 		}
 		t.inform()
 		_, _ = t.up.br.Discard(size)

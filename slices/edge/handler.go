@@ -3,7 +3,6 @@ package edge
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -30,7 +29,7 @@ const (
 	parkedBodiesMax  = 6
 )
 
-// forwarder answers one admitted request that net/http has read: HTTP/2, HTTP/3 and upgrades. HTTP/1.1 has a way of its own (forward1.go).
+// forwarder answers one admitted request that net/http has read: HTTP/2 and HTTP/3. HTTP/1.1 has a way of its own (forward1.go).
 type forwarder interface {
 	forward(w http.ResponseWriter, r *http.Request, x *exchange)
 }
@@ -48,7 +47,6 @@ type exchange struct {
 	place    place
 	grpc     bool        // a gRPC call
 	streamed bool        // became a stream
-	dialed   net.Conn    // of a request to switch protocols: the connection to its backend
 	bodyLate atomic.Bool // the client paused too long within its body
 	bodyBad  atomic.Bool // the body did not end as it should, by the client's doing
 }
