@@ -104,6 +104,7 @@ func TestUpgradesThatAreNone(t *testing.T) {
 		{"no protocol", "HTTP/1.1 101 S\r\nConnection: Upgrade\r\n\r\n", askUpgrade, "502"},
 		{"not the connection's", "HTTP/1.1 101 S\r\nUpgrade: websocket\r\n\r\n", askUpgrade, "502"},
 		{"nobody asked", "HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n", "502"},
+		{"nobody asked, for nothing", "HTTP/1.1 101 S\r\nUpgrade:\r\nConnection: Upgrade\r\n\r\n", "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n", "502"},
 		{"refused", "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", askUpgrade, "403"},
 		{"ignored", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", askUpgrade, "200"},
 		{"by HTTP/1.0", "HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", strings.Replace(askUpgrade, "/1.1", "/1.0", 1), "502"},
@@ -129,7 +130,10 @@ func TestUpgradesThatAreNone(t *testing.T) {
 			if c.answer == "" {
 				want = 0
 			}
-			eventually(t, "nothing of it is left", func() bool { st := g.Snapshot()[0].Gateway; return st.Sessions == 0 && st.Streams == 0 && st.InFlight == 0 })
+			eventually(t, "nothing of it is left", func() bool {
+				st := g.Snapshot()[0].Gateway
+				return st.Sessions == 0 && st.Streams == 0 && st.InFlight == 0
+			})
 			if len(heads) != want {
 				t.Errorf("the backend got %d requests, want %d", len(heads), want)
 			}
