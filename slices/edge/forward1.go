@@ -123,7 +123,7 @@ func (t *transit) inline() {
 func (t *transit) send() *refusal {
 	backends := t.x.target.slice.backends
 	if !backends.admit(t.x.address) {
-		return ejectedRefusal(t.x.target.route.Host)
+		return t.x.target.out
 	}
 	begin := time.Now()
 	defer func() {
@@ -245,20 +245,14 @@ func (t *transit) fail(no *refusal) (again bool) {
 		return false
 	}
 	goOn := no.goOn && t.body.ended()
-	w := t.k.response(goOn && t.keep)
-	w.minor, w.headOnly = t.minor, t.headOnly
-	no.fields(w.Header())
-	w.Header().Set(RouteHeader, t.x.target.index)
-	method := http.MethodGet
-	if t.headOnly {
-		method = http.MethodHead
+	keep := goOn && t.keep
+	if t.k.say(no, keep, t.minor, t.headOnly, t.x.target.index) != nil {
+		return false
 	}
-	plainText(w, &http.Request{Method: method, ProtoMajor: 1}, no.status, no.text)
-	whole := w.finish() == nil
-	if whole && !goOn {
+	if !goOn {
 		t.k.linger() // what it still sends is the rest of the body
 	}
-	return whole && w.keep
+	return keep
 }
 
 // answer takes the response to the client.

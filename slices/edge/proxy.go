@@ -52,7 +52,7 @@ func newReverseProxy(g *Gateway, transport, grpc http.RoundTripper) *reverseProx
 
 func (p *reverseProxy) forward(w http.ResponseWriter, r *http.Request, x *exchange) {
 	if !x.target.slice.backends.admit(x.address) {
-		ejectedRefusal(x.target.route.Host).answer(w, r)
+		x.target.out.answer(w, r)
 		return
 	}
 	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))

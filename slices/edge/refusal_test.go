@@ -160,7 +160,7 @@ func refusedHTTP1(addr string, requests int) (refused int, err error) {
 
 // BenchmarkRefusal is what a refusal with 503 and Retry-After costs this process, when the slice is full and when its backend is out: cpu-us/op, user and
 // system. Its clients are another process. Singly each connection asks when it has its answer; many are 64 at once on each. "the library" is net/http's
-// HTTP/2 with a handler that does nothing but refuse, with the same fields.
+// HTTP/2 with a handler that does nothing but refuse, with a text or by a head alone, as the gateway does.
 func BenchmarkRefusal(b *testing.B) {
 	in, out, end := child(b, refusalsEnv+"=1")
 	defer end()
@@ -175,7 +175,7 @@ func BenchmarkRefusal(b *testing.B) {
 	few := unit("few", func(s *slices.Slice) { s.MaxInFlight = refusedConnections })
 	full := gateway(b, table(b, []Route{route("a.test", few, holds)}, few), func(c *Config) { c.BackendTimeout = time.Hour })
 	g := gateway(b, table(b, []Route{route("a.test", a, Backend{Address: "127.0.0.1:1"})}, a))
-	bare := bareRefusals(b)
+	bare, head := bareRefusals(b, true), bareRefusals(b, false)
 	ask := func(b testing.TB, addr string, http2, hold bool, requests, atOnce int) (refused int) {
 		if _, err := fmt.Fprintln(in, addr, http2, hold, requests, atOnce); err != nil {
 			b.Fatal(err)
@@ -200,6 +200,8 @@ func BenchmarkRefusal(b *testing.B) {
 		{"out, HTTP1, singly", g.Addr(), false, 1},
 		{"the library, singly", bare, true, 1},
 		{"the library, many", bare, true, 64},
+		{"the library, a head alone, singly", head, true, 1},
+		{"the library, a head alone, many", head, true, 64},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			eventually(b, "all places are free", func() bool { return gate.Stats().InFlight == 0 })
@@ -216,15 +218,20 @@ func BenchmarkRefusal(b *testing.B) {
 }
 
 // bareRefusals serves HTTP/2 that refuses, and gives its address.
-func bareRefusals(b testing.TB) string {
+func bareRefusals(b testing.TB, text bool) string {
 	b.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
-	const body = "this host has more requests than its share: queue full; try again in 1 s\n"
+	const body = "this host has more requests than its share: queue full; try again in 1 s"
 	s := &http.Server{Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		h := w.Header()
+		if !text {
+			h["Retry-After"], h[RefusedHeader] = []string{"1"}, []string{body}
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -336,12 +337,30 @@ func (k *client1) refuseBad(b *h1.Bad) {
 
 // refuse answers and ends the connection: what it says next is not ours to parse.
 func (k *client1) refuse(no *refusal) {
-	w := k.response(false)
-	no.fields(w.Header())
-	plainText(w, &http.Request{Method: string(k.req.Method), ProtoMajor: 1}, no.status, no.text)
-	if w.finish() == nil {
+	if k.say(no, false, 1, string(k.req.Method) == http.MethodHead, "") == nil {
 		k.linger()
 	}
+}
+
+// say answers with a refusal's text, in one write; route is that of the request, where it has one.
+func (k *client1) say(no *refusal, keep bool, minor int, headOnly bool, route string) error {
+	out := appendStatus(append(k.out[:0], "HTTP/1.1 "...), no.status, nil)
+	out = append(out, "Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nContent-Length: "...)
+	out = strconv.AppendInt(out, int64(len(no.text)+1), 10)
+	out = append(append(append(out, "\r\nDate: "...), k.g.date.at(time.Now())...), "\r\n"...)
+	if no.retry > 0 {
+		out = append(strconv.AppendInt(append(out, "Retry-After: "...), int64(no.retry), 10), "\r\n"...)
+	}
+	if route != "" {
+		out = append(append(append(out, RouteHeader+": "...), route...), "\r\n"...)
+	}
+	out = append(appendConnection(out, keep, minor), "\r\n"...)
+	if !headOnly {
+		out = append(append(out, no.text...), '\n')
+	}
+	k.out = out
+	_, err := k.nc.Write(out)
+	return err
 }
 
 // lingerFor and lingerBytes bound what is read of a client that is still sending when its connection ends: closing at once would
