@@ -2,7 +2,6 @@ package edge
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -65,7 +64,8 @@ func TestWhatAnUpgradeIs(t *testing.T) {
 	heads := make(chan string, 1)
 	s := unit("s")
 	g := gateway(t, table(t, []Route{route("a.test", s, switchingRaw(t, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: x, Upgrade\r\n"+
-		"X: hop\r\nSec-WebSocket-Accept: a\r\nServer: b\r\nNexus-Route: 7\r\nAlt-Svc: h3\r\n\r\nhello", func(head string, _ *bufio.Reader, _ *net.TCPConn) { heads <- head }))}, s))
+		"X: hop\r\nSec-WebSocket-Accept: a\r\nServer: b\r\nNexus-Route: 7\r\nAlt-Svc: h3\r\n\r\nhello",
+		func(head string, _ *bufio.Reader, _ *net.TCPConn) { heads <- head }))}, s))
 	got := raw(t, g.Addr(), askUpgrade+"Connection: HTTP2-Settings\r\nHTTP2-Settings: x\r\nX-Forwarded-For: 9.9.9.9\r\nNexus-Route: 1\r\nSec-WebSocket-Key: k\r\n"+
 		"Sec-WebSocket-Protocol: p\r\n\r\n")
 	for _, want := range []string{"\r\nUpgrade: WebSocket\r\n", "\r\nConnection: Upgrade\r\n", "\r\nSec-WebSocket-Accept: a\r\n", "\r\nNexus-Route: 42\r\n"} {
@@ -82,8 +82,8 @@ func TestWhatAnUpgradeIs(t *testing.T) {
 		}
 	}
 	head := <-heads
-	for _, want := range []string{"GET /chat HTTP/1.1\r\n", "\r\nHost: a.test\r\n", "\r\nUpgrade: websocket\r\n", "\r\nConnection: Upgrade\r\n", "\r\nSec-WebSocket-Key: k\r\n",
-		"\r\nSec-WebSocket-Protocol: p\r\n", "\r\nX-Forwarded-For: 127.0.0.1\r\n"} {
+	for _, want := range []string{"GET /chat HTTP/1.1\r\n", "\r\nHost: a.test\r\n", "\r\nUpgrade: websocket\r\n", "\r\nConnection: Upgrade\r\n",
+		"\r\nSec-WebSocket-Key: k\r\n", "\r\nSec-WebSocket-Protocol: p\r\n", "\r\nX-Forwarded-For: 127.0.0.1\r\n"} {
 		if strings.Count(head, want) != 1 {
 			t.Errorf("the backend got %q, want once %q", head, want)
 		}
@@ -247,53 +247,6 @@ func TestTheEndsOfAPassage(t *testing.T) {
 			t.Errorf("%s: from a client that is gone the backend heard %q", name, got)
 		}
 		eventually(t, name+": nothing is left", func() bool { st := g.Snapshot()[0].Gateway; return st.Sessions == 0 && st.Streams == 0 })
-	}
-}
-
-// TestPassagesWithoutPumps: what is copied where there are none arrives, ends as it should, and ends when it is closed.
-func TestPassagesWithoutPumps(t *testing.T) {
-	t.Parallel()
-	for _, how := range []string{"the backend's end", "closed"} {
-		up, back := upstreamPair(t)
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		client := dialed(t, ln.Addr().String())
-		user, err := ln.Accept()
-		_ = ln.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = up.SetDeadline(aLongTimeAgo) // of the request before
-		e := newCopiedEnd(up, newBufferPool())
-		e.begin(nil, user)
-		all := counted(3 << 20)
-		got := make(chan []byte, 1)
-		go func() {
-			b, _ := io.ReadAll(client)
-			got <- b
-		}()
-		if _, err := back.Write(all); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(e, "hello"); err != nil {
-			t.Error(err)
-		}
-		hello := make([]byte, 5)
-		if _, err := io.ReadFull(back, hello); err != nil || string(hello) != "hello" {
-			t.Errorf("the backend got %q, %v", hello, err)
-		}
-		if how == "closed" {
-			_ = e.Close()
-		} else {
-			halves(back)
-		}
-		<-e.ended()
-		if b := <-got; how != "closed" && !bytes.Equal(b, all) {
-			t.Errorf("the client got %d bytes of %d", len(b), len(all))
-		}
-		_ = user.Close()
 	}
 }
 
