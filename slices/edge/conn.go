@@ -168,6 +168,16 @@ func (c *conn) readSocket(p []byte) (int, error) {
 	}
 }
 
+// readRaw reads from the socket by a RawConn's callback, until the deadline that is wanted.
+func (c *conn) readRaw(step func(fd uintptr) bool) error {
+	for {
+		err := c.raw.Read(step)
+		if err == nil || !c.readDeadline.early(err, c.Conn.SetReadDeadline) {
+			return err
+		}
+	}
+}
+
 // waitReadable waits until the socket has something to read, until the deadline that is wanted.
 func (c *conn) waitReadable() error {
 	for {

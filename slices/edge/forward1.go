@@ -29,6 +29,9 @@ type transit struct {
 	upload   *upload1
 	headAt   time.Time // when the head of the answer was here
 	limited  io.LimitedReader
+
+	protocol []byte // that is asked for; nil: none
+	socket   bool   // as a WebSocket
 }
 
 // forward takes a request to its backend and the answer to the client, and reports whether the connection may carry another.
@@ -43,11 +46,17 @@ func (k *client1) forward(size int, x *exchange) (again bool) {
 		k.refuse(tooLarge())
 		return false
 	}
+	if k.req.Upgrade {
+		t.protocol, t.socket = bytes.Clone(k.req.Field("upgrade").Value), k.req.Field("sec-websocket-key") != nil
+	}
 	k.out = k.requestHead(k.out[:0])
 	_, _ = k.br.Discard(size) // from here on the fields of the request are gone
 	t.inline()
 	if no := t.send(); no != nil {
 		return t.fail(no)
+	}
+	if k.resp.Status == http.StatusSwitchingProtocols {
+		return t.switchOver()
 	}
 	return t.answer()
 }
@@ -81,6 +90,9 @@ func (k *client1) requestHead(out []byte) []byte {
 	} else {
 		out = append(out, "\r\nX-Forwarded-Proto: http\r\n"...)
 	}
+	if r.Upgrade {
+		out = append(append(append(out, "Connection: Upgrade\r\nUpgrade: "...), r.Field("upgrade").Value...), "\r\n"...)
+	}
 	switch {
 	case r.Chunked:
 		out = append(out, "Transfer-Encoding: chunked\r\n"...)
@@ -111,7 +123,7 @@ func (t *transit) inline() {
 func (t *transit) send() *refusal {
 	backends := t.x.target.slice.backends
 	if !backends.admit(t.x.address) {
-		return ejectedRefusal(t.x.target.route.Host)
+		return t.x.target.out
 	}
 	begin := time.Now()
 	defer func() {
@@ -174,12 +186,12 @@ func (t *transit) readHead() error {
 		if wrong := t.k.resp.Parse(head); wrong != nil {
 			return wrong
 		}
-		if t.k.resp.Status >= 200 {
+		if t.k.resp.Status >= 200 || t.k.resp.Status == http.StatusSwitchingProtocols {
+			if t.k.resp.Status < 200 && !t.switches() {
+				return errors.New("switched to a protocol that nobody asked for")
+			}
 			t.up.head = size
 			return nil
-		}
-		if t.k.resp.Status == http.StatusSwitchingProtocols {
-			return errors.New("switched to a protocol that nobody asked for")
 		}
 		t.inform()
 		_, _ = t.up.br.Discard(size)
@@ -233,20 +245,14 @@ func (t *transit) fail(no *refusal) (again bool) {
 		return false
 	}
 	goOn := no.goOn && t.body.ended()
-	w := t.k.response(goOn && t.keep)
-	w.minor, w.headOnly = t.minor, t.headOnly
-	no.fields(w.Header())
-	w.Header().Set(RouteHeader, t.x.target.index)
-	method := http.MethodGet
-	if t.headOnly {
-		method = http.MethodHead
+	keep := goOn && t.keep
+	if t.k.say(no, keep, t.minor, t.headOnly, t.x.target.index) != nil {
+		return false
 	}
-	plainText(w, &http.Request{Method: method, ProtoMajor: 1}, no.status, no.text)
-	whole := w.finish() == nil
-	if whole && !goOn {
+	if !goOn {
 		t.k.linger() // what it still sends is the rest of the body
 	}
-	return whole && w.keep
+	return keep
 }
 
 // answer takes the response to the client.

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"bytes"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
@@ -75,26 +74,34 @@ func (f *framed) Read(p []byte) (int, error) {
 	if n == 0 {
 		return n, err
 	}
-	f.read += int64(n)
-	idle, wrong := f.frames.scan(p[:n])
-	if wrong != nil {
+	if wrong := f.note(p[:n]); wrong != nil {
 		return 0, wrong
+	}
+	return n, err
+}
+
+// note counts what was read, and waits until the slice has paid for frames that carry nothing. Error: the connection must end.
+func (f *framed) note(p []byte) error {
+	f.read += int64(len(p))
+	idle, wrong := f.frames.scan(p)
+	if wrong != nil {
+		return wrong
 	}
 	f.idle += int64(idle)
 	due := f.idle - idleFramesFree - (f.read+f.written.Load())/idleFrameBytes
 	if due <= f.paid {
-		return n, err
+		return nil
 	}
 	s := f.conn.bound.Load()
 	if s == nil {
 		if due > unboundFramesMax {
-			return 0, errIdleFrames
+			return errIdleFrames
 		}
-		return n, err // owed until a slice is known
+		return nil // owed until a slice is known
 	}
 	f.conn.payForFrames(s, int(due-f.paid)*idleFrameBytes)
 	f.paid = due
-	return n, err
+	return nil
 }
 
 // Write implements net.Conn.
@@ -241,9 +248,4 @@ func (w *webSocketFrames) length() uint64 {
 	default:
 		return uint64(n)
 	}
-}
-
-// isWebSocket reports whether a request's head asks for a WebSocket.
-func isWebSocket(head []byte) bool {
-	return bytes.Contains(bytes.ToLower(head), []byte("\nsec-websocket-key:"))
 }

@@ -27,7 +27,7 @@ type Gateway struct {
 	server      *http.Server
 	buffers     *bufferPool
 	probers     sync.Map // *probeConn by client-side address: open, or closed a moment ago
-	handed      *handed  // HTTP/2 and upgrades, for server
+	handed      *handed  // HTTP/2 and sessions, for server
 	tls         *tls.Config
 	capacityBps atomic.Uint64 // that clients' connections share
 	stopping    atomic.Bool
@@ -106,8 +106,7 @@ func (g *Gateway) newServer() *http.Server {
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: 128, MaxReadFrameSize: shape.QuantumBytes,
 			MaxReceiveBufferPerConnection: http2ConnBytes, MaxReceiveBufferPerStream: http2StreamBytes,
-			SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second,
-			WriteByteTimeout: g.config.StallTimeout,
+			SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, // who takes nothing is cut by conn.Write
 		},
 		// Handshake failures and malformed requests are the clients' doing: worth a debug line, never an alarm.
 		ErrorLog:    slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
@@ -236,7 +235,7 @@ func (g *Gateway) SwapWithin(table *Table, capacityBps uint64) error {
 	next := &serving{table: table, hosts: make(map[string]*target, len(table.routes))}
 	for host, r := range table.routes {
 		next.hosts[host] = &target{route: r, index: formatIndex(r.RouteIndex), slice: g.states[r.SliceID],
-			group: table.slices[r.SliceID].Class.Group(), health: g.serving.Load().healthOf(r)}
+			group: table.slices[r.SliceID].Class.Group(), out: ejectedRefusal(host), health: g.serving.Load().healthOf(r)}
 	}
 	g.serving.Store(next)
 	for id, st := range g.states {

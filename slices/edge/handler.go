@@ -3,7 +3,6 @@ package edge
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -17,6 +16,8 @@ import (
 const (
 	// RouteHeader carries the ledger index of the route that a response came by.
 	RouteHeader = "Nexus-Route"
+	// RefusedHeader says over HTTP/2 and HTTP/3 why a request is refused that may be tried again (Retry-After says when); over HTTP/1.1 the body does.
+	RefusedHeader = "Nexus-Refused"
 	// ProbePath is answered by the gateway's responder for the gateway's own probes; for everybody else it is a path
 	// like any other.
 	ProbePath = "/.well-known/nexus/probe"
@@ -30,7 +31,7 @@ const (
 	parkedBodiesMax  = 6
 )
 
-// forwarder answers one admitted request that net/http has read: HTTP/2, HTTP/3 and upgrades. HTTP/1.1 has a way of its own (forward1.go).
+// forwarder answers one admitted request that net/http has read: HTTP/2 and HTTP/3. HTTP/1.1 has a way of its own (forward1.go).
 type forwarder interface {
 	forward(w http.ResponseWriter, r *http.Request, x *exchange)
 }
@@ -48,7 +49,6 @@ type exchange struct {
 	place    place
 	grpc     bool        // a gRPC call
 	streamed bool        // became a stream
-	dialed   net.Conn    // of a request to switch protocols: the connection to its backend
 	bodyLate atomic.Bool // the client paused too long within its body
 	bodyBad  atomic.Bool // the body did not end as it should, by the client's doing
 }
@@ -94,11 +94,6 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.TLS != nil && r.ProtoMajor < 3 {
 		g.sayAltSvc(w.Header(), r.Host)
 	}
-	if r.ProtoMajor == 2 {
-		steady := newSteadyWriter(w, c)
-		defer steady.last()
-		w = steady
-	}
 	x = &exchange{
 		conn: c, target: t, address: t.route.Backend.Address,
 	}
@@ -112,6 +107,11 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer x.leave()
+	if r.ProtoMajor == 2 {
+		steady := newSteadyWriter(w, c)
+		defer steady.last()
+		w = steady
+	}
 	w.Header().Set(RouteHeader, t.index)
 	if x.probe {
 		x.address = g.responder.address
@@ -137,6 +137,13 @@ type refusal struct {
 	text   string
 	retry  int  // seconds after which trying again makes sense; 0: no word about it
 	goOn   bool // the connection may carry another request
+
+	brief [2][]string // values of Retry-After and RefusedHeader, made once
+}
+
+// tryAgain gives a refusal that is said often.
+func tryAgain(status, retry int, goOn bool, text string) *refusal {
+	return &refusal{status: status, text: text, retry: retry, goOn: goOn, brief: [2][]string{{strconv.Itoa(retry)}, {text}}}
 }
 
 func (n *refusal) fields(h http.Header) {
@@ -149,8 +156,33 @@ func (n *refusal) answer(w http.ResponseWriter, r *http.Request) {
 	if n.status == 0 {
 		return
 	}
+	if n.brief[0] != nil && r.ProtoMajor >= 2 {
+		// A head alone: a text behind it would be one more frame, and would have to be watched for a client that takes none of it.
+		h := w.Header()
+		h["Retry-After"], h[RefusedHeader] = n.brief[0], n.brief[1]
+		w.WriteHeader(n.status)
+		return
+	}
 	n.fields(w.Header())
 	refuse(w, r, n.status, n.text)
+}
+
+// slowDown is what requests are told that a slice's gate refuses, as long as it is the same.
+type slowDown struct {
+	over *shape.Refusal
+	no   *refusal
+}
+
+// slowDown words a refusal of the gate.
+func (s *sliceState) slowDown(over *shape.Refusal) *refusal {
+	if last := s.refusing.Load(); last != nil && *last.over == *over {
+		return last.no
+	}
+	seconds := max(1, int(over.RetryAfter/time.Second))
+	no := tryAgain(http.StatusServiceUnavailable, seconds, false,
+		fmt.Sprintf("this host has more requests than its share: %s; try again in %d s", over.Reason, seconds))
+	s.refusing.Store(&slowDown{over, no})
+	return no
 }
 
 // find gives where a host leads.
@@ -189,12 +221,9 @@ func (g *Gateway) enter(x *exchange, gone <-chan struct{}, body bool) *refusal {
 	since := x.begin
 	if !x.conn.takePlace() && !s.gate.TryEnter() {
 		err := x.park(gone, body)
-		var over *shape.Refusal
-		if errors.As(err, &over) {
+		if over, ok := errors.AsType[*shape.Refusal](err); ok {
 			s.counters.Refused.Add(1)
-			seconds := max(1, int(over.RetryAfter/time.Second))
-			return &refusal{status: http.StatusServiceUnavailable, retry: seconds,
-				text: fmt.Sprintf("this host has more requests than its share: %s; try again in %d s", over.Reason, seconds)}
+			return s.slowDown(over)
 		}
 		if err != nil {
 			return &refusal{} // the client has gone

@@ -215,6 +215,5 @@ func (b *backends) close() {
 }
 
 func ejectedRefusal(host string) *refusal {
-	return &refusal{status: http.StatusServiceUnavailable, text: "the service behind " + host + " does not answer; it is asked again twice a second",
-		retry: ejectedRetry, goOn: true}
+	return tryAgain(http.StatusServiceUnavailable, ejectedRetry, true, "the service behind "+host+" does not answer; it is asked again twice a second")
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // eventually retries until ok, for at most ten seconds.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for !ok() {
@@ -51,7 +51,7 @@ func table(t testing.TB, routes []Route, set ...slices.Slice) *Table {
 }
 
 // backend starts an HTTP server and gives its address.
-func backend(t *testing.T, h http.HandlerFunc) Backend {
+func backend(t testing.TB, h http.HandlerFunc) Backend {
 	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
@@ -164,6 +164,9 @@ func TestMain(m *testing.M) {
 	}
 	if os.Getenv(idleSocketsEnv) != "" {
 		os.Exit(holdIdleSockets())
+	}
+	if os.Getenv(refusalsEnv) != "" {
+		os.Exit(askToBeRefused())
 	}
 	if os.Getenv(overloadEnv) != "" {
 		os.Exit(overload())

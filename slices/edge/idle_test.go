@@ -60,7 +60,7 @@ func dialAll(n int, open func() (net.Conn, error)) (conns []net.Conn, failure er
 }
 
 // child runs the test's program anew, with one more variable in its environment, until end, which closes its stdin. What it says on stderr is seen.
-func child(t *testing.T, variable string) (in io.Writer, out *bufio.Reader, end func()) {
+func child(t testing.TB, variable string) (in io.Writer, out *bufio.Reader, end func()) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), os.Args[0])
 	c.Env, c.Stderr = append(os.Environ(), variable), os.Stderr

@@ -35,6 +35,25 @@ func isSession(r *http.Request) bool {
 	return false
 }
 
+// asksForSession is isSession for a request that serve1 has read.
+func (k *client1) asksForSession() bool {
+	r := &k.req
+	if k.g.config.Sessions == nil || string(r.Method) != http.MethodGet || !bytes.EqualFold(r.Field("upgrade").Value, []byte("websocket")) {
+		return false
+	}
+	for i := range r.Fields {
+		if !r.Fields[i].Is("sec-websocket-protocol") {
+			continue
+		}
+		for word := range bytes.SplitSeq(r.Fields[i].Value, []byte{','}) {
+			if string(bytes.TrimSpace(word)) == session.Subprotocol {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // visit is what the home is told about a connection.
 func (g *Gateway) visit(r *http.Request, host string) session.Visit {
 	v := session.Visit{Host: host, Path: r.URL.RequestURI(), Remote: r.RemoteAddr, Secure: r.TLS != nil, Edge: g.config.Name,

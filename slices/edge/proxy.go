@@ -52,14 +52,10 @@ func newReverseProxy(g *Gateway, transport, grpc http.RoundTripper) *reverseProx
 
 func (p *reverseProxy) forward(w http.ResponseWriter, r *http.Request, x *exchange) {
 	if !x.target.slice.backends.admit(x.address) {
-		ejectedRefusal(x.target.route.Host).answer(w, r)
+		x.target.out.answer(w, r)
 		return
 	}
-	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
-	if r.Header.Get("Upgrade") != "" {
-		ctx = traceDialed(ctx, x)
-	}
-	r = r.WithContext(ctx)
+	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	if err := settleBody(r, x); err != nil {
 		p.proxy.ErrorHandler(w, r, err)
 		return
@@ -123,10 +119,6 @@ func modifyResponse(resp *http.Response) error {
 	resp.Header.Del(altSvcHeader)
 	ownFields(resp.Header, x.target.index)
 	x.answered()
-	if resp.StatusCode == http.StatusSwitchingProtocols {
-		x.becomeStream()
-		return nil
-	}
 	if kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil && kind == "text/event-stream" {
 		x.becomeStream()
 	}
@@ -180,11 +172,7 @@ func (t timedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp, err := inner.RoundTrip(r)
 	x.backend += time.Since(begin)
-	switch {
-	case err != nil:
-	case resp.StatusCode == http.StatusSwitchingProtocols:
-		keepSwitched(resp, x)
-	default:
+	if err == nil {
 		resp.Body = &timedBody{resp.Body, x}
 	}
 	return resp, err

@@ -1,8 +1,6 @@
 package edge
 
 import (
-	"io"
-	"net"
 	"os"
 	"runtime"
 	"sync"
@@ -32,19 +30,18 @@ type pumps struct {
 	next int
 }
 
-// take makes a relay of a connection that net/http has read the answer 101 from: body is what it gives, dialed the connection below it. nil: nothing
-// has changed, because it is no socket or there is no descriptor for it.
-func (p *pumps) take(body io.ReadWriteCloser, dialed net.Conn) *relay {
-	sc, ok := dialed.(syscall.Conn)
-	if !ok {
-		return nil
+// farEnd makes a relay of a connection on which the answer 101 was read, or, where there is no descriptor for one, what is copied.
+func (p *pumps) farEnd(up *upstream, buffers *bufferPool) farEnd {
+	if r := p.take(up); r != nil {
+		return r
 	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return nil
-	}
+	return newCopiedEnd(up, buffers)
+}
+
+// take makes a relay; nil: nothing has changed, because there is no descriptor for it.
+func (p *pumps) take(up *upstream) *relay {
 	fd, errno := -1, syscall.Errno(0)
-	err = raw.Control(func(s uintptr) {
+	err := up.raw.Control(func(s uintptr) {
 		var d uintptr
 		if d, _, errno = syscall.Syscall(syscall.SYS_FCNTL, s, syscall.F_DUPFD_CLOEXEC, 0); errno == 0 {
 			fd = int(d)
@@ -58,15 +55,7 @@ func (p *pumps) take(body io.ReadWriteCloser, dialed net.Conn) *relay {
 		_ = syscall.Close(fd) // the connection has its own
 		return nil
 	}
-	// What net/http has read ahead comes without a look at the socket, which the deadline forbids. It is less than switchedBytes.
-	_ = dialed.SetReadDeadline(aLongTimeAgo)
-	for err == nil {
-		var n int
-		part := make([]byte, switchedBytes)
-		n, err = body.Read(part)
-		r.early = append(r.early, part[:n]...)
-	}
-	_ = body.Close() // its descriptor, not the connection: that is the relay's
+	_ = up.Close() // its descriptor, not the connection: that is the relay's
 	return r
 }
 
@@ -219,9 +208,9 @@ func (r *relay) watch() {
 	_, err := r.withFd(func(fd int) (int, error) {
 		return 0, syscall.EpollCtl(r.pump.fd, op, fd, &syscall.EpollEvent{Events: want, Fd: r.id})
 	})
-	if r.watched = want; err != nil && r.ended == nil {
-		r.ended = err
-		r.signal()
+	if r.watched = want; err != nil && r.failure == nil {
+		r.failure = err
+		r.flush()
 		tell(r.writable)
 	}
 }

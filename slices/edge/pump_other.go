@@ -2,20 +2,14 @@
 
 package edge
 
-import (
-	"errors"
-	"io"
-	"net"
-)
+import "errors"
 
 // pumps are there on Linux alone; elsewhere each switched connection is copied by a goroutine of its own.
 type pumps struct{ threads *pumpThreads }
 
-func (*pumps) take(io.ReadWriteCloser, net.Conn) *relay { return nil }
+func (*pumps) farEnd(up *upstream, buffers *bufferPool) farEnd { return newCopiedEnd(up, buffers) }
 
-// relay is what take gives: here never.
-type relay struct{ io.ReadWriteCloser }
-
-func (*relay) relay(*conn, net.Conn) (int64, error) { return 0, errors.ErrUnsupported }
+// relay is what a pump serves: here nothing.
+type relay struct{}
 
 func (*relay) write([]byte) (int, error) { return 0, errors.ErrUnsupported }

@@ -18,18 +18,17 @@ const backlogMax = 128 << 10
 
 var errBacklog = errors.New("edge: the client takes nothing and keeps TLS talking")
 
-// relay is a backend's connection that has switched protocols, out of the hands of net/http and of Go's poller, which would be woken by each piece
-// that a pump is there to take. A pump moves what moves at once to the client; what the client does not take is the backlog, and the goroutine in
-// relay.relay writes it at the client's pace. It implements io.ReadWriteCloser for the other direction; Write is for one goroutine at a time.
+// relay is a backend's connection that has switched protocols, out of the hands of Go's poller, which would be woken by each piece that a pump is there
+// to take. A pump moves what moves at once to the client; what the client does not take is the backlog, and a goroutine that is there for as long as there
+// is one writes it at the client's pace. It implements farEnd for the other direction; Write is for one goroutine at a time.
 type relay struct {
 	pump     *pump
 	id       int32
-	early    []byte // came with the answer 101
-	conn     *conn  // of the client; these two are set when relay begins
+	conn     *conn // of the client; these two are set by begin
 	user     net.Conn
 	once     sync.Once
 	closed   chan struct{}
-	wake     chan struct{} // capacity 1: there is a backlog, or the end
+	over     chan struct{} // closed when nothing goes to the client any more
 	writable chan struct{} // capacity 1: the backend takes something again
 
 	fdMu sync.RWMutex
@@ -45,12 +44,12 @@ type relay struct {
 	watched  uint32 // what the epoll knows of that
 	shut     bool   // it is told nothing more
 	backlog  []byte // paid for, not written
-	flushing bool   // a part of the backlog is being written
-	ended    error  // io.EOF: the backend's end
+	flushing bool   // the goroutine that writes the backlog is there, or the end has come
+	failure  error  // io.EOF: the backend's end
 }
 
 func newRelay(fd int) *relay {
-	r := &relay{fd: fd, closed: make(chan struct{}), wake: make(chan struct{}, 1), writable: make(chan struct{}, 1)}
+	r := &relay{fd: fd, closed: make(chan struct{}), over: make(chan struct{}), writable: make(chan struct{}, 1)}
 	r.wrote = func(fd uintptr) bool {
 		r.went, r.outErr = syscall.Write(int(fd), r.out)
 		return true
@@ -71,9 +70,6 @@ func (r *relay) withFd(do func(fd int) (int, error)) (int, error) {
 
 // passing reports an error that says: later.
 func passing(err error) bool { return err == syscall.EAGAIN || err == syscall.EINTR }
-
-// Read implements io.Reader; nobody calls it, because all is read by a pump.
-func (r *relay) Read([]byte) (int, error) { return 0, errors.ErrUnsupported }
 
 // Write implements io.Writer: it waits until the backend has taken all of p.
 func (r *relay) Write(p []byte) (done int, err error) {
@@ -118,9 +114,10 @@ func (r *relay) Close() error {
 	r.once.Do(func() {
 		close(r.closed)
 		r.mu.Lock()
-		r.in, r.room, r.ended = false, false, net.ErrClosed
+		r.in, r.room, r.failure = false, false, net.ErrClosed
 		r.watch()
 		r.shut = true // the pump may end now, and the number of its epoll be another's
+		r.flush()
 		r.mu.Unlock()
 		r.pump.drop(r)
 		r.fdMu.Lock()
@@ -131,59 +128,66 @@ func (r *relay) Close() error {
 	return err
 }
 
-// relay takes what the backend says to the client until the backend has ended its side, or something failed.
-func (r *relay) relay(c *conn, user net.Conn) (n int64, err error) {
-	if len(r.early) > 0 {
-		written, err := user.Write(r.early)
-		if err != nil {
-			return int64(written), err
-		}
-		n, r.early = int64(written), nil
-	}
+// begin takes what the backend says to the client from now on.
+func (r *relay) begin(c *conn, user net.Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.conn, r.user = c, user
 	c.relay.Store(r)
-	defer c.relay.Store(nil)
-	r.signal()
-	for {
-		select {
-		case <-r.wake:
-		case <-r.closed:
-			return n, net.ErrClosed
-		}
-		if over, err := r.flush(); over {
-			return n, err
-		}
+	if r.failure != nil { // closed before
+		r.flush()
+		return
 	}
+	r.in = true
+	r.watch()
 }
 
-// flush writes what the client did not take, and lets the pump go on. It reports whether the end has come.
-func (r *relay) flush() (over bool, err error) {
+func (r *relay) ended() <-chan struct{} { return r.over }
+
+// flush sees to it that the backlog is written, and the end told; the caller holds the mutex. Until begin there is neither.
+func (r *relay) flush() {
+	if r.flushing || r.conn == nil {
+		return
+	}
+	r.flushing = true
+	go r.writeBacklog()
+}
+
+// writeBacklog writes what the client did not take until there is nothing more, and lets the pump go on, or ends what goes to the client.
+func (r *relay) writeBacklog() {
 	for {
-		part, ended := r.takeBacklog()
-		switch {
-		case len(part) > 0:
-			if _, err := r.conn.writePaid(r.conn.bound.Load(), part); err != nil {
-				return true, err
+		part, failure := r.takeBacklog()
+		if len(part) > 0 {
+			_, err := r.conn.writePaid(r.conn.bound.Load(), part)
+			if err == nil {
+				continue
 			}
-		case errors.Is(ended, io.EOF):
-			return true, nil
-		default:
-			return ended != nil, ended
+			failure = err
 		}
+		if failure == nil {
+			return
+		}
+		r.conn.relay.Store(nil)
+		if errors.Is(failure, io.EOF) {
+			failure = nil
+		}
+		endUser(r.user, failure)
+		close(r.over)
+		return
 	}
 }
 
-// takeBacklog gives what is to be written next. When there is nothing the pump goes on.
-func (r *relay) takeBacklog() (part []byte, ended error) {
+// takeBacklog gives what is to be written next. When there is nothing, and no end, the pump goes on.
+func (r *relay) takeBacklog() (part []byte, failure error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	part, r.backlog = r.backlog, nil
-	r.flushing = len(part) > 0
-	if !r.flushing && r.ended == nil {
+	if len(part) == 0 && r.failure == nil {
+		r.flushing = false
 		r.in = true
 		r.watch()
 	}
-	return part, r.ended
+	return part, r.failure
 }
 
 // serve moves one piece, or says that there is room. Called by the pump.
@@ -216,19 +220,17 @@ func (r *relay) serve(events uint32, buf []byte) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err != nil && r.ended == nil {
-		r.ended = err
+	if err != nil && r.failure == nil {
+		r.failure = err
 	}
-	if r.ended != nil || r.behind() {
+	if r.failure != nil || r.flushing {
 		r.in = false
 		r.watch()
-		r.signal()
+		if r.failure != nil {
+			r.flush()
+		}
 	}
 }
-
-func (r *relay) behind() bool { return r.flushing || len(r.backlog) > 0 }
-
-func (r *relay) signal() { tell(r.wake) }
 
 func tell(c chan<- struct{}) {
 	select {
@@ -262,7 +264,7 @@ func (r *relay) write(p []byte) (int, error) {
 func (r *relay) writeSome(s *sliceState, chunk []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.behind() {
+	if !r.flushing {
 		now := time.Now()
 		r.conn.armWrite(now)
 		r.out = chunk
@@ -285,6 +287,6 @@ func (r *relay) writeSome(s *sliceState, chunk []byte) error {
 		return errBacklog
 	}
 	r.backlog = append(r.backlog, chunk...)
-	r.signal() // the pump may not be the one who wrote
+	r.flush()
 	return nil
 }

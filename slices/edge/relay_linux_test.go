@@ -28,18 +28,21 @@ func TestABacklogIsNotOvertaken(t *testing.T) {
 	}
 	r := newRelay(-1)
 	r.conn = &conn{Conn: nc, raw: raw, gateway: &Gateway{config: Config{StallTimeout: 10 * time.Second}}}
-	r.backlog = []byte("first ")
+	r.user = nc
+	r.backlog, r.flushing = []byte("first "), true // is about to be written
 	if n, err := r.write([]byte("second")); n != 6 || err != nil {
 		t.Fatalf("%d, %v", n, err)
 	}
-	if over, err := r.flush(); !over || err == nil { // its backend's socket is closed, which is found out behind the backlog
-		t.Errorf("over %v, %v", over, err)
-	}
-	_ = nc.Close()
+	r.failure = io.EOF // the backend's, which is told behind the backlog
+	r.writeBacklog()
 	if b, err := io.ReadAll(client); err != nil || string(b) != "first second" {
 		t.Errorf("the client got %q, %v", b, err)
 	}
-	r.flushing = true
+	select {
+	case <-r.ended():
+	default:
+		t.Error("nobody was told of the end")
+	}
 	if _, err := r.write(make([]byte, backlogMax)); err != nil {
 		t.Errorf("up to the bound: %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -17,9 +18,9 @@ import (
 )
 
 // HTTP/1.1 is spoken here, by a loop for each connection: a strict parser (package h1), pooled buffers, and for what goes to a backend a
-// forwarder that takes the bytes through without building requests and responses of net/http (forward1.go). What is answered here,
-// such as files, goes through the same handler as HTTP/2 (write1.go). HTTP/2, and requests that ask for another protocol, are handed to
-// net/http (handed.go). docs/decisions/0041-http1-of-our-own.md has the why and the figures.
+// forwarder that takes the bytes through without building requests and responses of net/http (forward1.go), also of those that ask for another
+// protocol (switched.go). What is answered here, such as files, goes through the same handler as HTTP/2 (write1.go). HTTP/2, and sessions that
+// move, are handed to net/http (handed.go). docs/decisions/0041-http1-of-our-own.md has the why and the figures.
 
 // Sizes of one connection's buffers, which it holds only while a request is in hand.
 const (
@@ -63,6 +64,8 @@ type client1 struct {
 	target  *target
 
 	watch watch1
+
+	passage *passage // what the connection is from now on: not one of HTTP any more
 }
 
 // The states of a connection as the end of the gateway needs to know them.
@@ -130,10 +133,14 @@ func (g *Gateway) serveConn(c *conn, secure bool) {
 			return
 		}
 	}
-	if k.serve() {
+	ours := k.serve()
+	k.release()
+	switch p := k.passage; {
+	case p != nil:
+		p.run() // nothing of k is left
+	case ours:
 		_ = k.nc.Close()
 	}
-	k.release()
 }
 
 func (k *client1) release() {
@@ -222,12 +229,13 @@ func (k *client1) request(first bool) (again, ours bool) {
 		return false, true
 	}
 	k.c.readBy(time.Time{})
-	k.req.Close = k.req.Close || k.g.retiring.Load()
-	if k.req.Upgrade {
+	if k.req.Upgrade && k.asksForSession() {
 		k.c.broken.Store(true) // if nothing comes of it, the connection carries nothing more: the strict parser is behind it
 		k.handOver(head, size)
 		return false, false
 	}
+	// What is behind a request for another protocol may be meant in that one: if nothing comes of it, nothing more is read.
+	k.req.Close = k.req.Close || k.req.Upgrade || k.g.retiring.Load()
 	return k.dispatch(head, size), true
 }
 
@@ -242,7 +250,7 @@ func (k *client1) handOver(head []byte, size int) {
 	switch {
 	case !k.req.Upgrade: // HTTP/2 in clear text
 		nc = &framed{Conn: nc, conn: k.c, frames: &http2Frames{}}
-	case isWebSocket(head):
+	default: // a session that moves, by a WebSocket
 		nc = &framed{Conn: nc, conn: k.c, frames: &webSocketFrames{}}
 	}
 	k.g.handed.give(nc)
@@ -271,7 +279,11 @@ func (k *client1) dispatch(head []byte, size int) (again bool) {
 		}
 		return false
 	}
-	defer x.leave()
+	defer func() {
+		if k.passage == nil {
+			x.leave()
+		}
+	}()
 	if x.probe {
 		x.address = k.g.responder.address
 	}
@@ -325,12 +337,30 @@ func (k *client1) refuseBad(b *h1.Bad) {
 
 // refuse answers and ends the connection: what it says next is not ours to parse.
 func (k *client1) refuse(no *refusal) {
-	w := k.response(false)
-	no.fields(w.Header())
-	plainText(w, &http.Request{Method: string(k.req.Method), ProtoMajor: 1}, no.status, no.text)
-	if w.finish() == nil {
+	if k.say(no, false, 1, string(k.req.Method) == http.MethodHead, "") == nil {
 		k.linger()
 	}
+}
+
+// say answers with a refusal's text, in one write; route is that of the request, where it has one.
+func (k *client1) say(no *refusal, keep bool, minor int, headOnly bool, route string) error {
+	out := appendStatus(append(k.out[:0], "HTTP/1.1 "...), no.status, nil)
+	out = append(out, "Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nContent-Length: "...)
+	out = strconv.AppendInt(out, int64(len(no.text)+1), 10)
+	out = append(append(append(out, "\r\nDate: "...), k.g.date.at(time.Now())...), "\r\n"...)
+	if no.retry > 0 {
+		out = append(strconv.AppendInt(append(out, "Retry-After: "...), int64(no.retry), 10), "\r\n"...)
+	}
+	if route != "" {
+		out = append(append(append(out, RouteHeader+": "...), route...), "\r\n"...)
+	}
+	out = append(appendConnection(out, keep, minor), "\r\n"...)
+	if !headOnly {
+		out = append(append(out, no.text...), '\n')
+	}
+	k.out = out
+	_, err := k.nc.Write(out)
+	return err
 }
 
 // lingerFor and lingerBytes bound what is read of a client that is still sending when its connection ends: closing at once would

@@ -31,10 +31,11 @@ type sliceState struct {
 	signing     chan struct{} // beside others one of them is computed at a time
 	quicWaiting atomic.Int64  // handshakes of QUIC that wait for their turn
 	quicSilent  silents       // connections of HTTP/3 on which nothing was asked yet
-	workedNs    atomic.Int64  // when lately heard of it, Unix nanoseconds
+	refusing    atomic.Pointer[slowDown]
+	workedNs    atomic.Int64 // when lately heard of it, Unix nanoseconds
 	counters    meter.Counters
 	latency     meter.Histogram // first byte read to last byte written, less backend time
-	transport   *http.Transport // of HTTP/2 and upgrades
+	transport   *http.Transport // of HTTP/2 and HTTP/3
 	grpc        *http.Transport // of gRPC calls
 	forward     forwarder
 	upstreams   *upstreams // of HTTP/1.1
@@ -151,6 +152,7 @@ type target struct {
 	index string // Route.RouteIndex as the response header has it
 	slice *sliceState
 	group slices.Group // of the slice's class
+	out   *refusal     // what is said while the backend is out
 
 	health *routeHealth
 }

@@ -99,7 +99,10 @@ func (w *steadyWriter) cut() {
 	}
 }
 
-// last bounds the writing of what the library still holds when the handler ends. To be called at the handler's end.
+// last bounds the writing of what the library still holds when the handler ends. To be called at the handler's end. A head alone waits for no window.
 func (w *steadyWriter) last() {
+	if w.timer == nil {
+		return
+	}
 	_ = w.control.SetWriteDeadline(time.Now().Add(w.stall)) // a stream that is gone takes no deadline
 }

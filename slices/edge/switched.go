@@ -1,85 +1,199 @@
 package edge
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
-	"net/http"
-	"net/http/httptrace"
-	"sync/atomic"
+	"time"
+
+	"github.com/BobbyBlanco400/nexus-cos/slices/edge/h1"
 )
 
-// switchedBytes is what one direction of a switched connection holds while it waits, in bytes. Thousands of them wait most of the time.
+// Thousands of switched connections (WebSockets, mostly) are open at a time and wait most of it. So one that waits is one goroutine and a few hundred
+// bytes: of the request that opened it nothing is left, what the backend says comes by a pump of the slice, and the client's bytes are read into a
+// buffer that is taken when they are here. docs/decisions/0069-idle-websockets.md has the figures.
+
+// switchedBytes is what is read of one direction at first, in bytes; while it fills, copyBufferBytes.
 const switchedBytes = 4 << 10
 
-// pumpThreadsMax bounds the threads that a gateway's pumps have for themselves: each slice with a crowd takes one, and Go ends a process that has 10,000.
-const pumpThreadsMax = 64
+// switchedTLSBytes is the same over TLS, where whether there is something is known only by reading: the buffer is held while the connection waits.
+const switchedTLSBytes = 1 << 10
 
-// pumpThreads counts them. Safe for concurrent use.
-type pumpThreads struct{ taken atomic.Int32 }
+// farEnd is the backend's side of a switched connection. Write waits until the backend has taken all. Close ends every wait, also that for ended.
+type farEnd interface {
+	io.WriteCloser
+	CloseWrite() error
+	// begin takes what the backend says to the client from now on. After its end, the client's side is ended too, and after a failure both directions are.
+	begin(c *conn, user net.Conn)
+	// ended is closed when nothing goes to the client any more.
+	ended() <-chan struct{}
+}
 
-// take reports whether there is one more.
-func (t *pumpThreads) take() bool {
-	if t.taken.Add(1) <= pumpThreadsMax {
-		return true
+// passage is a connection that speaks another protocol than HTTP from now on. Its goroutine takes what the client says to the backend.
+type passage struct {
+	conn   *conn
+	user   net.Conn // conn, or TLS over it
+	frames *framed  // over user, where idle frames are to be paid for; nil: they are not
+	back   farEnd
+	early  []byte // came behind the request
+	lent   lentRead
+}
+
+// switchOver makes a passage of the connections to client and backend after an answer 101. What the backend has said already goes out with the answer.
+// It reports whether the client's connection may carry another request: only when there is none.
+func (t *transit) switchOver() (again bool) {
+	k, up := t.k, t.up
+	k.watch.answer(false)
+	t.uploadEnds()
+	whole, gone := t.endUpload(), k.watch.end(k)
+	if gone || !whole {
+		_ = up.Close()
+		if !gone {
+			return t.fail(t.failed(errors.New("switched to another protocol before it had all of the request")))
+		}
+		return false
 	}
-	t.taken.Add(-1)
+	k.back = t.switchedHead(k.back[:0])
+	_, _ = up.br.Discard(up.head) // from here on the fields of the response are gone
+	said, _ := up.br.Peek(up.br.Buffered())
+	k.back = append(k.back, said...)
+	p := &passage{conn: k.c, user: k.nc, back: t.x.target.slice.pumps.farEnd(up, k.g.buffers)}
+	p.early, _ = k.br.Peek(k.br.Buffered())
+	p.early = bytes.Clone(p.early)
+	if k.watch.have {
+		p.early = append(p.early, k.watch.one[0])
+	}
+	if t.socket {
+		p.frames = &framed{Conn: k.nc, conn: k.c, frames: &webSocketFrames{ends: len("\r\n\r\n")}}
+		p.user = p.frames
+	}
+	t.x.becomeStream()
+	k.c.upgraded.Store(true)
+	if !t.flush() {
+		_ = p.back.Close() // the client has gone
+		return false
+	}
+	k.passage = p
 	return false
 }
 
-func (t *pumpThreads) give() { t.taken.Add(-1) }
-
-// switched is a backend's connection that speaks another protocol than HTTP from now on: a WebSocket, mostly. ReverseProxy copies both ways with
-// io.Copy, which leaves the copying to WriteTo and ReadFrom. What comes from the backend goes by a pump of the slice, where there are pumps.
-type switched struct {
-	io.ReadWriteCloser
-	buffers *bufferPool
+// switches reports whether the answer 101 switches to the protocol that was asked for.
+func (t *transit) switches() bool {
+	r := &t.k.resp
+	connection, to := r.Field("connection"), r.Field("upgrade")
+	return t.protocol != nil && connection != nil && h1.HasToken(connection.Value, "upgrade") && to != nil && bytes.EqualFold(to.Value, t.protocol)
 }
 
-// traceDialed notes the connection that a request goes to its backend by.
-func traceDialed(ctx context.Context, x *exchange) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) { x.dialed = c.Conn }})
-}
-
-// keepSwitched puts a switched in the place of the body of an answer 101.
-func keepSwitched(resp *http.Response, x *exchange) {
-	body, ok := resp.Body.(io.ReadWriteCloser)
-	if !ok {
-		return
+// switchedHead writes the answer 101 for the client.
+func (t *transit) switchedHead(out []byte) []byte {
+	r := &t.k.resp
+	out = appendStatus(append(out, "HTTP/1.1 "...), r.Status, r.Reason)
+	out = t.responseFields(out, false)
+	if t.k.alt != "" {
+		out = append(append(append(out, altSvcHeader+": "...), t.k.alt...), "\r\n"...)
 	}
-	if r := x.target.slice.pumps.take(body, x.dialed); r != nil {
-		body = r
-	}
-	resp.Body = &switched{body, x.conn.gateway.buffers}
+	out = append(append(out, "Connection: Upgrade\r\nUpgrade: "...), r.Field("upgrade").Value...)
+	return append(out, "\r\n\r\n"...)
 }
 
-// CloseWrite ends our side of the stream and keeps the other.
-func (s *switched) CloseWrite() error {
-	if half, ok := s.ReadWriteCloser.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
+// run takes what is said both ways until both have ended their side, or one way has failed. It returns when nothing of the passage is left.
+func (p *passage) run() {
+	c := p.conn
+	_ = c.SetDeadline(time.Time{}) // a closed socket says so at the read
+	c.tlsState = nil
+	end := context.CancelFunc(func() { _ = p.back.Close() }) // a backend that never ends its side would be waited for for ever
+	c.end.Store(&end)
+	if c.readDeadline.isClosed() {
+		end() // closed at the same moment: Close did not see it
 	}
-	return errors.ErrUnsupported
+	p.back.begin(c, p.user)
+	if p.toBackend() == nil && p.back.CloseWrite() == nil {
+		<-p.back.ended()
+	}
+	_ = p.user.Close() // closed before where that way has failed
+	_ = p.back.Close()
+	<-p.back.ended()
+	c.bound.Load().counters.Streams.Add(-1)
+	c.working.Add(-1)
 }
 
-// WriteTo implements io.WriterTo: what the backend says goes to w until its end.
-func (s *switched) WriteTo(w io.Writer) (n int64, err error) {
-	if r, ok := s.ReadWriteCloser.(*relay); ok {
-		if user, ok := w.(net.Conn); ok && connOf(user) != nil {
-			return r.relay(connOf(user), user)
+// toBackend takes what the client says to the backend until the client's end.
+func (p *passage) toBackend() error {
+	if len(p.early) > 0 {
+		if p.frames != nil {
+			if err := p.frames.note(p.early); err != nil {
+				return err
+			}
+		}
+		if _, err := p.back.Write(p.early); err != nil {
+			return err
+		}
+		p.early = nil
+	}
+	if p.below() == net.Conn(p.conn) {
+		return p.lend()
+	}
+	_, err := copySwitched(p.back, p.user, p.conn.gateway.buffers, switchedTLSBytes)
+	return err
+}
+
+// below is the client's connection without what looks at frames.
+func (p *passage) below() net.Conn {
+	if p.frames != nil {
+		return p.frames.Conn
+	}
+	return p.user
+}
+
+// pass takes a piece to the backend, as far as the slice's rate allows it.
+func (p *passage) pass(s *sliceState, piece []byte) error {
+	p.conn.payForRead(s, len(piece), time.Now())
+	if p.frames != nil {
+		if err := p.frames.note(piece); err != nil {
+			return err
 		}
 	}
-	return copySwitched(w, s.ReadWriteCloser, s.buffers)
+	_, err := p.back.Write(piece)
+	return err
 }
 
-// ReadFrom implements io.ReaderFrom: what the client says goes to the backend until its end.
-func (s *switched) ReadFrom(r io.Reader) (n int64, err error) {
-	return copySwitched(s.ReadWriteCloser, r, s.buffers)
+// copiedEnd is a backend's connection whose words a goroutine of its own copies: where there are no pumps, or no descriptor is left.
+type copiedEnd struct {
+	net.Conn
+	buffers *bufferPool
+	over    chan struct{}
 }
 
-// copySwitched copies until the end. Its buffer is a small one; while src fills it, a large one is taken from the pool.
-func copySwitched(dst io.Writer, src io.Reader, pool *bufferPool) (n int64, err error) {
-	small := make([]byte, switchedBytes)
+func newCopiedEnd(up *upstream, buffers *bufferPool) *copiedEnd {
+	_ = up.SetDeadline(time.Time{}) // a closed socket says so at the read
+	return &copiedEnd{up.Conn, buffers, make(chan struct{})}
+}
+
+func (e *copiedEnd) begin(_ *conn, user net.Conn) {
+	go func() {
+		defer close(e.over)
+		_, err := copySwitched(user, e.Conn, e.buffers, switchedBytes)
+		endUser(user, err)
+	}()
+}
+
+func (e *copiedEnd) ended() <-chan struct{} { return e.over }
+
+// CloseWrite ends our side of the stream and keeps the other.
+func (e *copiedEnd) CloseWrite() error { return closeWrite(e.Conn) }
+
+// endUser ends what goes to a client: its side alone after the backend's end, and everything after a failure, which also ends the wait for the client.
+func endUser(user net.Conn, failure error) {
+	if failure != nil || closeWrite(user) != nil {
+		_ = user.Close() // it is gone either way
+	}
+}
+
+// copySwitched copies until the end. Its buffer is a small one, of as many bytes; while src fills it, a large one is taken from the pool.
+func copySwitched(dst io.Writer, src io.Reader, pool *bufferPool, smallBytes int) (n int64, err error) {
+	small := make([]byte, smallBytes)
 	buf := small
 	defer func() {
 		if len(buf) > len(small) {

@@ -7,16 +7,6 @@ import (
 	"testing/iotest"
 )
 
-// duplex is a backend's connection of bytes in memory.
-type duplex struct {
-	io.Reader
-	bytes.Buffer
-}
-
-func (d *duplex) Read(p []byte) (int, error) { return d.Reader.Read(p) }
-
-func (d *duplex) Close() error { return nil }
-
 // pieces gives what it has in pieces whose sizes are taken from sizes in turn.
 type pieces struct {
 	rest, sizes []byte
@@ -37,7 +27,7 @@ func (p *pieces) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// FuzzSwitched: whatever is said in whatever pieces arrives as it is, either way, and what breaks off is an error.
+// FuzzSwitched: whatever is said in whatever pieces arrives as it is, and what breaks off is an error.
 func FuzzSwitched(f *testing.F) {
 	f.Add([]byte("\x82\x7e\x01"), []byte{1}, uint8(1))
 	f.Add([]byte("whole"), []byte{}, uint8(40))
@@ -45,17 +35,14 @@ func FuzzSwitched(f *testing.F) {
 	f.Fuzz(func(t *testing.T, said, sizes []byte, times uint8) {
 		all := bytes.Repeat(said, 1+int(times)*8)
 		pool := newBufferPool()
-		to := &duplex{}
-		if n, err := (&switched{to, pool}).ReadFrom(&pieces{rest: all, sizes: sizes}); n != int64(len(all)) || err != nil || !bytes.Equal(to.Bytes(), all) {
-			t.Errorf("to the backend: %d of %d bytes, %v", n, len(all), err)
-		}
-		var out bytes.Buffer
-		from := &duplex{Reader: &pieces{rest: all, sizes: sizes}}
-		if n, err := (&switched{from, pool}).WriteTo(&out); n != int64(len(all)) || err != nil || !bytes.Equal(out.Bytes(), all) {
-			t.Errorf("from the backend: %d of %d bytes, %v", n, len(all), err)
+		for _, small := range []int{switchedTLSBytes, switchedBytes} {
+			var out bytes.Buffer
+			if n, err := copySwitched(&out, &pieces{rest: all, sizes: sizes}, pool, small); n != int64(len(all)) || err != nil || !bytes.Equal(out.Bytes(), all) {
+				t.Errorf("%d of %d bytes, %v", n, len(all), err)
+			}
 		}
 		broken := io.MultiReader(&pieces{rest: all, sizes: sizes}, iotest.ErrReader(io.ErrUnexpectedEOF))
-		if n, err := (&switched{&duplex{}, pool}).ReadFrom(broken); n != int64(len(all)) || err != io.ErrUnexpectedEOF {
+		if n, err := copySwitched(io.Discard, broken, pool, switchedBytes); n != int64(len(all)) || err != io.ErrUnexpectedEOF {
 			t.Errorf("broken off: %d of %d bytes, %v", n, len(all), err)
 		}
 	})

@@ -20,6 +20,7 @@ func (k *client1) throughHandler(head []byte, size int, x *exchange) (again bool
 		return false
 	}
 	_, _ = k.br.Discard(size)
+	r.Header.Del("Upgrade") // RFC 9110, section 7.8: it may be ignored
 	r = r.WithContext(withConn(r.Context(), k.c))
 	r.RemoteAddr, r.TLS, r.Host = k.c.RemoteAddr().String(), k.secure, string(k.req.Host)
 	body := k.body()

@@ -20,7 +20,7 @@ const (
 	ReasonClosed    Reason = "stopping"
 )
 
-// Refusal is the error of a request that a gate did not let in.
+// Refusal is the error of a request that a gate did not let in. Several may be given the same one.
 type Refusal struct {
 	Reason     Reason
 	RetryAfter time.Duration // when trying again makes sense
@@ -45,6 +45,7 @@ type GateLimits struct {
 type Gate struct {
 	mu         sync.Mutex
 	limits     GateLimits
+	full       *Refusal // what the limits say when the queue is full
 	inFlight   int
 	peak       int
 	head, tail *parked
@@ -76,8 +77,14 @@ func (g *Gate) reuse(p *parked) {
 // NewGate makes a gate. Limits below 1 count as 1, a queue below 0 as none.
 func NewGate(l GateLimits) *Gate {
 	g := &Gate{}
-	g.limits = l.normal()
+	g.limit(l)
 	return g
+}
+
+// limit takes limits; the caller holds the mutex, or nobody else knows the gate.
+func (g *Gate) limit(l GateLimits) {
+	g.limits = l.normal()
+	g.full = &Refusal{Reason: ReasonQueueFull, RetryAfter: g.limits.MaxWait}
 }
 
 func (l GateLimits) normal() GateLimits {
@@ -96,7 +103,7 @@ func (l GateLimits) normal() GateLimits {
 func (g *Gate) SetLimits(l GateLimits) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.limits = l.normal()
+	g.limit(l)
 	g.admit()
 }
 
@@ -123,7 +130,7 @@ func (g *Gate) begin(reader bool) (p *parked, maxWait time.Duration, err error) 
 	case g.closed:
 		return nil, 0, &Refusal{Reason: ReasonClosed, RetryAfter: time.Second}
 	case !reader && g.requests >= g.limits.QueueMax:
-		return nil, 0, &Refusal{Reason: ReasonQueueFull, RetryAfter: g.limits.MaxWait}
+		return nil, 0, g.full
 	}
 	return g.park(reader), g.limits.MaxWait, nil
 }

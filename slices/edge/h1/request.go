@@ -98,7 +98,10 @@ func (r *Request) meaning() *Bad {
 			r.Expect = r.Minor == 1
 		}
 	}
-	r.Upgrade = r.Upgrade && r.Field("upgrade") != nil
+	to := r.Field("upgrade") // which has no meaning in HTTP/1.0: RFC 9110, section 7.8
+	if r.Upgrade = r.Upgrade && to != nil && len(to.Value) > 0 && r.Minor == 1; r.Upgrade && !printable(to.Value) {
+		return bad(400, "a character in the name of a protocol that has no place there")
+	}
 	r.Close = r.Close || r.Minor == 0 && !keep
 	switch {
 	case hosts > 1:
@@ -115,6 +118,16 @@ func (r *Request) meaning() *Bad {
 		return bad(400, "a transfer encoding in HTTP/1.0")
 	}
 	return r.form()
+}
+
+// printable reports whether b is text in ASCII.
+func printable(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // form brings the target into origin form: a path, or "*".
