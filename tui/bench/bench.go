@@ -41,6 +41,33 @@ type Node interface {
 	Close()
 }
 
+// FloodNode is a running scratch node whose process publishes when it is told to. All methods but Counted are safe for concurrent use.
+type FloodNode interface {
+	Node
+	// Publish puts rate lossy events a second on the node's bus for a while, as the engine does, and gives how many they were.
+	Publish(ctx context.Context, rate int, d time.Duration) (events int, err error)
+	// PostLane makes n revenue events durable in one signed batch, numbered by their producer; it returns with the receipt. A lane, 0 to
+	// Lanes-1, is a producer, and used by one goroutine at a time.
+	PostLane(ctx context.Context, lane, n int) error
+	// Deny has the gates refuse one signed action as an entry of its own; it returns with the refusal.
+	Deny(ctx context.Context) error
+	// Listen reads the stream of events and calls heard with the type of each, until ctx ends, heard fails or the stream does.
+	Listen(ctx context.Context, heard func(kind string) error) error
+	// Counted gives what the bus counted.
+	Counted(ctx context.Context) (Counted, error)
+}
+
+// Lanes is the number of producers of revenue that a FloodNode has.
+const Lanes = 2
+
+// Counted is what the bus of a node counted since the call before, and in all where it says so.
+type Counted struct {
+	Subscribers       int    // now
+	Dropped           uint64 // in all, for all subscribers
+	Published, CutOff uint64
+	LossyP99, MustP99 time.Duration // of publishing one event of that class; at most so long
+}
+
 // What the marked unit is, on the screen and in the tally.
 const (
 	MarkUnit     = "IMVU-001"
@@ -48,7 +75,7 @@ const (
 	MarkMinor    = 100
 )
 
-// Options of a run. Zero values are usable except for Binary, Dir and StartNode.
+// Options of a run. Zero values are usable except for Binary, Dir, StartNode and StartFlooded.
 type Options struct {
 	Binary    string        // the nexus binary to be measured
 	Env       []string      // environment of what is started; terminal, locale and NEXUS_* are replaced
@@ -60,6 +87,9 @@ type Options struct {
 	Rate      int           // events a second under load; 0: 1000
 	Progress  io.Writer     // a line a case; nil: none
 	StartNode func(ctx context.Context) (Node, error)
+
+	StartFlooded func(ctx context.Context) (FloodNode, error)
+	Rest         time.Duration // between a flood and the look at what is left of it; 0: 30 s
 }
 
 func (o Options) withDefaults() Options {
@@ -74,6 +104,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Rate <= 0 {
 		o.Rate = 1000
+	}
+	if o.Rest <= 0 {
+		o.Rest = 30 * time.Second
 	}
 	if o.Progress == nil {
 		o.Progress = io.Discard
@@ -188,6 +221,7 @@ func (r *Result) measure(ctx context.Context, o Options) error {
 	}
 	defer node.Close()
 	m.node = node
+	defer m.drain()
 	for _, what := range leftOut {
 		fmt.Fprintf(o.Progress, "bench console: left out: %s\n", what)
 	}
@@ -205,6 +239,7 @@ func (r *Result) measure(ctx context.Context, o Options) error {
 			}
 			runs = append(runs, figures)
 		}
+		m.drain()
 		r.Rows = append(r.Rows, rows(runs)...)
 	}
 	return nil

@@ -30,6 +30,8 @@ type measure struct {
 	o     Options
 	node  Node
 	still *wire.Overview // a picture of the node at rest
+
+	flooded FloodNode // nil between the cases that flood
 }
 
 // namedCase is one case: every run of it gives the same figures in the same order.
@@ -53,6 +55,8 @@ func (m *measure) cases(find func(program string) (path string, err error)) (lis
 		{"20,000 units", m.manyUnits},
 		{"slow link", m.slowLink},
 		{"resize storm", m.resizes},
+		{"flood of publications", func(ctx context.Context) ([]figure, error) { return m.flood(ctx, publications) }},
+		{"flood of revenue", func(ctx context.Context) ([]figure, error) { return m.flood(ctx, revenue) }},
 	}
 	for _, p := range []struct {
 		program, of string // and its package
@@ -77,7 +81,11 @@ func (m *measure) cases(find func(program string) (path string, err error)) (lis
 
 // console starts the console and waits for its first complete frame. socket is empty for the node itself.
 func (m *measure) console(ctx context.Context, s size, socket string) (*terminal, time.Time, error) {
-	args := []string{"console", "--data-dir", m.node.DataDir()}
+	return m.consoleOf(ctx, m.node, s, socket)
+}
+
+func (m *measure) consoleOf(ctx context.Context, n Node, s size, socket string) (*terminal, time.Time, error) {
+	args := []string{"console", "--data-dir", n.DataDir()}
 	if socket != "" {
 		args = append(args, "--node", socket)
 	}
