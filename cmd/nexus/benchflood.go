@@ -229,8 +229,9 @@ func (f *floodNode) Counted(context.Context) (consolebench.Counted, error) {
 	}
 	now, before := out.Bus, f.counted
 	f.counted = now
+	must := now.TookMust.Less(before.TookMust)
 	return consolebench.Counted{Subscribers: now.Subscribers, Published: now.Published - before.Published, CutOff: now.CutOff - before.CutOff,
-		Dropped: now.Dropped, LossyP99: now.TookLossy.Less(before.TookLossy).Quantile(99), MustP99: now.TookMust.Less(before.TookMust).Quantile(99)}, nil
+		Dropped: now.Dropped, P99: must.Plus(now.TookLossy.Less(before.TookLossy)).Quantile(99), MustP99: must.Quantile(99)}, nil
 }
 
 func (f *floodNode) PostLane(ctx context.Context, lane, n int) error {

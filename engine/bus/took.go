@@ -39,6 +39,15 @@ func (t Took) Less(before Took) Took {
 	return t
 }
 
+// Plus adds what was counted of others.
+func (t Took) Plus(others Took) Took {
+	for i := range t.Counts {
+		t.Counts[i] += others.Counts[i]
+	}
+	t.Sum += others.Sum
+	return t
+}
+
 // Quantile is a time that at least percent of the publications did not exceed: the upper end of its range, so it is never flattering. 0
 // without publications; what took longer than the last limit gives the sum of all, which none of them exceeds.
 func (t Took) Quantile(percent int) time.Duration {

@@ -27,6 +27,9 @@ func TestPublicationsAreTimed(t *testing.T) {
 	if n, m := lossy.Count(), after.TookMust.Count(); n != 7 || m != 2 || after.TookLossy.Count() != 12 || before.TookMust.Count() != 0 {
 		t.Errorf("%d lossy of %d in all, %d must-deliver, %d before", n, after.TookLossy.Count(), m, before.TookMust.Count())
 	}
+	if all := lossy.Plus(after.TookMust); all.Count() != 9 || all.Sum != lossy.Sum+after.TookMust.Sum {
+		t.Errorf("both: %d in %v", all.Count(), all.Sum)
+	}
 	if lossy.Sum <= 0 || lossy.Sum > after.TookLossy.Sum || after.TookMust.Sum <= 0 {
 		t.Errorf("sums %v of %v, %v", lossy.Sum, after.TookLossy.Sum, after.TookMust.Sum)
 	}

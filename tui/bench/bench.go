@@ -65,7 +65,7 @@ type Counted struct {
 	Subscribers       int    // now
 	Dropped           uint64 // in all, for all subscribers
 	Published, CutOff uint64
-	LossyP99, MustP99 time.Duration // of publishing one event of that class; at most so long
+	P99, MustP99      time.Duration // of publishing one event, and one of those that must be delivered; at most so long
 }
 
 // What the marked unit is, on the screen and in the tally.

@@ -209,7 +209,7 @@ func TestConsoleOnRecordedPictures(t *testing.T) {
 	posted := make(chan int, 1000)
 	m := &measure{node: fakeNode{posted}, o: Options{Binary: os.Args[0], Env: append(os.Environ(), childKind+"=console"), Dir: t.TempDir(),
 		Duration: 500 * time.Millisecond}.withDefaults()}
-	pictures, err := m.pictures(t.Context())
+	pictures, err := m.pictures(t.Context(), batches)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,8 @@ type measure struct {
 	node  Node
 	still *wire.Overview // a picture of the node at rest
 
-	flooded FloodNode // nil between the cases that flood
+	flooded   FloodNode     // nil between the cases that flood
+	floodWait time.Duration // for what a flood must bring to everybody; 0: heardMost
 }
 
 // namedCase is one case: every run of it gives the same figures in the same order.
@@ -47,11 +48,16 @@ func (m *measure) cases(find func(program string) (path string, err error)) (lis
 		{"start to first complete frame", m.starts},
 		{"idle, recorded picture", m.idleRecorded},
 		{"idle, running node", m.idleNode},
-		{"load, 160x48", func(ctx context.Context) ([]figure, error) { return m.live(ctx, wide(), 30_000) }},
-		{"load, 80x24", func(ctx context.Context) ([]figure, error) { return m.live(ctx, small(), 12_000) }},
-		{"key to glyph", m.keys},
-		{"picture to glyph", m.pictures},
-		{"receipt to screen and tally", m.receipts},
+		{"load, 160x48", func(ctx context.Context) ([]figure, error) { return m.live(ctx, wide(), 30_000, batches) }},
+		{"load, 80x24", func(ctx context.Context) ([]figure, error) { return m.live(ctx, small(), 12_000, batches) }},
+		{"key to glyph", func(ctx context.Context) ([]figure, error) { return m.keys(ctx, batches) }},
+		{"picture to glyph", func(ctx context.Context) ([]figure, error) { return m.pictures(ctx, batches) }},
+		{"receipt to screen and tally", func(ctx context.Context) ([]figure, error) { return m.receipts(ctx, batches) }},
+		{"single events, 160x48", func(ctx context.Context) ([]figure, error) { return m.live(ctx, wide(), 30_000, singles) }},
+		{"single events, 80x24", func(ctx context.Context) ([]figure, error) { return m.live(ctx, small(), 12_000, singles) }},
+		{"single events, key to glyph", func(ctx context.Context) ([]figure, error) { return m.keys(ctx, singles) }},
+		{"single events, picture to glyph", func(ctx context.Context) ([]figure, error) { return m.pictures(ctx, singles) }},
+		{"single events, receipt to screen and tally", func(ctx context.Context) ([]figure, error) { return m.receipts(ctx, singles) }},
 		{"20,000 units", m.manyUnits},
 		{"slow link", m.slowLink},
 		{"resize storm", m.resizes},
@@ -220,13 +226,13 @@ func (m *measure) idleNode(ctx context.Context) ([]figure, error) {
 }
 
 // live measures the overview of the real node under load.
-func (m *measure) live(ctx context.Context, s size, bytesMost float64) ([]figure, error) {
+func (m *measure) live(ctx context.Context, s size, bytesMost float64, kind loadKind) ([]figure, error) {
 	t, _, err := m.console(ctx, s, "")
 	if err != nil {
 		return nil, err
 	}
 	defer t.close("q")
-	load := m.startLoad(ctx)
+	load := m.startLoadOf(ctx, kind)
 	defer load.stop()
 	if err := pause(ctx, warmUp); err != nil {
 		return nil, err
@@ -245,11 +251,16 @@ func (m *measure) live(ctx context.Context, s size, bytesMost float64) ([]figure
 	if err != nil {
 		return nil, err
 	}
-	out := []figure{{name: fmt.Sprintf("overview under load, %v", s), unit: "bytes/s", value: rate, limit: limit(bytesMost), detail: detail},
-		{name: fmt.Sprintf("overview under load, %v, CPU", s), unit: "% core", value: cpu, limit: limit(15), detail: detail}}
+	under := kind.String()
+	out := []figure{{name: fmt.Sprintf("overview under %s, %v", under, s), unit: "bytes/s", value: rate, limit: limit(bytesMost), detail: detail},
+		{name: fmt.Sprintf("overview under %s, %v, CPU", under, s), unit: "% core", value: cpu, limit: limit(15), detail: detail}}
 	if s == wide() {
-		out = append(out, figure{name: "the node itself under that load, CPU", unit: "% core", value: 100 * (after - nodeCPU).Seconds() /
-			m.o.Duration.Seconds(), detail: detail}, figure{name: "memory of the console under that load", unit: "MB", value: held / 1e6, detail: "resident"})
+		out = append(out, figure{name: "the node itself under " + kind.that() + ", CPU", unit: "% core", value: 100 * (after - nodeCPU).Seconds() /
+			m.o.Duration.Seconds(), detail: detail}, figure{name: "memory of the console under " + kind.that(), unit: "MB", value: held / 1e6, detail: "resident"})
+	}
+	if kind == singles {
+		out = append(out, figure{name: fmt.Sprintf("single events, %v, short of 1,000 ev/s", s), unit: "%", value: load.short(), limit: limit(loadShortMost),
+			detail: detail})
 	}
 	return out, nil
 }
@@ -263,13 +274,13 @@ func (m *measure) nodePID(ctx context.Context) int {
 }
 
 // keys types into the filter line, whose every letter shows at once, at about thirteen keys a second with uneven gaps.
-func (m *measure) keys(ctx context.Context) ([]figure, error) {
+func (m *measure) keys(ctx context.Context, kind loadKind) ([]figure, error) {
 	t, _, err := m.console(ctx, wide(), "")
 	if err != nil {
 		return nil, err
 	}
 	defer t.close("\x1b")
-	load := m.startLoad(ctx)
+	load := m.startLoadOf(ctx, kind)
 	defer load.stop()
 	if err := pause(ctx, warmUp); err != nil {
 		return nil, err
@@ -307,14 +318,14 @@ func (m *measure) keys(ctx context.Context) ([]figure, error) {
 	}
 	detail, err := load.end()
 	ms, detail := milliseconds(list), fmt.Sprintf("%d keys, %s", len(list), detail)
-	return []figure{{name: "key to glyph under load, p50", unit: "ms", value: quantile(ms, 50), limit: limit(25), detail: detail},
-		{name: "key to glyph under load, p99", unit: "ms", value: quantile(ms, 99), limit: limit(60), detail: detail}}, err
+	return []figure{{name: "key to glyph under " + kind.String() + ", p50", unit: "ms", value: quantile(ms, 50), limit: limit(25), detail: detail},
+		{name: "key to glyph under " + kind.String() + ", p99", unit: "ms", value: quantile(ms, 99), limit: limit(60), detail: detail}}, err
 }
 
 // pictures measures the console alone: pictures recorded under load are served again at the node's pace, each with another
 // gross of the marked unit, from the moment a picture is handed over until its gross is on the screen.
-func (m *measure) pictures(ctx context.Context) ([]figure, error) {
-	load := m.startLoad(ctx)
+func (m *measure) pictures(ctx context.Context, kind loadKind) ([]figure, error) {
+	load := m.startLoadOf(ctx, kind)
 	defer load.stop()
 	film, err := record(ctx, m.node, m.o.Duration)
 	if err != nil {
@@ -346,12 +357,12 @@ func (m *measure) pictures(ctx context.Context) ([]figure, error) {
 		s.show(marked(o, int64(i+1)*MarkMinor))
 		sent.send(at)
 	}
-	return sent.figures(ctx, "picture to glyph, recorded load", "console alone, ten pictures a second, recorded at "+detail, nil, limit(150))
+	return sent.figures(ctx, "picture to glyph, recorded "+kind.String(), "console alone, ten pictures a second, recorded at "+detail, nil, limit(150))
 }
 
 // receipts measures the whole road: from the receipt of a durable event until GET /v1/tally has it, and until the real
 // console shows it, both under load.
-func (m *measure) receipts(ctx context.Context) ([]figure, error) {
+func (m *measure) receipts(ctx context.Context, kind loadKind) ([]figure, error) {
 	gross, err := m.node.Marked(ctx)
 	if err != nil {
 		return nil, err
@@ -361,7 +372,7 @@ func (m *measure) receipts(ctx context.Context) ([]figure, error) {
 		return nil, err
 	}
 	defer t.close("q")
-	load := m.startLoad(ctx)
+	load := m.startLoadOf(ctx, kind)
 	defer load.stop()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -389,11 +400,11 @@ func (m *measure) receipts(ctx context.Context) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	tally, err := inTally.figures(ctx, "receipt to GET /v1/tally, under load", detail, limit(1000), limit(1000))
+	tally, err := inTally.figures(ctx, "receipt to GET /v1/tally, under "+kind.String(), detail, limit(1000), limit(1000))
 	if err != nil {
 		return nil, err
 	}
-	screen, err := onScreen.figures(ctx, "receipt to glyph, whole road, under load", detail, limit(1000), limit(1000))
+	screen, err := onScreen.figures(ctx, "receipt to glyph, whole road, under "+kind.String(), detail, limit(1000), limit(1000))
 	return append(tally, screen...), err
 }
 
