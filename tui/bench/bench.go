@@ -44,7 +44,7 @@ type Node interface {
 // FloodNode is a running scratch node whose process publishes when it is told to. All methods but Counted are safe for concurrent use.
 type FloodNode interface {
 	Node
-	// Publish puts rate lossy events a second on the node's bus for a while, as the engine does, and gives how many they were.
+	// Publish puts rate lossy events a second on the node's bus for d, as the engine does, and gives how many they were; none later than d.
 	Publish(ctx context.Context, rate int, d time.Duration) (events int, err error)
 	// PostLane makes n revenue events durable in one signed batch, numbered by their producer; it returns with the receipt. A lane, 0 to
 	// Lanes-1, is a producer, and used by one goroutine at a time.
@@ -222,6 +222,9 @@ func (r *Result) measure(ctx context.Context, o Options) error {
 	defer node.Close()
 	m.node = node
 	defer m.drain()
+	if err := node.Mark(ctx); err != nil { // a frame of the console is complete when a tally is in it
+		return err
+	}
 	for _, what := range leftOut {
 		fmt.Fprintf(o.Progress, "bench console: left out: %s\n", what)
 	}

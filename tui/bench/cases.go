@@ -146,9 +146,6 @@ func (m *measure) version(ctx context.Context) ([]figure, error) {
 
 // starts measures from before the process starts until its first complete frame is on the parsed screen.
 func (m *measure) starts(ctx context.Context) ([]figure, error) {
-	if err := m.node.Mark(ctx); err != nil { // a frame is complete when the tally is in it
-		return nil, err
-	}
 	var list []time.Duration
 	for range m.o.Starts {
 		t, at, err := m.console(ctx, wide(), "")

@@ -34,19 +34,20 @@ const denied = "gate.denied"
 type pouring struct {
 	name   string
 	losing bool // those who stopped reading must lose events in it
-	pour   func(ctx context.Context, n FloodNode, d time.Duration) (events int, err error)
+	pour   func(ctx context.Context, n FloodNode, d time.Duration) (events int, took time.Duration, err error)
 }
 
 // The two floods: of what the bus carries, and of what the ledger takes, of which the bus carries two events a batch.
 var (
-	publications = pouring{"flood of publications", true, func(ctx context.Context, n FloodNode, d time.Duration) (int, error) {
-		return n.Publish(ctx, floodRate, d)
+	publications = pouring{"flood of publications", true, func(ctx context.Context, n FloodNode, d time.Duration) (int, time.Duration, error) {
+		events, err := n.Publish(ctx, floodRate, d)
+		return events, d, err
 	}}
 	revenue = pouring{"flood of revenue", false, pourRevenue}
 )
 
 // pourRevenue posts signed batches at the flood's rate, each lane its share.
-func pourRevenue(ctx context.Context, n FloodNode, d time.Duration) (int, error) {
+func pourRevenue(ctx context.Context, n FloodNode, d time.Duration) (int, time.Duration, error) {
 	var posted atomic.Int64
 	var all sync.WaitGroup
 	failed := make([]error, Lanes)
@@ -55,10 +56,11 @@ func pourRevenue(ctx context.Context, n FloodNode, d time.Duration) (int, error)
 		all.Go(func() {
 			for mine := 0; failed[lane] == nil; {
 				since := time.Since(started)
-				if since >= d {
+				due := int(min(since, d).Seconds() * floodRate / Lanes)
+				if since >= d && due-mine < floodBatch || since >= 2*d { // what was due is posted late, but not without end
 					return
 				}
-				if due := int(since.Seconds() * floodRate / Lanes); due-mine < floodBatch {
+				if due-mine < floodBatch {
 					failed[lane] = pause(ctx, time.Millisecond)
 					continue
 				}
@@ -70,7 +72,7 @@ func pourRevenue(ctx context.Context, n FloodNode, d time.Duration) (int, error)
 		})
 	}
 	all.Wait()
-	return int(posted.Load()), errors.Join(failed...)
+	return int(posted.Load()), max(time.Since(started), d), errors.Join(failed...)
 }
 
 // listener reads the stream of events and counts refusals.
@@ -142,7 +144,7 @@ func (m *measure) flood(ctx context.Context, p pouring) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.figures(p, before, after, m.o.Duration, m.o.Rest), nil
+	return w.figures(p, before, after, m.o.Rest), nil
 }
 
 // holding is what the node holds after a collection and what of the console is in the machine's memory, in bytes.
@@ -159,6 +161,7 @@ func (m *measure) holding(ctx context.Context, n FloodNode, t *terminal) (h hold
 // washed is what was seen of a flood.
 type washed struct {
 	events    int
+	took      time.Duration // of pouring them
 	counted   Counted
 	sent      int64   // refusals
 	shown     int64   // of them, on the screen
@@ -197,23 +200,18 @@ func (m *measure) wash(ctx context.Context, n FloodNode, t *terminal, p pouring)
 	}
 	denying := m.startDenying(ctx, n)
 	defer denying.stop()
-	type poured struct {
-		n   int
-		err error
-	}
-	done := make(chan poured, 1)
+	poured := make(chan error, 1)
 	go func() {
-		events, err := p.pour(ctx, n, m.o.Duration)
-		done <- poured{events, err}
+		var err error
+		w.events, w.took, err = p.pour(ctx, n, m.o.Duration)
+		poured <- err
 	}()
-	if w.bytes, w.cpu, err = t.window(ctx, m.o.Duration); err != nil {
-		<-done
-		return w, err
-	}
-	end := <-done
-	w.events, w.subscribe = end.n, len(all)
-	w.sent, err = denying.end()
-	if err = errors.Join(err, end.err); err != nil {
+	w.bytes, w.cpu, err = t.window(ctx, m.o.Duration)
+	err = errors.Join(err, <-poured)
+	w.subscribe = len(all)
+	var refusing error
+	w.sent, refusing = denying.end()
+	if err = errors.Join(err, refusing); err != nil {
 		return w, err
 	}
 	if w.counted, err = n.Counted(ctx); err != nil {
@@ -337,8 +335,8 @@ func (w *washed) lost() (n int64) {
 }
 
 // figures holds it against the budget.
-func (w *washed) figures(p pouring, before, after holding, d, rest time.Duration) []figure {
-	rate := float64(w.events) / d.Seconds()
+func (w *washed) figures(p pouring, before, after holding, rest time.Duration) []figure {
+	rate := float64(w.events) / w.took.Seconds()
 	detail := fmt.Sprintf("%d events, the bus carried %d to %d who listen, %d of them reading nothing", w.events, w.counted.Published, w.subscribe, floodStalled)
 	micros := func(t time.Duration) float64 { return float64(t.Nanoseconds()) / 1000 }
 	unlike := 0.0

@@ -232,8 +232,8 @@ func TestPourRevenue(t *testing.T) {
 	t.Parallel()
 	node := &floodFake{fakeNode: fakeNode{make(chan int, 1000)}}
 	const d = 200 * time.Millisecond
-	events, err := pourRevenue(t.Context(), node, d)
-	if err != nil || events != 1000*len(node.posted) || events == 0 || float64(events) > floodRate*d.Seconds() {
+	events, took, err := pourRevenue(t.Context(), node, d)
+	if err != nil || events != 1000*len(node.posted) || events == 0 || float64(events) > floodRate*d.Seconds() || took < d {
 		t.Fatalf("%d events in %d batches: %v", events, len(node.posted), err)
 	}
 	lanes := map[int]int{}
@@ -243,7 +243,7 @@ func TestPourRevenue(t *testing.T) {
 	if lanes[1000] == 0 || lanes[11_000] == 0 || len(lanes) != 2 {
 		t.Errorf("batches %v", lanes)
 	}
-	if _, err := pourRevenue(t.Context(), brokenLanes{node}, time.Minute); err == nil || !strings.Contains(err.Error(), "no lane") {
+	if _, _, err := pourRevenue(t.Context(), brokenLanes{node}, time.Minute); err == nil || !strings.Contains(err.Error(), "no lane") {
 		t.Errorf("a node that takes nothing gives %v", err)
 	}
 }
