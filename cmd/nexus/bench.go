@@ -304,6 +304,14 @@ func (b *benchNode) Held(ctx context.Context) (bytes float64, err error) {
 	}
 }
 
+func (b *benchNode) Gauge(ctx context.Context, name string) (float64, error) {
+	text, err := b.metrics(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return gauge(text, name)
+}
+
 func (b *benchNode) metrics(ctx context.Context) (text string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.file.Addresses["metrics"]+"/metrics", nil)
 	if err != nil {

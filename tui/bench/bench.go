@@ -37,6 +37,8 @@ type Node interface {
 	Guests(ctx context.Context, n int) (addr string, keyFiles []string, err error)
 	// Held waits for a collection that begins after the call, and gives the memory that live objects and stacks take then, in bytes.
 	Held(ctx context.Context) (bytes float64, err error)
+	// Gauge reads a figure without labels from what the node tells Prometheus.
+	Gauge(ctx context.Context, name string) (float64, error)
 	// Close stops the node and removes its directory.
 	Close()
 }

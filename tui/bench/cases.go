@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -61,21 +62,26 @@ func (m *measure) cases(find func(program string) (path string, err error)) (lis
 		{"20,000 units", m.manyUnits},
 		{"slow link", m.slowLink},
 		{"resize storm", m.resizes},
+		{"drawing", m.drawing},
+		{"refusal to glyph", m.refusals},
 		{"flood of publications", func(ctx context.Context) ([]figure, error) { return m.flood(ctx, publications) }},
 		{"flood of revenue", func(ctx context.Context) ([]figure, error) { return m.flood(ctx, revenue) }},
 	}
 	for _, p := range []struct {
+		name        string // of the case; "": the program's
 		program, of string // and its package
 		run         func(ctx context.Context, path string) ([]figure, error)
 	}{
-		{"ssh", "openssh-client", func(ctx context.Context, path string) ([]figure, error) { return m.overSSH(ctx, path, viewersMany) }},
-		{"htop", "htop", func(ctx context.Context, path string) ([]figure, error) { return m.other(ctx, "htop", path) }},
-		{"btop", "btop", func(ctx context.Context, path string) ([]figure, error) { return m.other(ctx, "btop", path) }},
+		{fmt.Sprintf("%d watch over SSH", viewersMany), "ssh", "openssh-client", func(ctx context.Context, path string) ([]figure, error) {
+			return m.overSSH(ctx, path, viewersMany)
+		}},
+		{fmt.Sprintf("%d sessions over SSH killed", leakSessions), "ssh", "openssh-client", func(ctx context.Context, path string) ([]figure, error) {
+			return m.leak(ctx, path, leakSessions, leakAtOnce)
+		}},
+		{"", "htop", "htop", func(ctx context.Context, path string) ([]figure, error) { return m.other(ctx, "htop", path) }},
+		{"", "btop", "btop", func(ctx context.Context, path string) ([]figure, error) { return m.other(ctx, "btop", path) }},
 	} {
-		name := p.program
-		if name == "ssh" {
-			name = fmt.Sprintf("%d watch over SSH", viewersMany)
-		}
+		name := cmp.Or(p.name, p.program)
 		if path, err := find(p.program); err == nil {
 			list = append(list, namedCase{name, func(ctx context.Context) ([]figure, error) { return p.run(ctx, path) }})
 		} else {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"regexp"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ const (
 	denyEvery    = 50 * time.Millisecond
 	heardMost    = time.Minute // until the screen shows and everybody has heard every refusal
 
+	refusalMost = 60.0 // milliseconds at p99, from a refusal's receipt to the screen
 	publishMost = 50.0 // microseconds at p99, of publishing one event
 	shortMost   = 1.0  // percent that a flood may be short of its rate
 	growthMost  = 4.0  // MB of live memory in the node, and of resident memory in the console: none, but for noise
@@ -108,17 +110,64 @@ func (m *measure) drain() {
 	}
 }
 
-// flood measures one: what it costs to publish, what the screen says of what was lost, whether any refusal was, and what is held afterwards.
-func (m *measure) flood(ctx context.Context, p pouring) ([]figure, error) {
-	if m.flooded == nil {
-		n, err := m.o.StartFlooded(ctx)
-		if err != nil {
+// floodNode starts it, unless it runs.
+func (m *measure) floodNode(ctx context.Context) (FloodNode, error) {
+	if m.flooded != nil {
+		return m.flooded, nil
+	}
+	n, err := m.o.StartFlooded(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m.flooded = n
+	return n, n.Mark(ctx) // a frame of the console is complete when a tally is in it
+}
+
+// refusals measures how soon the console shows that the gates refused something, under load: from the receipt of the refusal until the counter of
+// refusals shows it.
+func (m *measure) refusals(ctx context.Context) ([]figure, error) {
+	n, err := m.floodNode(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o, err := n.Overview(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t, _, err := m.consoleOf(ctx, n, wide(), "")
+	if err != nil {
+		return nil, err
+	}
+	defer t.close("q")
+	load := startLoad(ctx, n, m.o.Rate, batches)
+	defer load.stop()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	seen := &marks{base: int64(o.DecisionsDenied)}
+	go seen.followBy(ctx, t, func(screen string) (int64, bool) { // ends with ctx or the terminal
+		total := numberAfter(screen, "deny ")
+		return total, total > 0
+	})
+	for end := time.Now().Add(m.o.Duration); time.Now().Before(end); {
+		if err := pause(ctx, time.Duration(50+rand.IntN(100))*time.Millisecond); err != nil {
 			return nil, err
 		}
-		m.flooded = n
+		if err := n.Deny(ctx); err != nil {
+			return nil, err
+		}
+		seen.send(time.Now())
 	}
-	n := m.flooded
-	if err := n.Mark(ctx); err != nil { // a frame is complete when the tally is in it
+	detail, err := load.end()
+	if err != nil {
+		return nil, err
+	}
+	return seen.figures(ctx, "refusal to glyph, whole road, under load", detail, nil, limit(refusalMost))
+}
+
+// flood measures one: what it costs to publish, what the screen says of what was lost, whether any refusal was, and what is held afterwards.
+func (m *measure) flood(ctx context.Context, p pouring) ([]figure, error) {
+	n, err := m.floodNode(ctx)
+	if err != nil {
 		return nil, err
 	}
 	t, _, err := m.consoleOf(ctx, n, wide(), "")

@@ -62,14 +62,18 @@ type loading struct {
 func (m *measure) startLoad(ctx context.Context) *loading { return m.startLoadOf(ctx, batches) }
 
 func (m *measure) startLoadOf(ctx context.Context, kind loadKind) *loading {
+	return startLoad(ctx, m.node, m.o.Rate, kind)
+}
+
+func startLoad(ctx context.Context, n Node, rate int, kind loadKind) *loading {
 	ctx, cancel := context.WithCancel(ctx)
-	l := &loading{kind: kind, rate: m.o.Rate, cancel: cancel, done: make(chan struct{}), started: time.Now()}
+	l := &loading{kind: kind, rate: rate, cancel: cancel, done: make(chan struct{}), started: time.Now()}
 	go func() {
 		defer close(l.done)
 		if kind == singles {
-			l.err = l.single(ctx, m.node)
+			l.err = l.single(ctx, n)
 		} else {
-			l.err = l.run(ctx, m.node, m.o.Rate)
+			l.err = l.run(ctx, n, rate)
 		}
 		l.took = time.Since(l.started)
 	}()

@@ -77,6 +77,11 @@ func (m *measure) attach(ctx context.Context, ssh string, n int, seen *[]viewer)
 	if err != nil {
 		return err
 	}
+	return m.enter(ctx, ssh, addr, keys, seen)
+}
+
+// enter starts a client for each key and waits for the first complete frame of all that there are.
+func (m *measure) enter(ctx context.Context, ssh, addr string, keys []string, seen *[]viewer) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return err
