@@ -30,7 +30,8 @@ const consoleName = "console"
 // benchNames lists what can be measured, with what it is.
 func benchNames() [][2]string {
 	return append(bench.Names(), [2]string{consoleName,
-		"the console on a real pseudo-terminal: start, silence, bytes and CPU under load, keys, receipt to screen, 20,000 units, slow link, resizes, fifty over SSH"})
+		"the console on a real pseudo-terminal: start, silence, bytes and CPU under load, keys, receipt to screen, 20,000 units, slow link, resizes, " +
+			"floods of events, fifty over SSH"})
 }
 
 // benchesNotBuilt are the names whose subject this version does not have, or does not measure yet.
@@ -81,6 +82,9 @@ func (a *app) benchPartCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "bench-part PART", Short: "Be one process of a bench", Hidden: true, Args: oneArg("PART"),
 		Example: "  nexus bench-part backend"}
 	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, args []string) error {
+		if args[0] == partNode {
+			return a.nodePart(ctx)
+		}
 		return edge.Part(ctx, args[0], a.in, a.out)
 	})
 	return cmd
@@ -141,8 +145,9 @@ func (a *app) benchConsole(ctx context.Context, dir string, o bench.Options) err
 		return err
 	}
 	r, err := consolebench.Run(ctx, consolebench.Options{Binary: self, Env: os.Environ(), Dir: dir, Case: o.Case, Runs: o.Runs, Duration: o.Duration,
-		Progress:  a.err,
-		StartNode: func(ctx context.Context) (consolebench.Node, error) { return a.benchNode(ctx) }})
+		Progress:     a.err,
+		StartNode:    func(ctx context.Context) (consolebench.Node, error) { return a.benchNode(ctx) },
+		StartFlooded: func(ctx context.Context) (consolebench.FloodNode, error) { return a.floodNode(ctx, dir) }})
 	if err != nil {
 		return err
 	}
@@ -175,7 +180,13 @@ func (a *app) benchNode(ctx context.Context) (*benchNode, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &benchNode{dir: a.conf.text("data_dir"), stop: stop}
+	return a.furnish(ctx, a.conf.text("data_dir"), stop)
+}
+
+// furnish connects to a scratch node and makes the units of the load on it. On error the node is stopped.
+func (a *app) furnish(ctx context.Context, dir string, stop func()) (*benchNode, error) {
+	b := &benchNode{dir: dir, stop: stop}
+	var err error
 	if b.node, err = a.connect(ctx); err != nil {
 		stop()
 		return nil, err
@@ -291,6 +302,14 @@ func (b *benchNode) Held(ctx context.Context) (bytes float64, err error) {
 		case <-time.After(250 * time.Millisecond):
 		}
 	}
+}
+
+func (b *benchNode) Gauge(ctx context.Context, name string) (float64, error) {
+	text, err := b.metrics(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return gauge(text, name)
 }
 
 func (b *benchNode) metrics(ctx context.Context) (text string, err error) {

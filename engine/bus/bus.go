@@ -45,6 +45,7 @@ type Bus struct {
 
 type counters struct {
 	published, delivered, dropped, coalesced, cutOff atomic.Uint64
+	lossy, must                                      tooks
 }
 
 // Stats are the counters of a bus since it was made.
@@ -56,6 +57,8 @@ type Stats struct {
 	CutOff      uint64 `json:"cut_off"`     // subscribers ended for being over the must-deliver bound
 	Subscribers int    `json:"subscribers"` // now
 	Sequence    uint64 `json:"sequence"`    // number of the newest event
+	TookLossy   Took   `json:"took_lossy"`  // publishing lossy events
+	TookMust    Took   `json:"took_must"`   // publishing must-deliver events
 }
 
 // New makes a bus.
@@ -65,11 +68,25 @@ func New(limits Limits) *Bus { return &Bus{limits: limits.withDefaults()} }
 // gap. It never waits for a subscriber and does no I/O: its time grows with the number of subscribers only. Measured by
 // BenchmarkPublish on two busy cores at 10,000 events/s: p99 below 10 us with 8 reading subscribers (the bound to keep
 // is 50 us), about 0.15 ms with 64. The event's Data must not be changed afterwards. After Close it does
-// nothing and returns 0. A zero Time is set to now.
+// nothing and returns 0. A zero Time is set to now. How long each call takes is counted (Stats).
 func (b *Bus) Publish(e nexus.Event) uint64 {
+	start := time.Now()
 	if e.Time.IsZero() {
-		e.Time = time.Now()
+		e.Time = start
 	}
+	sequence := b.hand(e)
+	took := &b.counters.lossy
+	if e.MustDeliver {
+		took = &b.counters.must
+	}
+	if sequence > 0 {
+		took.add(time.Since(start))
+	}
+	return sequence
+}
+
+// hand numbers an event and queues it everywhere.
+func (b *Bus) hand(e nexus.Event) uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -145,5 +162,5 @@ func (b *Bus) Stats() Stats {
 	b.mu.Unlock()
 	return Stats{Published: b.counters.published.Load(), Delivered: b.counters.delivered.Load(),
 		Dropped: b.counters.dropped.Load(), Coalesced: b.counters.coalesced.Load(), CutOff: b.counters.cutOff.Load(),
-		Subscribers: n, Sequence: seq}
+		Subscribers: n, Sequence: seq, TookLossy: b.counters.lossy.read(), TookMust: b.counters.must.read()}
 }

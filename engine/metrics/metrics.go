@@ -235,21 +235,63 @@ func seconds(ms *float64) *float64 {
 	return &v
 }
 
-// collector turns the newest picture into metrics, at each scrape.
+// Bus is what the node's event bus counted since the node started. Took lists, for each class of event, how many publications took at
+// most so many seconds, all together and in all.
+type Bus struct {
+	Published, Delivered, Dropped, Coalesced, CutOff uint64
+	Subscribers                                      int
+	Took                                             []Took
+}
+
+// Took is how long publications of one class took.
+type Took struct {
+	Class   string             // lossy or must-deliver
+	Count   uint64             // of publications
+	Sum     float64            // seconds
+	Buckets map[float64]uint64 // at most so many seconds: publications
+}
+
+// The bus's metrics, beside the picture's families.
+var (
+	busEvents = prometheus.NewDesc("nexus_bus_events_total", "Events on the bus since the node started: published, and for all subscribers together "+
+		"delivered, dropped from a full queue, and coalesced into a newer one.", []string{"fate"}, nil)
+	busCutOff      = prometheus.NewDesc("nexus_bus_cut_off_total", "Subscribers ended because too many must-deliver events waited for them.", nil, nil)
+	busSubscribers = prometheus.NewDesc("nexus_bus_subscribers", "Subscribers now.", nil, nil)
+	busTook        = prometheus.NewDesc("nexus_bus_publish_seconds", "Time of handing one event to all subscribers.", []string{"class"}, nil)
+)
+
+// collect emits the bus's metrics.
+func (b Bus) collect(out chan<- prometheus.Metric) {
+	for _, e := range []struct {
+		fate string
+		n    uint64
+	}{{"published", b.Published}, {"delivered", b.Delivered}, {"dropped", b.Dropped}, {"coalesced", b.Coalesced}} {
+		out <- prometheus.MustNewConstMetric(busEvents, prometheus.CounterValue, float64(e.n), e.fate)
+	}
+	out <- prometheus.MustNewConstMetric(busCutOff, prometheus.CounterValue, float64(b.CutOff))
+	out <- prometheus.MustNewConstMetric(busSubscribers, prometheus.GaugeValue, float64(b.Subscribers))
+	for _, t := range b.Took {
+		out <- prometheus.MustNewConstHistogram(busTook, t.Count, t.Sum, t.Buckets, t.Class)
+	}
+}
+
+// collector turns the newest picture, and what the bus counted, into metrics, at each scrape.
 type collector struct {
 	read  func() *wire.Overview
+	bus   func() Bus
 	descs []*prometheus.Desc // of families, in order
 }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range c.descs {
+	for _, d := range append([]*prometheus.Desc{busEvents, busCutOff, busSubscribers, busTook}, c.descs...) {
 		out <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
+	c.bus().collect(out)
 	o := c.read()
 	for i, f := range families {
 		f.read(o, func(v float64, labels ...string) {
@@ -263,10 +305,10 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 }
 
 // Handler answers GET and HEAD of /metrics with the picture that read gives at that moment. read returns an immutable picture and
-// is called by many goroutines at once. A family that cannot be shown fails the whole scrape with 500: half a picture would be
+// is called by many goroutines at once, as bus is. A family that cannot be shown fails the whole scrape with 500: half a picture would be
 // taken for a whole one.
-func Handler(read func() *wire.Overview) http.Handler {
-	c := &collector{read: read}
+func Handler(read func() *wire.Overview, bus func() Bus) http.Handler {
+	c := &collector{read: read, bus: bus}
 	for _, f := range families {
 		c.descs = append(c.descs, prometheus.NewDesc(f.name, f.help, f.labels, nil))
 	}

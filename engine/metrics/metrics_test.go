@@ -11,9 +11,15 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 )
 
+// counted is what a bus counted.
+func counted() Bus {
+	return Bus{Published: 9, Delivered: 7, Dropped: 2, Coalesced: 1, CutOff: 3, Subscribers: 4,
+		Took: []Took{{Class: "lossy", Count: 9, Sum: 0.5, Buckets: map[float64]uint64{0.000002: 8, 0.00005: 9}}}}
+}
+
 func scrape(t *testing.T, o *wire.Overview) (int, string) {
 	t.Helper()
-	srv := httptest.NewServer(Handler(func() *wire.Overview { return o }))
+	srv := httptest.NewServer(Handler(func() *wire.Overview { return o }, counted))
 	defer srv.Close()
 	resp, err := http.Get(srv.URL + "/metrics")
 	if err != nil {
@@ -77,6 +83,10 @@ func TestEveryFigureOfThePicture(t *testing.T) {
 		`nexus_slice_session_rtt_seconds{class="a\"b\\",quantile="0.99",slice="s1",unit="IMVU-001"} 0.00225`,
 		`nexus_slice_handoffs_total{class="a\"b\\",kind="planned",slice="s1",unit="IMVU-001"} 6`,
 		`nexus_slice_handoffs_total{class="a\"b\\",kind="recovered",slice="s1",unit="IMVU-001"} 7`,
+		`nexus_bus_events_total{fate="published"} 9`, `nexus_bus_events_total{fate="delivered"} 7`, `nexus_bus_events_total{fate="dropped"} 2`,
+		`nexus_bus_events_total{fate="coalesced"} 1`, `nexus_bus_cut_off_total 3`, `nexus_bus_subscribers 4`,
+		`nexus_bus_publish_seconds_bucket{class="lossy",le="2e-06"} 8`, `nexus_bus_publish_seconds_bucket{class="lossy",le="5e-05"} 9`,
+		`nexus_bus_publish_seconds_bucket{class="lossy",le="+Inf"} 9`, `nexus_bus_publish_seconds_sum{class="lossy"} 0.5`,
 		"go_goroutines ", "process_resident_memory_bytes ",
 	} {
 		if !strings.Contains(body, want+"\n") && !(strings.HasSuffix(want, " ") && strings.Contains(body, "\n"+want)) {
@@ -111,7 +121,7 @@ func TestAPictureThatContradictsItself(t *testing.T) {
 
 func TestOnlyReads(t *testing.T) {
 	t.Parallel()
-	srv := httptest.NewServer(Handler(func() *wire.Overview { return &wire.Overview{} }))
+	srv := httptest.NewServer(Handler(func() *wire.Overview { return &wire.Overview{} }, counted))
 	defer srv.Close()
 	for path, want := range map[string]int{"/": http.StatusNotFound, "/metrics/x": http.StatusNotFound} {
 		resp, err := http.Get(srv.URL + path)

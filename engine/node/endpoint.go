@@ -29,7 +29,7 @@ const (
 
 // openMetrics opens what Prometheus asks; it shows all units.
 func (n *Node) openMetrics() wire.Check {
-	return n.openEndpoint(endpointMetrics, "--metrics", n.cfg.MetricsAddr, "/metrics", metrics.Handler(n.view.picture))
+	return n.openEndpoint(endpointMetrics, "--metrics", n.cfg.MetricsAddr, "/metrics", metrics.Handler(n.view.picture, n.busFigures))
 }
 
 // openLog opens the published log, and beside it what is published monthly; it answers 503 until the ledger is open, and always on a node that holds none.

@@ -51,7 +51,7 @@ func (k *overviewKeeper) touch() { k.dirty.Store(true) }
 func (k *overviewKeeper) run(ctx context.Context, n *Node) {
 	t := time.NewTicker(viewEvery)
 	defer t.Stop()
-	var seen uint64
+	var seen, dropped uint64
 	var measured time.Time
 	for {
 		select {
@@ -61,6 +61,10 @@ func (k *overviewKeeper) run(ctx context.Context, n *Node) {
 			if now.Sub(measured) >= measureEvery {
 				measured = now
 				if k.measure(n) {
+					k.touch()
+				}
+				if d := n.bus.Stats().Dropped; d != dropped { // nothing else need change while a reader loses events
+					dropped = d
 					k.touch()
 				}
 			}

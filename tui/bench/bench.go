@@ -37,8 +37,37 @@ type Node interface {
 	Guests(ctx context.Context, n int) (addr string, keyFiles []string, err error)
 	// Held waits for a collection that begins after the call, and gives the memory that live objects and stacks take then, in bytes.
 	Held(ctx context.Context) (bytes float64, err error)
+	// Gauge reads a figure without labels from what the node tells Prometheus.
+	Gauge(ctx context.Context, name string) (float64, error)
 	// Close stops the node and removes its directory.
 	Close()
+}
+
+// FloodNode is a running scratch node whose process publishes when it is told to. All methods but Counted are safe for concurrent use.
+type FloodNode interface {
+	Node
+	// Publish puts rate lossy events a second on the node's bus for d, as the engine does, and gives how many they were; none later than d.
+	Publish(ctx context.Context, rate int, d time.Duration) (events int, err error)
+	// PostLane makes n revenue events durable in one signed batch, numbered by their producer; it returns with the receipt. A lane, 0 to
+	// Lanes-1, is a producer, and used by one goroutine at a time.
+	PostLane(ctx context.Context, lane, n int) error
+	// Deny has the gates refuse one signed action as an entry of its own; it returns with the refusal.
+	Deny(ctx context.Context) error
+	// Listen reads the stream of events and calls heard with the type of each, until ctx ends, heard fails or the stream does.
+	Listen(ctx context.Context, heard func(kind string) error) error
+	// Counted gives what the bus counted.
+	Counted(ctx context.Context) (Counted, error)
+}
+
+// Lanes is the number of producers of revenue that a FloodNode has.
+const Lanes = 2
+
+// Counted is what the bus of a node counted since the call before, and in all where it says so.
+type Counted struct {
+	Subscribers       int    // now
+	Dropped           uint64 // in all, for all subscribers
+	Published, CutOff uint64
+	P99, MustP99      time.Duration // of publishing one event, and one of those that must be delivered; at most so long
 }
 
 // What the marked unit is, on the screen and in the tally.
@@ -48,7 +77,7 @@ const (
 	MarkMinor    = 100
 )
 
-// Options of a run. Zero values are usable except for Binary, Dir and StartNode.
+// Options of a run. Zero values are usable except for Binary, Dir, StartNode and StartFlooded.
 type Options struct {
 	Binary    string        // the nexus binary to be measured
 	Env       []string      // environment of what is started; terminal, locale and NEXUS_* are replaced
@@ -60,6 +89,9 @@ type Options struct {
 	Rate      int           // events a second under load; 0: 1000
 	Progress  io.Writer     // a line a case; nil: none
 	StartNode func(ctx context.Context) (Node, error)
+
+	StartFlooded func(ctx context.Context) (FloodNode, error)
+	Rest         time.Duration // between a flood and the look at what is left of it; 0: 30 s
 }
 
 func (o Options) withDefaults() Options {
@@ -74,6 +106,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Rate <= 0 {
 		o.Rate = 1000
+	}
+	if o.Rest <= 0 {
+		o.Rest = 30 * time.Second
 	}
 	if o.Progress == nil {
 		o.Progress = io.Discard
@@ -188,6 +223,10 @@ func (r *Result) measure(ctx context.Context, o Options) error {
 	}
 	defer node.Close()
 	m.node = node
+	defer m.drain()
+	if err := node.Mark(ctx); err != nil { // a frame of the console is complete when a tally is in it
+		return err
+	}
 	for _, what := range leftOut {
 		fmt.Fprintf(o.Progress, "bench console: left out: %s\n", what)
 	}
@@ -205,6 +244,7 @@ func (r *Result) measure(ctx context.Context, o Options) error {
 			}
 			runs = append(runs, figures)
 		}
+		m.drain()
 		r.Rows = append(r.Rows, rows(runs)...)
 	}
 	return nil

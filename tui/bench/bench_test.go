@@ -200,8 +200,9 @@ func (fakeNode) Overview(context.Context) (*wire.Overview, error) { return tuite
 func (fakeNode) Guests(context.Context, int) (string, []string, error) {
 	return "", nil, errors.New("nobody is let in")
 }
-func (fakeNode) Held(context.Context) (float64, error) { return 1 << 20, nil }
-func (fakeNode) Close()                                {}
+func (fakeNode) Held(context.Context) (float64, error)          { return 1 << 20, nil }
+func (fakeNode) Gauge(context.Context, string) (float64, error) { return 100, nil }
+func (fakeNode) Close()                                         {}
 
 // The real console, on recorded pictures: silence is silent, and each picture's mark is found on the screen.
 func TestConsoleOnRecordedPictures(t *testing.T) {
@@ -209,7 +210,7 @@ func TestConsoleOnRecordedPictures(t *testing.T) {
 	posted := make(chan int, 1000)
 	m := &measure{node: fakeNode{posted}, o: Options{Binary: os.Args[0], Env: append(os.Environ(), childKind+"=console"), Dir: t.TempDir(),
 		Duration: 500 * time.Millisecond}.withDefaults()}
-	pictures, err := m.pictures(t.Context())
+	pictures, err := m.pictures(t.Context(), batches)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,7 +379,7 @@ func TestLeftOut(t *testing.T) {
 	t.Parallel()
 	all, none := (&measure{}).cases(func(string) (string, error) { return "/bin/true", nil })
 	list, leftOut := (&measure{}).cases(func(program string) (string, error) { return "", errors.New(program + " is nowhere") })
-	if len(none) != 0 || len(leftOut) != 3 || len(all) != len(list)+3 || all[len(all)-1].name != "btop" {
+	if len(none) != 0 || len(leftOut) != 4 || len(all) != len(list)+4 || all[len(all)-1].name != "btop" {
 		t.Fatalf("%d cases and %q, without programs %d and %q", len(all), none, len(list), leftOut)
 	}
 	var out bytes.Buffer

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -30,6 +31,9 @@ type measure struct {
 	o     Options
 	node  Node
 	still *wire.Overview // a picture of the node at rest
+
+	flooded   FloodNode     // nil between the cases that flood
+	floodWait time.Duration // for what a flood must bring to everybody; 0: heardMost
 }
 
 // namedCase is one case: every run of it gives the same figures in the same order.
@@ -45,27 +49,39 @@ func (m *measure) cases(find func(program string) (path string, err error)) (lis
 		{"start to first complete frame", m.starts},
 		{"idle, recorded picture", m.idleRecorded},
 		{"idle, running node", m.idleNode},
-		{"load, 160x48", func(ctx context.Context) ([]figure, error) { return m.live(ctx, wide(), 30_000) }},
-		{"load, 80x24", func(ctx context.Context) ([]figure, error) { return m.live(ctx, small(), 12_000) }},
-		{"key to glyph", m.keys},
-		{"picture to glyph", m.pictures},
-		{"receipt to screen and tally", m.receipts},
+		{"load, 160x48", func(ctx context.Context) ([]figure, error) { return m.live(ctx, wide(), 30_000, batches) }},
+		{"load, 80x24", func(ctx context.Context) ([]figure, error) { return m.live(ctx, small(), 12_000, batches) }},
+		{"key to glyph", func(ctx context.Context) ([]figure, error) { return m.keys(ctx, batches) }},
+		{"picture to glyph", func(ctx context.Context) ([]figure, error) { return m.pictures(ctx, batches) }},
+		{"receipt to screen and tally", func(ctx context.Context) ([]figure, error) { return m.receipts(ctx, batches) }},
+		{"single events, 160x48", func(ctx context.Context) ([]figure, error) { return m.live(ctx, wide(), 30_000, singles) }},
+		{"single events, 80x24", func(ctx context.Context) ([]figure, error) { return m.live(ctx, small(), 12_000, singles) }},
+		{"single events, key to glyph", func(ctx context.Context) ([]figure, error) { return m.keys(ctx, singles) }},
+		{"single events, picture to glyph", func(ctx context.Context) ([]figure, error) { return m.pictures(ctx, singles) }},
+		{"single events, receipt to screen and tally", func(ctx context.Context) ([]figure, error) { return m.receipts(ctx, singles) }},
 		{"20,000 units", m.manyUnits},
 		{"slow link", m.slowLink},
 		{"resize storm", m.resizes},
+		{"drawing", m.drawing},
+		{"refusal to glyph", m.refusals},
+		{"flood of publications", func(ctx context.Context) ([]figure, error) { return m.flood(ctx, publications) }},
+		{"flood of revenue", func(ctx context.Context) ([]figure, error) { return m.flood(ctx, revenue) }},
 	}
 	for _, p := range []struct {
+		name        string // of the case; "": the program's
 		program, of string // and its package
 		run         func(ctx context.Context, path string) ([]figure, error)
 	}{
-		{"ssh", "openssh-client", func(ctx context.Context, path string) ([]figure, error) { return m.overSSH(ctx, path, viewersMany) }},
-		{"htop", "htop", func(ctx context.Context, path string) ([]figure, error) { return m.other(ctx, "htop", path) }},
-		{"btop", "btop", func(ctx context.Context, path string) ([]figure, error) { return m.other(ctx, "btop", path) }},
+		{fmt.Sprintf("%d watch over SSH", viewersMany), "ssh", "openssh-client", func(ctx context.Context, path string) ([]figure, error) {
+			return m.overSSH(ctx, path, viewersMany)
+		}},
+		{fmt.Sprintf("%d sessions over SSH killed", leakSessions), "ssh", "openssh-client", func(ctx context.Context, path string) ([]figure, error) {
+			return m.leak(ctx, path, leakSessions, leakAtOnce)
+		}},
+		{"", "htop", "htop", func(ctx context.Context, path string) ([]figure, error) { return m.other(ctx, "htop", path) }},
+		{"", "btop", "btop", func(ctx context.Context, path string) ([]figure, error) { return m.other(ctx, "btop", path) }},
 	} {
-		name := p.program
-		if name == "ssh" {
-			name = fmt.Sprintf("%d watch over SSH", viewersMany)
-		}
+		name := cmp.Or(p.name, p.program)
 		if path, err := find(p.program); err == nil {
 			list = append(list, namedCase{name, func(ctx context.Context) ([]figure, error) { return p.run(ctx, path) }})
 		} else {
@@ -77,7 +93,11 @@ func (m *measure) cases(find func(program string) (path string, err error)) (lis
 
 // console starts the console and waits for its first complete frame. socket is empty for the node itself.
 func (m *measure) console(ctx context.Context, s size, socket string) (*terminal, time.Time, error) {
-	args := []string{"console", "--data-dir", m.node.DataDir()}
+	return m.consoleOf(ctx, m.node, s, socket)
+}
+
+func (m *measure) consoleOf(ctx context.Context, n Node, s size, socket string) (*terminal, time.Time, error) {
+	args := []string{"console", "--data-dir", n.DataDir()}
 	if socket != "" {
 		args = append(args, "--node", socket)
 	}
@@ -132,9 +152,6 @@ func (m *measure) version(ctx context.Context) ([]figure, error) {
 
 // starts measures from before the process starts until its first complete frame is on the parsed screen.
 func (m *measure) starts(ctx context.Context) ([]figure, error) {
-	if err := m.node.Mark(ctx); err != nil { // a frame is complete when the tally is in it
-		return nil, err
-	}
 	var list []time.Duration
 	for range m.o.Starts {
 		t, at, err := m.console(ctx, wide(), "")
@@ -212,13 +229,13 @@ func (m *measure) idleNode(ctx context.Context) ([]figure, error) {
 }
 
 // live measures the overview of the real node under load.
-func (m *measure) live(ctx context.Context, s size, bytesMost float64) ([]figure, error) {
+func (m *measure) live(ctx context.Context, s size, bytesMost float64, kind loadKind) ([]figure, error) {
 	t, _, err := m.console(ctx, s, "")
 	if err != nil {
 		return nil, err
 	}
 	defer t.close("q")
-	load := m.startLoad(ctx)
+	load := m.startLoadOf(ctx, kind)
 	defer load.stop()
 	if err := pause(ctx, warmUp); err != nil {
 		return nil, err
@@ -237,11 +254,16 @@ func (m *measure) live(ctx context.Context, s size, bytesMost float64) ([]figure
 	if err != nil {
 		return nil, err
 	}
-	out := []figure{{name: fmt.Sprintf("overview under load, %v", s), unit: "bytes/s", value: rate, limit: limit(bytesMost), detail: detail},
-		{name: fmt.Sprintf("overview under load, %v, CPU", s), unit: "% core", value: cpu, limit: limit(15), detail: detail}}
+	under := kind.String()
+	out := []figure{{name: fmt.Sprintf("overview under %s, %v", under, s), unit: "bytes/s", value: rate, limit: limit(bytesMost), detail: detail},
+		{name: fmt.Sprintf("overview under %s, %v, CPU", under, s), unit: "% core", value: cpu, limit: limit(15), detail: detail}}
 	if s == wide() {
-		out = append(out, figure{name: "the node itself under that load, CPU", unit: "% core", value: 100 * (after - nodeCPU).Seconds() /
-			m.o.Duration.Seconds(), detail: detail}, figure{name: "memory of the console under that load", unit: "MB", value: held / 1e6, detail: "resident"})
+		out = append(out, figure{name: "the node itself under " + kind.that() + ", CPU", unit: "% core", value: 100 * (after - nodeCPU).Seconds() /
+			m.o.Duration.Seconds(), detail: detail}, figure{name: "memory of the console under " + kind.that(), unit: "MB", value: held / 1e6, detail: "resident"})
+	}
+	if kind == singles {
+		out = append(out, figure{name: fmt.Sprintf("single events, %v, short of 1,000 ev/s", s), unit: "%", value: load.short(), limit: limit(loadShortMost),
+			detail: detail})
 	}
 	return out, nil
 }
@@ -255,13 +277,13 @@ func (m *measure) nodePID(ctx context.Context) int {
 }
 
 // keys types into the filter line, whose every letter shows at once, at about thirteen keys a second with uneven gaps.
-func (m *measure) keys(ctx context.Context) ([]figure, error) {
+func (m *measure) keys(ctx context.Context, kind loadKind) ([]figure, error) {
 	t, _, err := m.console(ctx, wide(), "")
 	if err != nil {
 		return nil, err
 	}
 	defer t.close("\x1b")
-	load := m.startLoad(ctx)
+	load := m.startLoadOf(ctx, kind)
 	defer load.stop()
 	if err := pause(ctx, warmUp); err != nil {
 		return nil, err
@@ -299,14 +321,14 @@ func (m *measure) keys(ctx context.Context) ([]figure, error) {
 	}
 	detail, err := load.end()
 	ms, detail := milliseconds(list), fmt.Sprintf("%d keys, %s", len(list), detail)
-	return []figure{{name: "key to glyph under load, p50", unit: "ms", value: quantile(ms, 50), limit: limit(25), detail: detail},
-		{name: "key to glyph under load, p99", unit: "ms", value: quantile(ms, 99), limit: limit(60), detail: detail}}, err
+	return []figure{{name: "key to glyph under " + kind.String() + ", p50", unit: "ms", value: quantile(ms, 50), limit: limit(25), detail: detail},
+		{name: "key to glyph under " + kind.String() + ", p99", unit: "ms", value: quantile(ms, 99), limit: limit(60), detail: detail}}, err
 }
 
 // pictures measures the console alone: pictures recorded under load are served again at the node's pace, each with another
 // gross of the marked unit, from the moment a picture is handed over until its gross is on the screen.
-func (m *measure) pictures(ctx context.Context) ([]figure, error) {
-	load := m.startLoad(ctx)
+func (m *measure) pictures(ctx context.Context, kind loadKind) ([]figure, error) {
+	load := m.startLoadOf(ctx, kind)
 	defer load.stop()
 	film, err := record(ctx, m.node, m.o.Duration)
 	if err != nil {
@@ -338,12 +360,12 @@ func (m *measure) pictures(ctx context.Context) ([]figure, error) {
 		s.show(marked(o, int64(i+1)*MarkMinor))
 		sent.send(at)
 	}
-	return sent.figures(ctx, "picture to glyph, recorded load", "console alone, ten pictures a second, recorded at "+detail, nil, limit(150))
+	return sent.figures(ctx, "picture to glyph, recorded "+kind.String(), "console alone, ten pictures a second, recorded at "+detail, nil, limit(150))
 }
 
 // receipts measures the whole road: from the receipt of a durable event until GET /v1/tally has it, and until the real
 // console shows it, both under load.
-func (m *measure) receipts(ctx context.Context) ([]figure, error) {
+func (m *measure) receipts(ctx context.Context, kind loadKind) ([]figure, error) {
 	gross, err := m.node.Marked(ctx)
 	if err != nil {
 		return nil, err
@@ -353,7 +375,7 @@ func (m *measure) receipts(ctx context.Context) ([]figure, error) {
 		return nil, err
 	}
 	defer t.close("q")
-	load := m.startLoad(ctx)
+	load := m.startLoadOf(ctx, kind)
 	defer load.stop()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -381,11 +403,11 @@ func (m *measure) receipts(ctx context.Context) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	tally, err := inTally.figures(ctx, "receipt to GET /v1/tally, under load", detail, limit(1000), limit(1000))
+	tally, err := inTally.figures(ctx, "receipt to GET /v1/tally, under "+kind.String(), detail, limit(1000), limit(1000))
 	if err != nil {
 		return nil, err
 	}
-	screen, err := onScreen.figures(ctx, "receipt to glyph, whole road, under load", detail, limit(1000), limit(1000))
+	screen, err := onScreen.figures(ctx, "receipt to glyph, whole road, under "+kind.String(), detail, limit(1000), limit(1000))
 	return append(tally, screen...), err
 }
 

@@ -50,10 +50,18 @@ func (m *marks) missing() int {
 
 // follow reads the mark's line from every state of the screen until ctx ends.
 func (m *marks) follow(ctx context.Context, t *terminal) {
+	m.followBy(ctx, t, func(screen string) (int64, bool) {
+		gross, ok := grossOnScreen(screen)
+		return gross / MarkMinor, ok
+	})
+}
+
+// followBy reads how many marks there are from every state of the screen until ctx ends.
+func (m *marks) followBy(ctx context.Context, t *terminal, read func(screen string) (total int64, ok bool)) {
 	for {
 		screen, at, changed := t.look()
-		if gross, ok := grossOnScreen(screen); ok {
-			m.show(gross/MarkMinor, at)
+		if total, ok := read(screen); ok {
+			m.show(total, at)
 		}
 		select {
 		case <-changed:

@@ -77,6 +77,11 @@ func (m *measure) attach(ctx context.Context, ssh string, n int, seen *[]viewer)
 	if err != nil {
 		return err
 	}
+	return m.enter(ctx, ssh, addr, keys, seen)
+}
+
+// enter starts a client for each key and waits for the first complete frame of all that there are.
+func (m *measure) enter(ctx context.Context, ssh, addr string, keys []string, seen *[]viewer) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return err
@@ -184,9 +189,6 @@ func lateness(seen []viewer) ([]float64, error) {
 // overSSH measures the node without anybody, with one person and with many who watch over SSH, each time in silence and under load.
 // What a session costs is the difference to nobody.
 func (m *measure) overSSH(ctx context.Context, ssh string, many int) (out []figure, err error) {
-	if err := m.node.Mark(ctx); err != nil { // a frame is complete when the tally is in it
-		return nil, err
-	}
 	var seen []viewer
 	defer func() {
 		for _, w := range seen {

@@ -336,11 +336,12 @@ func (m *Map) Changes(a Action) bool {
 	return stdslices.ContainsFunc(m.list, func(b Binding) bool { return b.Action == a && b.Changes })
 }
 
-// Hints are the footer's pairs of key and word for a view; a session that is read-only is offered no key that changes something.
+// Hints are the footer's pairs of key and word for a view; a session that is read-only is offered no key that changes something. Every frame
+// asks for them: no list is made for it.
 func (m *Map) Hints(view int, readOnly bool) [][2]string {
-	var out [][2]string
-	for _, b := range m.List(view) {
-		if b.Hint != "" && !(readOnly && b.Changes) {
+	out := make([][2]string, 0, len(m.list)/2)
+	for i := range m.list {
+		if b := &m.list[i]; b.Hint != "" && !(readOnly && b.Changes) && b.On(view) {
 			out = append(out, [2]string{b.Keys[0], b.Hint})
 		}
 	}
