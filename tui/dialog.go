@@ -182,8 +182,9 @@ func (m *model) proposed(words []string) [][2]string {
 		return nil
 	}
 	var out [][2]string
-	for i := range m.home.Proposals {
-		p := &m.home.Proposals[i]
+	all := append(stdslices.Clone(m.home.Proposals), m.home.Waiting...)
+	for i := range all {
+		p := &all[i]
 		if !stdslices.Contains(words, p.ID) {
 			continue
 		}

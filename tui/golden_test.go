@@ -27,7 +27,7 @@ type scene struct {
 func scenes() []scene {
 	return []scene{{"overview", nil}, {"launch", []string{"1"}}, {"slices", []string{"2"}}, {"gates", []string{"3"}}, {"splits", []string{"4"}},
 		{"cluster", []string{"5"}}, {"units", []string{"6"}}, {"media", []string{"7"}}, {"audit", []string{"8"}}, {"messages", []string{"9"}},
-		{"home", []string{"H"}}, {"home-unit", []string{"H", "j", "j", "enter"}}, {"log", []string{"L"}},
+		{"home", []string{"H"}}, {"home-unit", []string{"H", "j", "j", "j", "enter"}}, {"log", []string{"L"}},
 		{"phase", []string{"1", "g", "j", "j", "j", "j", "j", "j", "enter"}}, {"slice", []string{"2", "enter"}}, {"gate",
 			[]string{"3", "g", "j", "j", "j", "j", "j", "j", "enter"}},
 		{"class", []string{"4", "enter"}}, {"account", []string{"4", "enter", "enter"}}, {"proof", []string{"4", "enter", "enter", "enter"}},

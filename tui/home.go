@@ -116,6 +116,11 @@ func (m *model) homeAct(a keymap.Action) tea.Cmd {
 		return m.perform([]string{"approvals", "grant", row.Proposal.ID})
 	case a == keymap.Refuse && row.Proposal != nil:
 		return m.perform([]string{"approvals", "refuse", row.Proposal.ID})
+	case a == keymap.Refuse && row.Waiting != nil && row.Waiting.Mine:
+		return m.perform([]string{"approvals", "withdraw", row.Waiting.ID})
+	case (a == keymap.Grant || a == keymap.Refuse) && row.Waiting != nil:
+		m.note(wire.LevelInfo, "you have signed it; it waits for "+theme.Clean(row.Waiting.WaitsFor()))
+		return nil
 	case a == keymap.Grant || a == keymap.Refuse:
 		m.note(wire.LevelInfo, "put the cursor on a row that says decide")
 		return nil
@@ -172,6 +177,15 @@ func (m *model) nextAtHome() string {
 	case row.Proposal != nil:
 		return fmt.Sprintf("enter shows the change, %s approves, %s refuses; silence until %s refuses too", key(keymap.Grant), key(keymap.Refuse),
 			row.Proposal.Expires.UTC().Format("Jan 2 15:04Z"))
+	case row.Waiting != nil:
+		words := fmt.Sprintf("enter shows the change and who signed; without %s until %s it is refused", theme.Clean(row.Waiting.WaitsFor()),
+			row.Waiting.Expires.UTC().Format("Jan 2 15:04Z"))
+		if row.Waiting.Mine && !m.readOnly() {
+			words += "; " + key(keymap.Refuse) + " takes it back"
+		}
+		return words
+	case row.Others > 0:
+		return "enter lists all proposals that wait"
 	case row.Notice != nil:
 		return "enter shows the notice and its decision, " + key(keymap.Seen) + " marks it read"
 	case row.Tally != nil:
@@ -194,6 +208,7 @@ func (m *model) homeHints() [][2]string {
 		word   string
 		useful bool // for the row under the cursor
 	}{{keymap.Drill, "open", any}, {keymap.Grant, "approve", row.Proposal != nil}, {keymap.Refuse, "refuse", row.Proposal != nil},
+		{keymap.Refuse, "take back", row.Waiting != nil && row.Waiting.Mine},
 		{keymap.Seen, "mark read", row.Notice != nil || row.More > 0}, {keymap.Guide, "new unit", true}, {keymap.Month, "statement", unit},
 		{keymap.Scale, "scale", unit}, {keymap.Exit, "exit unit", unit}, {keymap.Help, "help", true}, {keymap.View, "the node", true},
 		{keymap.Palette, "command", true}, {keymap.Filter, "filter", any}, {keymap.Value, "copy", any}, {keymap.Verify, "verify", any},

@@ -53,10 +53,15 @@ func TestKeysOfTheHomeRunTheirVerbs(t *testing.T) {
 	d.press("o") // on a proposal there is no notice
 	d.press("a", "y")
 	d.press("d", "y")
+	d.press("j", "a") // signed already
+	if text := plain(d.screen()); !strings.Contains(text, "you have signed it; it waits for new-owner ben, platform") {
+		t.Errorf("approving what was signed says\n%s", text)
+	}
+	d.press("d", "y")
 	d.press("j", "a", "o")
 	d.press("j", "t", "esc")
 	label := d.home.Units[0].Label
-	want := []string{"approvals grant " + proposal, "approvals refuse " + proposal, "notices read 4",
+	want := []string{"approvals grant " + proposal, "approvals refuse " + proposal, "approvals withdraw " + d.home.Waiting[0].ID, "notices read 4",
 		"revenue statement --unit " + label + " --month 2026-03 --draft"}
 	if !stdslices.Equal(ranLines(c.ran), want) {
 		t.Errorf("ran %q, want %q", ranLines(c.ran), want)
@@ -139,7 +144,7 @@ type homeCommands struct{ fakeCommands }
 
 func (f *homeCommands) Verbs() []Verb {
 	return append(f.fakeCommands.Verbs(), Verb{Path: "approvals grant", Danger: keymap.Disruptive},
-		Verb{Path: "approvals refuse", Danger: keymap.Disruptive},
+		Verb{Path: "approvals refuse", Danger: keymap.Disruptive}, Verb{Path: "approvals withdraw", Danger: keymap.Disruptive},
 		Verb{Path: "notices read", Danger: keymap.Reversible}, Verb{Path: "revenue statement", Danger: keymap.Disruptive},
 		Verb{Path: "revenue balance"}, Verb{Path: "revenue payout list"}, Verb{Path: "revenue hold list"}, Verb{Path: "revenue pending"},
 		Verb{Path: "platform prove"}, Verb{Path: "slices show"}, Verb{Path: "imvu show"})
@@ -203,7 +208,7 @@ func TestAnExitIsShownAsItGoesOn(t *testing.T) {
 	d.show1(pictureOf("creator"))
 	d.screen()
 	unit := d.home.Units[0]
-	d.press("j", "j", "X", "enter")
+	d.press("j", "j", "j", "X", "enter")
 	if text := plain(d.screen()); strings.Contains(text, "cannot be undone") || strings.Contains(text, "irreversible") ||
 		!strings.Contains(text, "comes back with") {
 		t.Errorf("the question says\n%s", text)
@@ -214,7 +219,9 @@ func TestAnExitIsShownAsItGoesOn(t *testing.T) {
 	ask := func() {
 		d.backend.Leave(exit)
 		now = now.Add(2 * time.Second)
-		d.show1(pictureOf("creator"))
+		o := pictureOf("creator")
+		o.Node.Addresses["ssh"] = "0.0.0.0:2222"
+		d.show1(o)
 	}
 	ask()
 	if text := plain(d.screen()); !strings.Contains(text, "leaving   "+unit.Label+"  42 %, file 12 of 26, 5.0 MiB sent at 1.0 MiB/s") {
@@ -226,13 +233,18 @@ func TestAnExitIsShownAsItGoesOn(t *testing.T) {
 	}
 	d.press("enter")
 	if text := plain(d.screen()); !strings.Contains(text, "Exit of "+unit.Label) || !strings.Contains(text, " 42 %") || !strings.Contains(text, "--cancel") ||
-		!strings.Contains(text, "--export-path -") {
+		!strings.Contains(text, "ssh -A -p 2222 HOST imvu exit --imvu-id") || !strings.Contains(text, "--export-path -") {
 		t.Errorf("the page says\n%s", text)
 	}
 	exit.Progress.Percent, exit.Progress.Part = 88, 23
 	ask()
 	if text := plain(d.screen()); !strings.Contains(text, " 88 %") || !strings.Contains(text, "file 23 of 26") {
 		t.Errorf("the open page says\n%s", text)
+	}
+	exit.Progress.Percent, exit.Progress.Ended, exit.Status, exit.Completed = 100, tuitest.Time(), "exited", tuitest.Time()
+	ask()
+	if text := plain(d.screen()); !strings.Contains(text, "█ 100 %") || !strings.Contains(text, "stands        left ") {
+		t.Errorf("the page of one that left says\n%s", text)
 	}
 }
 
@@ -245,7 +257,7 @@ func TestACreatorStaysAtHome(t *testing.T) {
 	d.show1(pictureOf("creator"))
 	d.screen()
 	label := d.home.Units[0].Label
-	d.press("j", "j", "enter")
+	d.press("j", "j", "j", "enter")
 	if text := plain(d.screen()); !strings.Contains(text, "the tally") {
 		t.Fatalf("no account was opened:\n%s", text)
 	}

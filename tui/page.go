@@ -256,7 +256,7 @@ func (m *model) buildLive(pg *panel.Page, p *page, o *wire.Overview) {
 	case panel.ExitTarget:
 		for i := 0; m.home != nil && i < len(m.home.Exits); i++ {
 			if m.home.Exits[i].UnitID == p.target.Key {
-				pg.Exit(&m.home.Exits[i])
+				pg.Exit(&m.home.Exits[i], o.Node.Addresses["ssh"])
 				return
 			}
 		}

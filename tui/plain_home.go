@@ -21,25 +21,17 @@ func (p *Printer) Home(h *wire.Home) []string {
 		p.now[key] = line
 	}
 	p.now = map[string]string{}
-	waits, unread := "nothing waits for you", 0
-	for i := range h.Notices {
-		if h.Notices[i].Awaits() == "" {
-			unread++
-		}
-	}
-	switch {
-	case len(h.Proposals) > 0 && unread > 0:
-		waits = fmt.Sprintf("%d to decide, %d to read", len(h.Proposals), unread)
-	case len(h.Proposals) > 0:
-		waits = fmt.Sprintf("%d to decide", len(h.Proposals))
-	case unread > 0:
-		waits = fmt.Sprintf("%d to read", unread)
-	}
+	waits, _ := panel.HomeWaits(h)
 	say("home", fmt.Sprintf("home: of %s, %s, %s", theme.Clean(h.Owner), plainCount(len(h.Units), "unit"), waits))
 	for i := range h.Proposals {
 		x := &h.Proposals[i]
 		say("proposal|"+x.ID, theme.Clean(fmt.Sprintf("decide: %s, %s, asked by %s; nexus approvals grant %s, or refuse; silence until %s refuses too", x.Unit,
 			x.Words(), x.Proposer, x.ID, x.Expires.UTC().Format("2006-01-02 15:04Z"))))
+	}
+	for i := range h.Waiting {
+		x := &h.Waiting[i]
+		say("waiting|"+x.ID, theme.Clean(fmt.Sprintf("waiting: %s, %s, for %s until %s; nexus approvals show %s", x.Unit, x.Words(), x.WaitsFor(),
+			x.Expires.UTC().Format("2006-01-02 15:04Z"), x.ID)))
 	}
 	for i := range h.Exits {
 		say("exit|"+h.Exits[i].UnitID, theme.Clean("leaving: "+h.Exits[i].Unit+", "+h.Exits[i].Words()))
@@ -70,7 +62,11 @@ func (p *Printer) Home(h *wire.Home) []string {
 		say("none", "home: nothing of yours is here yet; nexus imvu create -i guides you to a unit")
 	}
 	for key := range p.said {
-		if id, ok := strings.CutPrefix(key, "proposal|"); ok && p.now[key] == "" {
+		id, ok := strings.CutPrefix(key, "proposal|")
+		if !ok {
+			id, ok = strings.CutPrefix(key, "waiting|")
+		}
+		if ok && p.now["proposal|"+id] == "" && p.now["waiting|"+id] == "" {
 			out = append(out, "decided: proposal "+id+" waits no more")
 		}
 	}

@@ -33,7 +33,7 @@ func (a *app) approvalsCommand() *cobra.Command {
 		}
 		t := &table{head: []string{"PROPOSAL", "STATUS", "UNIT", "CHANGE", "BY", "WAITS FOR", "EXPIRES"}, none: "no proposals"}
 		for _, p := range all.Proposals {
-			t.add(p.ID, p.Status, p.Unit, p.Words(), p.Proposer, waitsFor(p), when(p.Expires))
+			t.add(p.ID, p.Status, p.Unit, p.Words(), p.Proposer, p.WaitsFor(), when(p.Expires))
 		}
 		return a.print(all, t.print)
 	})
@@ -48,24 +48,6 @@ func (a *app) approvalsCommand() *cobra.Command {
 		a.decideCommand("withdraw", state.KindProposalWithdraw, "Take back a proposal of your own"),
 		a.proposeCommand())
 	return cmd
-}
-
-func waitsFor(p wire.ProposalRow) string {
-	if p.Status != state.ProposalPending {
-		return ""
-	}
-	var out []string
-	for _, x := range p.Parties {
-		if x.Granted {
-			continue
-		}
-		word := x.Role
-		if x.Name != "" {
-			word += " " + x.Name
-		}
-		out = append(out, word)
-	}
-	return strings.Join(out, ", ")
 }
 
 func (n *node) showProposal(ctx context.Context, word string) error {

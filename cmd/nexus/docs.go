@@ -208,9 +208,10 @@ func exitCodesPage() []byte {
 func actionsPage() []byte {
 	var b bytes.Buffer
 	b.WriteString("# Actions\n\nEverything that changes anything is a signed action of one of these kinds. `nexus gates try KIND FIELD=VALUE` asks the " +
-		"gates about one.\n\n| kind | fields |\n| --- | --- |\n")
+		"gates about one. The console and `nexus gates explain` say beside a kind what it does.\n\n" +
+		"| kind | what it does, and by which command | fields |\n| --- | --- | --- |\n")
 	for _, kind := range state.Kinds() {
-		fields := "(posted by nodes only)"
+		fields := "(none to give)"
 		if body := bodyOf(kind); body != nil {
 			names := fieldNames(body)
 			t := reflect.TypeOf(body).Elem()
@@ -219,7 +220,7 @@ func actionsPage() []byte {
 			}
 			fields = strings.Join(names, ", ")
 		}
-		fmt.Fprintf(&b, "| `%s` | %s |\n", kind, fields)
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", kind, wire.Means(kind), fields)
 	}
 	return b.Bytes()
 }

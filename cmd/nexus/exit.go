@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -171,7 +172,7 @@ func (x *exitRun) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	to := bundle.Receiver{Target: x.target, Key: key, Progress: func(step, path string) { x.app.say("%s%s  %s", step, percentText(step), path) }}
+	to := bundle.Receiver{Target: x.target, Key: key, Progress: x.progress(x.app.now())}
 	if x.target == "-" {
 		tmp, err := os.MkdirTemp("", "nexus-exit-")
 		if err != nil {
@@ -191,6 +192,8 @@ func (x *exitRun) fetch(ctx context.Context) error {
 		}
 		return err
 	}
+	m := &x.got.Report.Manifest
+	x.app.say("%d/%d 100 %%  all is here and verified: %d files, %s", len(m.Files)+2, len(m.Files)+2, len(m.Files), bytesText(uint64(x.got.Report.Bytes)))
 	if x.target == "-" {
 		if err := writeTar(x.app.out, x.got.Dir); err != nil {
 			return nexus.Errf("imvu exit", nexus.CodeUnavailable, "stdout", "run the same command again", "%w", err)
@@ -199,13 +202,30 @@ func (x *exitRun) fetch(ctx context.Context) error {
 	return x.pin(ctx, x.got.Report.Manifest.Checkpoint)
 }
 
-// percentText is how much of a bundle is here when the file of a step like "3/20" begins: 10 %. A step of another form gives "".
-func percentText(step string) string {
+// progress says each file as it begins, how much of the work is done by then, and how long the rest takes at that pace.
+func (x *exitRun) progress(began time.Time) func(step, percent, path string) {
+	return func(step, percent, path string) {
+		words := percentText(step, percent)
+		n, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(words), " %")) // 0, of which nothing is reckoned, when it says none
+		if left := wire.TimeLeft(x.app.now().Sub(began), n); left > 0 {
+			path += ", " + wire.LeftWords(left)
+		}
+		x.app.say("%s%s  %s", step, words, path)
+	}
+}
+
+// percentText is how much of a bundle is made when a file begins, as the node says it, else by the file of a step like "3/20": 10 %. A step of another
+// form gives "".
+func percentText(step, percent string) string {
 	var at, of int
 	if n, err := fmt.Sscanf(step, "%d/%d", &at, &of); n != 2 || err != nil || at < 1 || at > of {
 		return ""
 	}
-	return fmt.Sprintf(" %3d %%", (at-1)*100/of)
+	done, err := strconv.Atoi(percent)
+	if err != nil || done < 0 || done > 100 {
+		done = (at - 1) * 100 / of
+	}
+	return fmt.Sprintf(" %3d %%", done)
 }
 
 // writeTar writes a folder's files, in order.

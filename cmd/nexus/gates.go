@@ -226,6 +226,7 @@ func printExplanation(w io.Writer, e wire.Explanation) error {
 		verdict += " by all gates, and nothing was done"
 	}
 	err := pairs(w, "decision", strconv.FormatUint(e.Index, 10), "time", when(e.Time), "verdict", verdict, "action", e.Action+" "+e.ActionID,
+		"does", wire.Means(e.Action),
 		"actor", e.ActorName+" "+e.Actor, "unit", e.UnitLabel, "reason", e.Reason, "observed", e.Observed, "required", e.Required, "fix", e.Fix,
 		"gate set", e.GateSet, "replayed", fmt.Sprintf("from the recorded facts: %s", sameWord(e.Same)), "from the log", logReplayText(e.FromLog),
 		"logged", fmt.Sprintf("entry %d, under a checkpoint of %d entries that %d other parties cosigned", e.Entry, e.Size, e.Cosigners))

@@ -108,6 +108,11 @@ func printHome(w io.Writer, h *wire.Home) error {
 	if err := printUsedMonths(w, h.Used); err != nil {
 		return err
 	}
+	return printHomeWaits(w, h)
+}
+
+// printHomeWaits prints what leaves, what waits for the owner's word or for others', and what was not read.
+func printHomeWaits(w io.Writer, h *wire.Home) error {
 	for i := range h.Exits {
 		if _, err := fmt.Fprintf(w, "leaving %s: %s\n", h.Exits[i].Unit, oneLine(h.Exits[i].Words())); err != nil {
 			return err
@@ -117,6 +122,13 @@ func printHome(w io.Writer, h *wire.Home) error {
 		p := &h.Proposals[i]
 		if _, err := fmt.Fprintf(w, "decide %s: %s on %s, by %s; nexus approvals grant|refuse %s\n", oneLine(p.ID[:8]),
 			oneLine(p.Words()), oneLine(p.Unit), oneLine(p.Proposer), oneLine(p.ID[:8])); err != nil {
+			return err
+		}
+	}
+	for i := range h.Waiting {
+		p := &h.Waiting[i]
+		if _, err := fmt.Fprintf(w, "waiting %s for %s: %s on %s; nexus approvals show %s\n", oneLine(p.ID[:8]), oneLine(p.WaitsFor()),
+			oneLine(p.Words()), oneLine(p.Unit), oneLine(p.ID[:8])); err != nil {
 			return err
 		}
 	}

@@ -124,7 +124,8 @@ func guestVerbs() map[string]bool {
 		"route drop", "policy show", "policy set", "policy try", "consent give", "consent withdraw", "consent use", "consent log",
 		"stream channel transfer", "ott channel transfer", "identity show", "approvals list", "approvals show",
 		"approvals grant", "approvals refuse", "notices list", "notices show", "notices read", "cluster members", "cluster edges",
-		"approvals withdraw", "ledger verify", "ledger head", "ledger show", "ledger prove", "ledger export", "gates list", "gates log", "gates explain",
+		"approvals withdraw", "approvals propose",
+		"ledger verify", "ledger head", "ledger show", "ledger prove", "ledger export", "gates list", "gates log", "gates explain",
 		"gates try", "slices list", "slices show", "slices probe", "slices top", "audit", "audit findings"} {
 		out[v] = true
 	}

@@ -29,10 +29,10 @@ const (
 
 // Receiver writes a bundle into a folder.
 type Receiver struct {
-	Target   string                         // must not be there, or be empty
-	Key      nexus.PublicKey                // of the node that signs
-	Progress func(step string, path string) // nil: not; step is "3/20"
-	Watch    func(Step, string) error       // for tests; nil: not. Its error ends the writing
+	Target   string                           // must not be there, or be empty
+	Key      nexus.PublicKey                  // of the node that signs
+	Progress func(step, percent, path string) // nil: not; step is "3/20", percent "45", or "" from a node that does not say it
+	Watch    func(Step, string) error         // for tests; nil: not. Its error ends the writing
 }
 
 // Received is a verified bundle in its place.
@@ -178,7 +178,7 @@ func (r *Receiver) parts(ctx context.Context, tmp string, in *multipart.Reader) 
 			return fmt.Errorf("the stream names the file %q", name)
 		}
 		if r.Progress != nil {
-			r.Progress(p.Header.Get(stepHeader), name)
+			r.Progress(p.Header.Get(stepHeader), p.Header.Get(percentHeader), name)
 		}
 		if err := writeFile(ctx, root, name, p); err != nil {
 			return err

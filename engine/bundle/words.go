@@ -24,7 +24,7 @@ type wordsLine struct {
 func (s *source) words(ctx context.Context, w io.Writer) error {
 	out := json.NewEncoder(w)
 	out.SetEscapeHTML(false)
-	return s.frozen.Entries(ctx, func(e *ledger.Entry, _ nexus.Hash) error {
+	return s.each(ctx, func(e *ledger.Entry, _ nexus.Hash) error {
 		body, err := json.Marshal(state.DescribeBody(e.Kind, e.Body))
 		if err != nil || !personal.Holds(string(body)) {
 			return err

@@ -29,23 +29,28 @@ import (
 
 // Headers of a part of the stream.
 const (
-	pathHeader = "Content-Location"
-	stepHeader = "Nexus-Step" // "3/20": this part and how many there will be
+	pathHeader    = "Content-Location"
+	stepHeader    = "Nexus-Step"    // "3/20": this part and how many there will be
+	percentHeader = "Nexus-Percent" // "45": how much of the bundle is made when this part begins
 )
 
 // part is one file of a bundle before it is written.
 type part struct {
-	path  string
-	what  string
-	write func(ctx context.Context, w io.Writer) error
+	path   string
+	what   string
+	passes int // along the unit's entries, that it takes
+	write  func(ctx context.Context, w io.Writer) error
 }
 
+// Told takes how far a bundle is: the part at hand, from 1, of how many, its path, and how much of all is made, in per cent below 100.
+type Told func(part, of int, path string, percent int)
+
 // Write sends a unit's bundle as the parts of a multipart stream, the manifest and its signature last. The unit goes on as it is: all of it
-// is read under one checkpoint. Each part is told to told before it is written, 1 of how many, from the caller's goroutine; nil tells nobody. An
-// error leaves the stream without its end, and Receive refuses it.
-func Write(ctx context.Context, eng *engine.Engine, unit nexus.ID, w *multipart.Writer, told func(part, of int, path string)) error {
+// is read under one checkpoint. Told is called before each part and whenever a per cent more is made, from the caller's goroutine; nil tells
+// nobody. An error leaves the stream without its end, and Receive refuses it.
+func Write(ctx context.Context, eng *engine.Engine, unit nexus.ID, w *multipart.Writer, told Told) error {
 	if told == nil {
-		told = func(int, int, string) {}
+		told = func(int, int, string, int) {}
 	}
 	s, err := gather(eng, unit)
 	if err != nil {
@@ -56,9 +61,18 @@ func Write(ctx context.Context, eng *engine.Engine, unit nexus.ID, w *multipart.
 		return err
 	}
 	sort.Slice(parts, func(i, j int) bool { return parts[i].path < parts[j].path })
+	of := len(parts) + 2 // the manifest and its signature
+	for _, p := range parts {
+		s.work.all += s.work.cost(p.passes)
+	}
+	s.work.all += 2 * s.work.cost(0)
+	begin := func(number, passes int, path string) (io.Writer, error) {
+		percent := s.work.begin(s.work.cost(passes), func(percent int) { told(number, of, path, percent) })
+		told(number, of, path, percent)
+		return w.CreatePart(textproto.MIMEHeader{pathHeader: {path}, stepHeader: {fmt.Sprintf("%d/%d", number, of)}, percentHeader: {strconv.Itoa(percent)}})
+	}
 	for i, p := range parts {
-		told(i+1, len(parts)+2, p.path)
-		out, err := w.CreatePart(textproto.MIMEHeader{pathHeader: {p.path}, stepHeader: {fmt.Sprintf("%d/%d", i+1, len(parts)+2)}})
+		out, err := begin(i+1, p.passes, p.path)
 		if err != nil {
 			return err
 		}
@@ -80,8 +94,7 @@ func Write(ctx context.Context, eng *engine.Engine, unit nexus.ID, w *multipart.
 		path string
 		text []byte
 	}{{verify.ManifestFile, raw}, {verify.SignatureFile, []byte(signature)}} {
-		told(len(parts)+1+i, len(parts)+2, last.path)
-		out, err := w.CreatePart(textproto.MIMEHeader{pathHeader: {last.path}, stepHeader: {fmt.Sprintf("%d/%d", len(parts)+1+i, len(parts)+2)}})
+		out, err := begin(len(parts)+1+i, 0, last.path)
 		if err != nil {
 			return err
 		}
@@ -117,6 +130,7 @@ type source struct {
 	nowMs    int64
 	owner    string
 	manifest verify.Manifest
+	work     work
 }
 
 func gather(eng *engine.Engine, unit nexus.ID) (*source, error) {
@@ -144,6 +158,7 @@ func gather(eng *engine.Engine, unit nexus.ID) (*source, error) {
 		return nil, err
 	}
 	head := f.Head()
+	s.work.entries = head.Seq
 	s.manifest = verify.Manifest{Format: verify.BundleFormat, Cluster: cp.Cluster, Key: key, Made: time.UnixMilli(s.nowMs).UTC(), Checkpoint: text,
 		Size: cp.Size, UnitSeq: head.Seq, UnitHead: head.Head, Files: []verify.ManifestFileLine{}, NotHeld: notHeld(),
 		Unit: verify.ManifestUnit{ID: unit, Label: s.unit.Label, Name: s.unit.Name, Kind: s.unit.Kind.String(), Percent: s.unit.Percent, Owner: s.unit.Owner,
@@ -154,21 +169,21 @@ func gather(eng *engine.Engine, unit nexus.ID) (*source, error) {
 // parts lists what the bundle is to hold.
 func (s *source) parts(ctx context.Context) ([]part, error) {
 	out := []part{
-		{"README.txt", "what this folder is, for people", s.readme},
-		{"VERIFY.txt", "how to check it with nexus-verify and the public key alone", s.instructions},
-		{verify.ExportFile, "every entry of the unit, with the proof that none was left out", s.frozen.Export},
-		{"consents.jsonl", "what people consented to and withdrew, in order", s.entries(ledger.KindConsent)},
-		{"words.jsonl", "what the sealed texts in the entries say, as the owner may read them", s.words},
-		{"notices.jsonl", "every notice about the unit", s.entries(ledger.KindNotice)},
-		{"approvals.jsonl", "every proposal about the unit and what became of it", s.entries(ledger.KindProposal)},
-		{"service-level.jsonl", "minutes in which the slice kept its budget, and breaches", s.entries(ledger.KindService)},
-		{"ownership-proof.json", "who owns the unit, to be checked offline: nexus platform prove --check", s.ownership},
+		{"README.txt", "what this folder is, for people", 0, s.readme},
+		{"VERIFY.txt", "how to check it with nexus-verify and the public key alone", 0, s.instructions},
+		{verify.ExportFile, "every entry of the unit, with the proof that none was left out", exportPasses, s.export},
+		{"consents.jsonl", "what people consented to and withdrew, in order", 1, s.entries(ledger.KindConsent)},
+		{"words.jsonl", "what the sealed texts in the entries say, as the owner may read them", 1, s.words},
+		{"notices.jsonl", "every notice about the unit", 1, s.entries(ledger.KindNotice)},
+		{"approvals.jsonl", "every proposal about the unit and what became of it", 1, s.entries(ledger.KindProposal)},
+		{"service-level.jsonl", "minutes in which the slice kept its budget, and breaches", 1, s.entries(ledger.KindService)},
+		{"ownership-proof.json", "who owns the unit, to be checked offline: nexus platform prove --check", 0, s.ownership},
 	}
 	for _, format := range journal.Formats() {
-		out = append(out, part{"journal." + format, "all postings, for " + format, s.journal(format)})
+		out = append(out, part{"journal." + format, "all postings, for " + format, 1, s.journal(format)})
 	}
 	for _, d := range s.docs {
-		out = append(out, part{d.path, d.what, jsonPart(d.value)})
+		out = append(out, part{d.path, d.what, 0, jsonPart(d.value)})
 	}
 	statements, err := s.statements(ctx)
 	if err != nil {
@@ -193,7 +208,7 @@ func (s *source) entries(kind ledger.EntryKind) func(context.Context, io.Writer)
 	return func(ctx context.Context, w io.Writer) error {
 		out := json.NewEncoder(w)
 		out.SetEscapeHTML(false)
-		return s.frozen.Entries(ctx, func(e *ledger.Entry, _ nexus.Hash) error {
+		return s.each(ctx, func(e *ledger.Entry, _ nexus.Hash) error {
 			if e.Kind != kind {
 				return nil
 			}
@@ -217,7 +232,7 @@ func (s *source) journal(format string) func(context.Context, io.Writer) error {
 		if err != nil {
 			return err
 		}
-		if err := s.frozen.Entries(ctx, func(e *ledger.Entry, _ nexus.Hash) error { return j.Add(e) }); err != nil {
+		if err := s.each(ctx, func(e *ledger.Entry, _ nexus.Hash) error { return j.Add(e) }); err != nil {
 			return err
 		}
 		return j.Close()
@@ -233,9 +248,9 @@ func (s *source) statements(ctx context.Context) ([]part, error) {
 	var out []part
 	add := func(name, status string, d statement.Document) {
 		base := path.Join(verify.StatementsDir, name)
-		out = append(out, part{base + ".json", "statement for " + d.Month + ", " + status, jsonPart(d)},
-			part{base + ".csv", "the same for a spreadsheet", func(_ context.Context, w io.Writer) error { return statement.WriteCSV(w, &d, nil) }},
-			part{base + ".pdf", "the same for people", func(_ context.Context, w io.Writer) error {
+		out = append(out, part{base + ".json", "statement for " + d.Month + ", " + status, 0, jsonPart(d)},
+			part{base + ".csv", "the same for a spreadsheet", 0, func(_ context.Context, w io.Writer) error { return statement.WriteCSV(w, &d, nil) }},
+			part{base + ".pdf", "the same for people", 0, func(_ context.Context, w io.Writer) error {
 				return page.Write(w, &d, page.Title{Owner: s.owner + " (" + d.Owner.String() + ")", Status: status})
 			}})
 	}
@@ -263,7 +278,7 @@ func (s *source) imported() ([]part, error) {
 				defer in.Close()
 				return copyAll(ctx, w, in)
 			}
-			out = append(out, part{path.Join(verify.ImportedDir, m.Manifest.String(), name), "from log " + m.Origin.String(), write})
+			out = append(out, part{path.Join(verify.ImportedDir, m.Manifest.String(), name), "from log " + m.Origin.String(), 0, write})
 			return nil
 		})
 		if err != nil {

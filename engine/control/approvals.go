@@ -95,7 +95,7 @@ func proposalRow(st *state.State, p *state.Proposal, reader nexus.PublicKey) wir
 	row := wire.ProposalRow{ID: p.ID.String(), Status: p.Status, Kind: p.Kind, Change: state.DescribeChange(p), Digest: p.Change.String(),
 		UnitID: p.Unit.String(), Proposer: nameIn(st, p.Proposer), Reason: p.Reason, Opened: utc(p.OpenedMs), Expires: utc(p.ExpiresMs),
 		Index: p.OpenedIndex, Decided: p.DecidedIndex, Why: p.Why, Parties: []wire.PartyRow{},
-		Yours: p.Status == state.ProposalPending && st.Awaits(p, reader)}
+		Yours: p.Status == state.ProposalPending && st.Awaits(p, reader), Mine: p.Proposer == reader}
 	var to state.UnitTransfer
 	if p.Kind == state.KindUnitTransfer && nexus.Decode(p.Body, &to) == nil { // nobody decides by eight digits of a key
 		row.To = nameIn(st, to.To)

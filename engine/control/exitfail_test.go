@@ -23,7 +23,7 @@ type breaking struct {
 	write func(ctx context.Context, w io.Writer) error
 }
 
-func (b *breaking) Bundle(ctx context.Context, _ nexus.ID, w *multipart.Writer, _ func(int, int, string)) error {
+func (b *breaking) Bundle(ctx context.Context, _ nexus.ID, w *multipart.Writer, _ func(int, int, string, int)) error {
 	return b.write(ctx, &parted{parts: w})
 }
 

@@ -18,7 +18,8 @@ type leaving struct {
 
 // begin starts a stream's record. told takes each part before it is written, ended the end of the stream; both are of the
 // goroutine that writes it.
-func (l *leaving) begin(unit nexus.ID, sent func() int64, now func() time.Time) (told func(part, of int, path string), ended func(error)) {
+func (l *leaving) begin(unit nexus.ID, sent func() int64, now func() time.Time) (told func(part, of int, path string, percent int),
+	ended func(error)) {
 	p := &wire.ExitProgress{Started: now().UTC()}
 	l.mu.Lock()
 	if l.at == nil {
@@ -26,18 +27,20 @@ func (l *leaving) begin(unit nexus.ID, sent func() int64, now func() time.Time) 
 	}
 	l.at[unit] = p
 	l.mu.Unlock()
-	told = func(part, of int, path string) {
+	told = func(part, of int, path string, percent int) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		p.Part, p.Of, p.File, p.Bytes, p.Percent = part, of, path, sent(), (part-1)*100/max(of, 1)
-		if took := now().Sub(p.Started).Milliseconds(); took > 0 {
-			p.Rate = int64(float64(p.Bytes) * 1000 / float64(took))
+		p.Part, p.Of, p.File, p.Bytes, p.Percent = part, of, path, sent(), percent
+		took := now().Sub(p.Started)
+		if ms := took.Milliseconds(); ms > 0 {
+			p.Rate = int64(float64(p.Bytes) * 1000 / float64(ms))
 		}
+		p.LeftMs = wire.TimeLeft(took, percent).Milliseconds()
 	}
 	return told, func(err error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		p.Ended, p.Bytes = now().UTC(), sent()
+		p.Ended, p.Bytes, p.LeftMs = now().UTC(), sent(), 0
 		if err == nil {
 			p.Percent = 100
 			return

@@ -54,7 +54,7 @@ func (c *crowd) works(ctx context.Context) error {
 	}
 }
 
-func (c *crowd) Bundle(ctx context.Context, _ nexus.ID, w *multipart.Writer, _ func(int, int, string)) error {
+func (c *crowd) Bundle(ctx context.Context, _ nexus.ID, w *multipart.Writer, _ func(int, int, string, int)) error {
 	if !c.endless {
 		return c.works(ctx)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // Bundle implements control.Node.
-func (n *Node) Bundle(ctx context.Context, unit nexus.ID, w *multipart.Writer, told func(part, of int, path string)) error {
+func (n *Node) Bundle(ctx context.Context, unit nexus.ID, w *multipart.Writer, told func(part, of int, path string, percent int)) error {
 	return bundle.Write(ctx, n.Engine(), unit, w, told)
 }
 

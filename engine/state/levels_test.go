@@ -115,6 +115,7 @@ func TestEarlierLevelsKeepTheirBytes(t *testing.T) {
 		"54257875120165e6064c02fadc7cef8f3b95af514b5782de4a3a8248c0d548de",
 		"8644c6361d812164c8efacdc0d9818f7b0e50b0424d40a8a042793869760bdfa",
 		"27416ad54c1ca403b1d502fde446c717db61f8c6c1cf77b2b78d6a3d12d22e33",
+		"e6d3e3b339d035814d749e4cf7e5b86f89dcb21b9ae1e93cb04b0f92702f431d",
 	}
 	for level, root := range want {
 		w := happened(t, uint32(level))

@@ -12,7 +12,8 @@ import (
 )
 
 // Notices to owners are must-deliver (SPEC section 1): each is an entry in the ledger and lies in its owner's inbox until it
-// was read. Nothing unread is pushed out; what an inbox has no room for is counted, with the decisions between which to look.
+// was read. Nothing unread is pushed out; what an inbox has no room for is counted, with the decisions between which to look. Whoever signed an act
+// knows of it: a notice of it stands in the ledger, for gate 15 and for whoever reads a unit's chain, and lies in their own inbox as read.
 
 // Bounds of an inbox.
 const (
@@ -82,12 +83,18 @@ func (st *step) send(to nexus.PublicKey, unit nexus.ID, topic, text string) {
 		return
 	}
 	st.draft(unit, ledger.KindNotice, Notice{Index: st.index, TimeMs: st.now, Unit: unit, To: to, Text: text})
-	st.events = append(st.events, nexus.Event{Type: "notice.sent", Index: st.index, Unit: unit, MustDeliver: true, Data: to.String()})
+	own := st.s.Rules >= RulesOwnActs && to == st.cmd.Action.Actor
+	if !own {
+		st.events = append(st.events, nexus.Event{Type: "notice.sent", Index: st.index, Unit: unit, MustDeliver: true, Data: to.String()})
+	}
 	most := maxInboxTextBytes
 	if personal.Holds(text) { // a sealed text is longer than its words, and of no use in part
 		most = maxInboxSealedBytes
 	}
 	n := InboxNotice{Index: st.index, TimeMs: st.now, Unit: unit, Text: clipTo(text, most), Times: 1, Topic: topic}
+	if own {
+		n.DeliveredMs, n.ReadMs = st.now, st.now
+	}
 	if box.put(n) || box.Overflow.Count > 1 || st.s.Rules < RulesOwnership {
 		return
 	}
@@ -108,11 +115,14 @@ func (b *Inbox) again(topic string, nowMs int64) bool {
 }
 
 // put adds a notice. In a full inbox the oldest one that was read makes room; when none was read, the new one is counted
-// instead and false returned.
+// instead and false returned, unless it is read itself: then it stands in the ledger, and nobody misses it here.
 func (b *Inbox) put(n InboxNotice) bool {
 	if len(b.List) >= MaxInbox {
 		read := stdslices.IndexFunc(b.List, func(n InboxNotice) bool { return n.ReadMs != 0 })
-		if read < 0 {
+		switch {
+		case read < 0 && n.ReadMs != 0:
+			return true
+		case read < 0:
 			if b.Overflow.Count == 0 {
 				b.Overflow.First = n.Index
 			}

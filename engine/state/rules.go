@@ -30,8 +30,12 @@ const (
 	// and texts that said a thing twice, or a key where a name is known, do not (docs/decisions/0062-level-four.md).
 	RulesStanding = 4
 
+	// RulesOwnActs: a notice of what its reader did lies in the inbox as read, so what is unread is what others did
+	// (docs/decisions/0067-ones-own-acts-are-no-news.md).
+	RulesOwnActs = 5
+
 	// RulesMax is the level that this version raises a ledger to when it opens it.
-	RulesMax = RulesStanding
+	RulesMax = RulesOwnActs
 )
 
 // RulesRaise is the body of cluster.rules: the level from here on. Levels rise one by one.

@@ -196,7 +196,8 @@ func homeTable() []Binding {
 	return []Binding{
 		{Action: Grant, Keys: []string{"a"}, Hint: "approve", Help: "sign the proposal that waits for your word; asks first", Views: []int{HomeNumber},
 			Changes: true, Danger: Disruptive, Verb: "approvals grant"},
-		{Action: Refuse, Keys: []string{"d"}, Hint: "refuse", Help: "refuse the proposal, for good; asks first", Views: []int{HomeNumber}, Changes: true,
+		{Action: Refuse, Keys: []string{"d"}, Hint: "refuse", Help: "refuse the proposal, or take back one of yours, for good; asks first",
+			Views: []int{HomeNumber}, Changes: true,
 			Danger: Disruptive, Verb: "approvals refuse"},
 		{Action: Seen, Keys: []string{"o"}, Hint: "mark read", Help: "mark the notice read; the mark is signed and stands in the ledger",
 			Views: []int{HomeNumber}, Changes: true, Danger: Reversible, Verb: "notices read"},

@@ -2,6 +2,8 @@ package panel
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"strings"
 
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
@@ -11,18 +13,31 @@ import (
 // ExitCommand is the command line that shows an exit again.
 func ExitCommand(unit string) string { return "nexus imvu exit-status --imvu-id " + unit }
 
+// sshWay is the client's command line up to the node's SSH console, "" when there is none. A console that listens on every address, or on one that
+// is nobody else's, leaves the host's name to whoever knows it.
+func sshWay(door string) string {
+	host, port, err := net.SplitHostPort(door)
+	if err != nil {
+		return ""
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && (ip.IsUnspecified() || ip.IsLoopback()) {
+		host = "HOST"
+	}
+	return "ssh -A -p " + port + " " + host
+}
+
 // exitCells is the width of the bar of an exit, in cells.
 const exitCells = 40
 
-// Exit shows where a unit's exit stands, and the way on from there.
-func (p *Page) Exit(r *wire.ExitRow) {
+// Exit shows where a unit's exit stands, and the way on from there; door is the address of the node's SSH console, "" for none.
+func (p *Page) Exit(r *wire.ExitRow, door string) {
 	p.Field("unit", r.Unit+" "+r.Name+" "+r.UnitID, theme.Strong)
 	style := theme.Info
 	if r.Progress != nil && r.Progress.Broke != "" || r.Late {
 		style = theme.Warn
 	}
 	p.Field("stands", r.Words(), style)
-	if g := r.Progress; g != nil && r.Completed.IsZero() {
+	if g := r.Progress; g != nil {
 		full := exitCells * min(max(g.Percent, 0), 100) / 100
 		p.line(func(l *theme.Line) {
 			l.Space(15).Add(theme.Good, strings.Repeat(p.bar(), full)).Add(theme.Faint, strings.Repeat(p.th.Symbols.Pending, exitCells-full)).
@@ -59,7 +74,9 @@ func (p *Page) Exit(r *wire.ExitRow) {
 	p.Blank()
 	if r.Completed.IsZero() {
 		p.Heading("take it with you, from your own machine")
-		p.Field("over ssh", "ssh -A -p PORT NODE imvu exit --imvu-id "+r.Unit+" --export-path - > "+r.Unit+".tar", theme.Strong)
+		if way := sshWay(door); way != "" {
+			p.Field("over ssh", way+" imvu exit --imvu-id "+r.Unit+" --export-path - > "+r.Unit+".tar", theme.Strong)
+		}
 		p.Field("on the node", "nexus imvu exit --imvu-id "+r.Unit, theme.Strong)
 	}
 	if r.Released.IsZero() {

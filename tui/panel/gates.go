@@ -145,7 +145,7 @@ func streamPanel() Panel {
 		Key: func(in Input, i int) string { return decisionKey(in.Overview.Decisions[i].Index) },
 		Text: func(in Input, i int) string {
 			d := &in.Overview.Decisions[i]
-			return strings.Join([]string{d.Verdict, refusedGates(in.Overview.Gates, d), d.UnitLabel, d.Action, d.ActorName,
+			return strings.Join([]string{d.Verdict, refusedGates(in.Overview.Gates, d), d.UnitLabel, d.Action, wire.Means(d.Action), d.ActorName,
 				decisionReason(d)}, " ")
 		},
 		Target: func(in Input, i int) Target {
@@ -287,7 +287,7 @@ func drawPane(in Input) []string {
 	d := &in.Overview.Decisions[in.Index[min(max(in.Cursor, 0), len(in.Index)-1)]]
 	symbol, word, style := decisionState(th, d)
 	s.title(-1, "Evidence", "#"+strconv.FormatUint(d.Index, 10), symbol+" "+word, style)
-	for _, row := range [][2]string{{"action", strings.TrimSpace(d.Action + " " + d.UnitLabel)}, {"actor", actor(d)},
+	for _, row := range [][2]string{{"action", strings.TrimSpace(d.Action + " " + d.UnitLabel)}, {"does", wire.Means(d.Action)}, {"actor", actor(d)},
 		{"gates", refusedGates(in.Overview.Gates, d)}, {"reason", d.Reason}, {"observed", d.Observed}, {"required",
 			d.Required},
 		{"fix", d.Fix}} {

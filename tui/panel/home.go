@@ -53,26 +53,16 @@ func drawHome(in Input) []string {
 		s.end()
 		return s.done()
 	}
-	right, style := "nothing waits for you", theme.Good
-	notices := 0
-	for i := range h.Notices {
-		if !announces(&h.Notices[i], h.Proposals) {
-			notices++
+	right, style := HomeWaits(h)
+	words, title := plural(len(h.Units), "unit"), "Home of "+in.Theme.Cut(theme.Clean(h.Owner), max(in.Width/4, 6))
+	const marks = 8 // cells of the heading that are no words
+	for _, age := range []string{", newest figure ", ", "} {
+		if age += Age(in.AgeMs) + " old"; in.AgeMs >= 0 && theme.Width(title+words+age+right)+marks <= in.Width {
+			words += age
+			break
 		}
 	}
-	switch {
-	case len(h.Proposals) > 0 && notices > 0:
-		right, style = fmt.Sprintf("%d to decide, %d to read", len(h.Proposals), notices), theme.Warn
-	case len(h.Proposals) > 0:
-		right, style = fmt.Sprintf("%d to decide", len(h.Proposals)), theme.Warn
-	case notices > 0:
-		right, style = fmt.Sprintf("%d to read", notices), theme.Info
-	}
-	words := plural(len(h.Units), "unit")
-	if in.AgeMs >= 0 && in.Width >= 78 {
-		words += ", newest figure " + Age(in.AgeMs) + " old"
-	}
-	s.title(-1, "Home of "+in.Theme.Cut(theme.Clean(h.Owner), max(in.Width/4, 6)), words, right, style)
+	s.title(-1, title, words, right, style)
 	c := columnsOf(in.Width)
 	rows := HomeRows(h)
 	above := homeHead(s, h, c, rows)
@@ -89,6 +79,36 @@ func drawHome(in Input) []string {
 		in.At.First += above
 	}
 	return s.done()
+}
+
+// HomeWaits says what waits for the owner's word or eyes, and how much of theirs waits for others.
+func HomeWaits(h *wire.Home) (words string, style theme.Style) {
+	notices := 0
+	for i := range h.Notices {
+		if !announces(&h.Notices[i], h.Proposals) {
+			notices++
+		}
+	}
+	var parts []string
+	style = theme.Good
+	if len(h.Waiting) > 0 {
+		style = theme.Info
+	}
+	if notices > 0 {
+		parts, style = append(parts, fmt.Sprintf("%d to read", notices)), theme.Info
+	}
+	if len(h.Proposals) > 0 {
+		parts, style = append([]string{fmt.Sprintf("%d to decide", len(h.Proposals))}, parts...), theme.Warn
+	}
+	switch n := len(h.Waiting); {
+	case n > 0 && len(parts) == 0:
+		return fmt.Sprintf("%d waiting for others", n), style
+	case n > 0:
+		parts = append(parts, fmt.Sprintf("%d waiting", n))
+	case len(parts) == 0:
+		return "nothing waits for you", style
+	}
+	return strings.Join(parts, ", "), style
 }
 
 // homeRowsLeast is how many rows a low screen keeps below the totals.
@@ -224,6 +244,13 @@ func drawHomeRow(l *theme.Line, th *theme.Theme, r HomeRow, c homeColumns, text 
 	case r.Proposal != nil:
 		l.Cell(theme.Warn, "decide", 9).Space(1).Cell(text, theme.Clean(r.Proposal.Unit), 9).Space(1).
 			Add(text, theme.Clean(r.Proposal.Words())).Add(theme.Faint, " by "+theme.Clean(r.Proposal.Proposer))
+		return
+	case r.Waiting != nil:
+		l.Cell(theme.Faint, "waiting", 9).Space(1).Cell(text, theme.Clean(r.Waiting.Unit), 9).Space(1).
+			Add(theme.Info, "for "+theme.Clean(r.Waiting.WaitsFor())).Add(text, ": "+theme.Clean(r.Waiting.Words()))
+		return
+	case r.Others > 0:
+		l.Cell(theme.Faint, "waiting", 9).Space(1).Add(text, fmt.Sprintf("for others: %d more proposals of yours; enter lists all", r.Others))
 		return
 	case r.Notice != nil:
 		l.Cell(theme.Info, "notice", 9).Space(1).Cell(text, theme.Clean(r.Notice.Unit), 9).Space(1).Add(text, theme.Clean(shortIDs(wire.Human(r.Notice.Text))))

@@ -14,6 +14,8 @@ type HomeRow struct {
 	Total    *wire.MoneySum // of one currency
 	Beside   beside         // what of the total stands beside the split; besideNone is the total itself
 	Proposal *wire.ProposalRow
+	Waiting  *wire.ProposalRow // one's own, that waits for others
+	Others   int               // of those, how many have no row of their own
 	Notice   *wire.NoticeRow
 	More     int // unread notices that have no row of their own
 	Exit     *wire.ExitRow
@@ -32,7 +34,7 @@ func HomeRows(h *wire.Home) []HomeRow {
 	for i := range h.Proposals {
 		out = append(out, HomeRow{Proposal: &h.Proposals[i]})
 	}
-	out = append(out, noticeRows(h)...)
+	out = append(append(out, waitingRows(h)...), noticeRows(h)...)
 	for i := range h.Exits {
 		out = append(out, HomeRow{Exit: &h.Exits[i]})
 	}
@@ -106,6 +108,21 @@ func totalRows(h *wire.Home) []HomeRow {
 	return out
 }
 
+// waitingShown is how many proposals that wait for others have a row each.
+const waitingShown = 3
+
+// waitingRows are the newest proposals of one's own that wait for others, and a row that leads to the rest.
+func waitingRows(h *wire.Home) []HomeRow {
+	var out []HomeRow
+	for i := range h.Waiting {
+		if i == waitingShown {
+			return append(out, HomeRow{Others: len(h.Waiting) - i})
+		}
+		out = append(out, HomeRow{Waiting: &h.Waiting[i]})
+	}
+	return out
+}
+
 // noticesShown is how many notices have a row each, so that what is earned is not pushed off the screen by what is to read.
 const noticesShown = 4
 
@@ -156,6 +173,8 @@ func (r HomeRow) Label() string {
 		return r.Money.Unit
 	case r.Proposal != nil:
 		return r.Proposal.Unit
+	case r.Waiting != nil:
+		return r.Waiting.Unit
 	case r.Notice != nil:
 		return r.Notice.Unit
 	case r.Exit != nil:
@@ -170,6 +189,10 @@ func (r HomeRow) key() string {
 		return fmt.Sprintf("total|%s|%d", r.Total.Currency, r.Beside)
 	case r.Proposal != nil:
 		return "proposal|" + r.Proposal.ID
+	case r.Waiting != nil:
+		return "waiting|" + r.Waiting.ID
+	case r.Others > 0:
+		return "others"
 	case r.Notice != nil:
 		return fmt.Sprintf("notice|%d", r.Notice.ID)
 	case r.More > 0:
@@ -192,6 +215,10 @@ func (r HomeRow) text() string {
 		parts = append(parts, "all", r.Total.Currency, "owed", r.Beside.words(r.Total))
 	case r.Proposal != nil:
 		parts = append(parts, "decide", r.Proposal.Words(), r.Proposal.Proposer, r.Proposal.Reason)
+	case r.Waiting != nil:
+		parts = append(parts, "waiting for", r.Waiting.Words(), r.Waiting.WaitsFor(), r.Waiting.Reason)
+	case r.Others > 0:
+		parts = append(parts, "waiting", "more for others")
 	case r.Notice != nil:
 		parts = append(parts, "notice", wire.Human(r.Notice.Text))
 	case r.More > 0:
@@ -217,6 +244,10 @@ func (r HomeRow) target() Target {
 	case r.Proposal != nil:
 		line := "approvals show " + r.Proposal.ID
 		return Target{Kind: CommandTarget, Key: r.key(), Text: line}
+	case r.Waiting != nil:
+		return Target{Kind: CommandTarget, Key: r.key(), Text: "approvals show " + r.Waiting.ID}
+	case r.Others > 0:
+		return Target{Kind: CommandTarget, Key: r.key(), Text: "approvals list --status pending"}
 	case r.Notice != nil:
 		line := fmt.Sprintf("notices show %d", r.Notice.ID)
 		return Target{Kind: CommandTarget, Key: r.key(), Text: line}
@@ -238,6 +269,10 @@ func (r HomeRow) value() string {
 		return money(r.Beside.minor(r.Total), r.Total.Currency)
 	case r.Proposal != nil:
 		return r.Proposal.ID
+	case r.Waiting != nil:
+		return r.Waiting.ID
+	case r.Others > 0:
+		return strconv.Itoa(r.Others)
 	case r.Notice != nil:
 		return r.Notice.Text
 	case r.More > 0:
@@ -269,6 +304,10 @@ func (r HomeRow) item() any {
 		return r.Total
 	case r.Proposal != nil:
 		return r.Proposal
+	case r.Waiting != nil:
+		return r.Waiting
+	case r.Others > 0:
+		return r.Others
 	case r.Notice != nil:
 		return r.Notice
 	case r.More > 0:

@@ -73,7 +73,11 @@ func (p *Page) Decision(d *wire.Decision) {
 		word = "in vain: all gates allowed it, and nothing was done"
 	}
 	p.Field("verdict", symbol+" "+word, style)
-	p.Field("action", strings.TrimSpace(d.Action+" "+d.UnitLabel), theme.Plain)
+	action := strings.TrimSpace(d.Action + " " + d.UnitLabel)
+	if words := wire.Means(d.Action); words != "" {
+		action += "; " + words
+	}
+	p.Field("action", action, theme.Plain)
 	p.Field("actor", strings.TrimSpace(d.ActorName+" "+d.Actor), theme.Plain)
 	p.Field("decided", fmt.Sprintf("%s, index %d", moment(d.Time), d.Index), theme.Plain)
 	if d.Verdict == wire.VerdictDeny {

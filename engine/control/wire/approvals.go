@@ -1,6 +1,10 @@
 package wire
 
-import "time"
+import (
+	stdslices "slices"
+	"strings"
+	"time"
+)
 
 // PartyRow is one signature that a proposal needs.
 type PartyRow struct {
@@ -31,6 +35,7 @@ type ProposalRow struct {
 	Decided  uint64     `json:"decided,omitempty"`  // decision that ended it
 	Why      string     `json:"why,omitempty"`      // of the end
 	Yours    bool       `json:"yours"`              // your word is out
+	Mine     bool       `json:"mine"`               // you opened it: you can take it back
 	Proposal []byte     `json:"proposal,omitempty"` // canonical bytes of the whole, from which the digest is computed again
 	// Keys open the sealed texts in Change on the reader's machine, by the text's salt in hexadecimal; only of what the reader may read.
 	Keys map[string][]byte `json:"keys,omitempty"`
@@ -44,6 +49,25 @@ func (p *ProposalRow) Words() string {
 		words += " (" + p.To + ")"
 	}
 	return words
+}
+
+// WaitsFor names the parties that have not signed yet, "" when the proposal waits for nobody any more.
+func (p *ProposalRow) WaitsFor() string {
+	if p.Status != "pending" {
+		return ""
+	}
+	var out []string
+	for _, x := range p.Parties {
+		if !x.Granted {
+			out = append(out, strings.TrimSpace(x.Role+" "+x.Name))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// signedBy reports whether a key opened the proposal or signed it as a party.
+func (p *ProposalRow) signedBy(key string) bool {
+	return p.Mine || stdslices.ContainsFunc(p.Parties, func(x PartyRow) bool { return x.Granted && x.Key == key })
 }
 
 // Proposals is the answer of `nexus approvals list`.

@@ -47,9 +47,10 @@ type ExitProgress struct {
 	Part    int       `json:"part"`           // being written, from 1
 	Of      int       `json:"of"`
 	File    string    `json:"file"`
-	Percent int       `json:"percent"`     // of the parts; 100 when all are sent
+	Percent int       `json:"percent"`     // of the work; 100 when all is sent
 	Bytes   int64     `json:"bytes"`       // sent
-	Rate    int64     `json:"bytes_per_s"` // measured since it began; 0: not yet. How much is to come is not known before it is written
+	Rate    int64     `json:"bytes_per_s"` // measured since it began; 0: not yet. How many bytes are to come is not known before they are written
+	LeftMs  int64     `json:"left_ms"`     // until all is sent, at the pace so far; 0: too early to say, or over
 	Broke   string    `json:"broke,omitempty"`
 }
 
@@ -69,13 +70,43 @@ func (r *ExitRow) Words() string {
 	case p.Broke != "":
 		return fmt.Sprintf("broke off at %d %%: %s; the same command goes on", p.Percent, p.Broke)
 	case !p.Ended.IsZero():
-		return "fetched whole, " + sizeWords(p.Bytes) + "; its owner's signature over it completes it"
+		return "100 %, fetched whole, " + sizeWords(p.Bytes) + "; last step: checked, and its owner's signature over it"
 	}
 	words := fmt.Sprintf("%d %%, file %d of %d, %s sent", p.Percent, p.Part, p.Of, sizeWords(p.Bytes))
 	if p.Rate > 0 {
 		words += " at " + sizeWords(p.Rate) + "/s"
 	}
+	if p.LeftMs > 0 {
+		words += ", " + LeftWords(time.Duration(p.LeftMs)*time.Millisecond)
+	}
 	return words
+}
+
+// Before so much time or work nobody can say how long the rest takes.
+const (
+	leftAfter   = 2 * time.Second
+	leftPercent = 5
+)
+
+// TimeLeft reckons how long the rest of a bundle takes at the pace so far; 0 when it is too early to say, or when nothing is left.
+func TimeLeft(took time.Duration, percent int) time.Duration {
+	if took < leftAfter || percent < leftPercent || percent >= 100 {
+		return 0
+	}
+	return took / time.Duration(percent) * time.Duration(100-percent)
+}
+
+// LeftWords says how long something takes still, no finer than anybody can know it.
+func LeftWords(left time.Duration) string {
+	switch {
+	case left < 10*time.Second:
+		return "a few seconds left"
+	case left < 90*time.Second:
+		return fmt.Sprintf("about %d s left", (left+5*time.Second)/(10*time.Second)*10)
+	case left < 90*time.Minute:
+		return fmt.Sprintf("about %d min left", (left+30*time.Second)/time.Minute)
+	}
+	return fmt.Sprintf("about %.1f h left", left.Hours())
 }
 
 // sizeWords writes bytes with one decimal.

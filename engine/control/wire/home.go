@@ -13,18 +13,19 @@ type Home struct {
 	Time      time.Time     `json:"time"` // of the picture that units and slices are from
 	Owner     string        `json:"owner"`
 	OwnerKey  string        `json:"owner_key"`
-	Units     []UnitRow     `json:"units"`   // units, mini-platforms and channels that this identity owns
-	Slices    []SliceRow    `json:"slices"`  // of those
-	Tallies   []TallyRow    `json:"tallies"` // of those: what the proof is of
-	Money     []MoneyRow    `json:"money"`   // periods of ownership of this identity, also of units that it gave away
-	Totals    []MoneySum    `json:"totals"`  // of those units, by currency
-	Usage     []UsageRow    `json:"usage"`   // of those units that have a slice
-	Used      []UsedMonth   `json:"used"`    // of those units: what the ledger has of their newest month, at list prices
-	Exits     []ExitRow     `json:"exits"`   // of those units that leave, or left and are still kept
-	Proposals []ProposalRow `json:"proposals"`
-	Notices   []NoticeRow   `json:"notices"`  // unread, oldest first
-	Overflow  uint64        `json:"overflow"` // notices that the inbox had no room for; they stand in the ledger
-	Complete  bool          `json:"complete"` // day and month figures hold all entries
+	Units     []UnitRow     `json:"units"`     // units, mini-platforms and channels that this identity owns
+	Slices    []SliceRow    `json:"slices"`    // of those
+	Tallies   []TallyRow    `json:"tallies"`   // of those: what the proof is of
+	Money     []MoneyRow    `json:"money"`     // periods of ownership of this identity, also of units that it gave away
+	Totals    []MoneySum    `json:"totals"`    // of those units, by currency
+	Usage     []UsageRow    `json:"usage"`     // of those units that have a slice
+	Used      []UsedMonth   `json:"used"`      // of those units: what the ledger has of their newest month, at list prices
+	Exits     []ExitRow     `json:"exits"`     // of those units that leave, or left and are still kept
+	Proposals []ProposalRow `json:"proposals"` // that wait for the owner's word
+	Waiting   []ProposalRow `json:"waiting"`   // that the owner opened or signed, and that wait for others
+	Notices   []NoticeRow   `json:"notices"`   // unread, oldest first
+	Overflow  uint64        `json:"overflow"`  // notices that the inbox had no room for; they stand in the ledger
+	Complete  bool          `json:"complete"`  // day and month figures hold all entries
 }
 
 // UsageRow is what one unit's slice carried, as all edges metered it live, and how it kept its latency budget. What of it stands in the
@@ -61,7 +62,7 @@ func usageOf(since time.Time, rows []SliceRow, record *ServiceRecord) []UsageRow
 func HomeOf(o *Overview, m *Money, p *Proposals, n *Notices, record *ServiceRecord, used *Used, exits *Exits) Home {
 	key := o.Identity.Key
 	h := Home{Time: o.Time, Owner: o.Identity.Name, OwnerKey: key, Units: []UnitRow{}, Slices: []SliceRow{}, Tallies: []TallyRow{}, Money: []MoneyRow{},
-		Totals: []MoneySum{}, Exits: []ExitRow{}, Proposals: []ProposalRow{}, Overflow: n.Overflow, Complete: m.Read >= m.Entries}
+		Totals: []MoneySum{}, Exits: []ExitRow{}, Proposals: []ProposalRow{}, Waiting: []ProposalRow{}, Overflow: n.Overflow, Complete: m.Read >= m.Entries}
 	own := map[string]bool{}
 	for _, u := range o.Units {
 		if own[u.ID] = u.Owner == key; own[u.ID] {
@@ -89,8 +90,11 @@ func HomeOf(o *Overview, m *Money, p *Proposals, n *Notices, record *ServiceReco
 		}
 	}
 	for _, x := range p.Proposals {
-		if x.Yours {
+		switch {
+		case x.Yours:
 			h.Proposals = append(h.Proposals, x)
+		case x.WaitsFor() != "" && x.signedBy(key):
+			h.Waiting = append(h.Waiting, x)
 		}
 	}
 	h.Used = []UsedMonth{}
