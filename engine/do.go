@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"syscall"
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -15,6 +14,7 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/gates"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
 	"github.com/BobbyBlanco400/nexus-cos/ledger/badgerstore"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // Do is the one door. It returns when decision and effect are durable. A refusal by a gate is a Receipt with Allowed
@@ -61,11 +61,11 @@ func (e *Engine) room() error {
 	if reserve == 0 {
 		reserve = badgerstore.DefaultReserveBytes
 	}
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(e.cfg.DataDir, &st); err != nil {
+	free, err := osfile.Free(e.cfg.DataDir)
+	if err != nil {
 		return nexus.Errf("write", nexus.CodeUnavailable, e.cfg.DataDir, "check the disk", "%w", err)
 	}
-	if free := int64(st.Bavail) * st.Bsize; free/2 < reserve {
+	if free/2 < reserve {
 		return nexus.Errf("write", nexus.CodeUnavailable, e.cfg.DataDir, "free disk space; reads go on and no restart is needed",
 			"%d MiB free, %d MiB are needed for writing", free>>20, reserve>>19)
 	}

@@ -7,12 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/hashicorp/raft"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // Group is the running log. Safe for concurrent use.
@@ -318,7 +318,7 @@ func lockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, ioError("open log", path, err)
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := osfile.TryLock(file); err != nil {
 		file.Close()
 		return nil, nexus.Errf("open log", nexus.CodeConflict, dir, "stop the other node or choose another data directory",
 			"held by another process")
@@ -331,5 +331,5 @@ func unlockDir(file *os.File) error {
 		return nil
 	}
 	// Unlocked by name: closing alone would leave the lock to a copy of the descriptor in a process just forked.
-	return errors.Join(syscall.Flock(int(file.Fd()), syscall.LOCK_UN), file.Close())
+	return errors.Join(osfile.Unlock(file), file.Close())
 }

@@ -10,9 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // Head is the last acknowledged state: the command index, its term, and the ledger's root and size after it.
@@ -205,10 +205,5 @@ func (f *HeadFile) Close() error {
 }
 
 func fdatasync(f *os.File) error {
-	for {
-		err := syscall.Fdatasync(int(f.Fd()))
-		if !errors.Is(err, syscall.EINTR) {
-			return err
-		}
-	}
+	return osfile.Datasync(f)
 }

@@ -11,10 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
-	"syscall"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // Names in a witness's folder.
@@ -188,7 +188,7 @@ func lock(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, nexus.Errf("open witness", nexus.CodeNotFound, dir, "name the folder of a witness", "%w", err)
 	}
-	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := osfile.TryLock(d); err != nil {
 		_ = d.Close()
 		return nil, nexus.Errf("open witness", nexus.CodeConflict, dir, "stop the other process, or use another folder", "held by another process")
 	}

@@ -18,7 +18,6 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge"
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge/acme"
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge/satellite"
-	"github.com/BobbyBlanco400/nexus-cos/slices/edge/supervise"
 )
 
 // edgeCommand runs one more edge of a node on the same machine, as a process of its own.
@@ -50,7 +49,7 @@ or the TLS listener as port 443 of the host. What fails is said on stderr with w
 	cmd.Flags().Duration("retire-limit", 0, "with --supervise: cut what a retired worker still has after this long; 0: never")
 	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 		if on, _ := cmd.Flags().GetBool("supervise"); on {
-			if a.getenv(supervise.Variable) != "" {
+			if a.isWorker() {
 				return a.edgeWorker(ctx, cmd)
 			}
 			return a.superviseEdge(ctx, cmd)

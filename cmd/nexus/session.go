@@ -52,7 +52,7 @@ func (a *app) startSession(extra ...string) (*session, error) {
 	}
 	s.cmd = exec.Command(self, args...)
 	s.cmd.Env = append(os.Environ(), "NEXUS_TIMEOUT=0s")
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	s.cmd.SysProcAttr = ownSession()
 	var out, errs *os.File
 	if out, s.lines, err = unnamed(); err == nil {
 		errs, s.errs, err = unnamed()

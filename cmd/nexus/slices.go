@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"time"
 
@@ -16,7 +17,9 @@ import (
 
 func (a *app) slicesCommand() *cobra.Command {
 	cmd := noun("slices", "Network slices of the edge, with what was measured")
-	list := &cobra.Command{Use: "list", Short: "Every slice with latency and load", Args: noArgs, Example: "  nexus slices list -o json"}
+	list := &cobra.Command{Use: "list", Short: "Every slice with latency and load", Args: noArgs,
+		Long:    `KEPT % says how a guaranteed rate was kept: the least of what was owed that went in a window of 2 s, in the last minute.`,
+		Example: "  nexus slices list -o json"}
 	list.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, _ []string) error {
 		s, err := get[wire.Slices](ctx, n, "/v1/slices")
 		if err != nil {
@@ -27,7 +30,8 @@ func (a *app) slicesCommand() *cobra.Command {
 	show := &cobra.Command{Use: "show SLICE", Short: "One slice, by its name or its unit", Args: oneArg("SLICE"), ValidArgsFunction: a.completeUnits,
 		Long: `One slice: its figures over all edges, then each edge that serves it, then each of its hosts there: whether the backend answers, is failing or
 is out (ejected, asked again twice a second), and how the host's certificate stands. Latencies are those of the edge with the worst p99.
-Edge processes report every 2 s. What was not measured says so.`,
+Edge processes report every 2 s. What was not measured says so. A guaranteed rate is judged in each window of 2 s in which the slice moved or waited for
+bytes: kept with at least 98 % of what was owed, which is the rate for as long as bytes waited at the edge, and what went without waiting.`,
 		Example: "  nexus slices show IMVU-001"}
 	show.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, args []string) error {
 		s, err := n.slice(ctx, args[0])
@@ -41,14 +45,34 @@ Edge processes report every 2 s. What was not measured says so.`,
 }
 
 func sliceTable(rows []wire.SliceRow) *table {
-	t := &table{head: []string{"UNIT", "NAME", "CLASS", ">P50 ms", ">P99 ms", ">P99.9 ms", ">BUDGET", ">SAMPLES", ">Mbit/s", ">IN FLIGHT", ">QUEUE",
+	t := &table{head: []string{"UNIT", "NAME", "CLASS", ">P50 ms", ">P99 ms", ">P99.9 ms", ">BUDGET", ">SAMPLES", ">Mbit/s", ">KEPT %", ">IN FLIGHT", ">QUEUE",
 		">REFUSED", ">DROPPED", "SLICE"}, none: "no slices"}
 	for _, r := range rows {
 		t.add(r.Label, r.Name, r.Class, milliseconds(r.P50Ms), milliseconds(r.P99Ms), milliseconds(r.P999Ms), fmt.Sprintf("%g", r.BudgetMs),
-			strconv.FormatUint(r.Samples, 10), fmt.Sprintf("%.2f", r.RateBps/1e6), strconv.Itoa(r.InFlight), strconv.Itoa(r.Queue),
+			strconv.FormatUint(r.Samples, 10), fmt.Sprintf("%.2f", r.RateBps/1e6), keptPercent(r.GuaranteePercent), strconv.Itoa(r.InFlight), strconv.Itoa(r.Queue),
 			strconv.FormatUint(r.Refused, 10), strconv.FormatUint(r.Dropped, 10), r.Slice)
 	}
 	return t
+}
+
+// keptPercent is a share of what was owed, cut and not rounded: 100 is all of it. A dash: none was judged.
+func keptPercent(v *float64) string {
+	if v == nil {
+		return "-"
+	}
+	return strconv.FormatFloat(math.Floor(*v*10)/10, 'f', 1, 64)
+}
+
+// keptText says how a slice's guaranteed rate was kept.
+func keptText(s wire.SliceRow) string {
+	switch {
+	case s.GuaranteedBps == 0 && s.GuaranteeWindows == 0:
+		return "nothing is guaranteed: a fair share"
+	case s.GuaranteeWindows == 0:
+		return "not measured: nothing was asked for yet"
+	}
+	return fmt.Sprintf("%s %% in the worst window of the last minute; kept in %d of %d windows of 2 s with traffic", keptPercent(s.GuaranteePercent),
+		s.GuaranteeKept, s.GuaranteeWindows)
 }
 
 func (n *node) slice(ctx context.Context, word string) (wire.SliceRow, error) {
@@ -67,6 +91,7 @@ func (n *node) slice(ctx context.Context, word string) (wire.SliceRow, error) {
 func printSlice(w io.Writer, s wire.SliceRow) error {
 	return pairs(w, "slice", s.Slice, "unit", s.Label+" "+s.Unit, "name", s.Name, "class", s.Class, "budget", fmt.Sprintf("%g ms", s.BudgetMs),
 		"guaranteed", fmt.Sprintf("%d bit/s", s.GuaranteedBps), "ceiling", fmt.Sprintf("%d bit/s (0: the gateway's capacity)", s.CeilingBps),
+		"guarantee", keptText(s),
 		"p50", milliseconds(s.P50Ms)+" ms added, by the probe", "p99", milliseconds(s.P99Ms)+" ms", "p99.9", milliseconds(s.P999Ms)+" ms",
 		"baseline p50", milliseconds(s.BaselineP50Ms)+" ms", "gateway p99", milliseconds(s.GatewayP99Ms)+" ms inside the gateway, less backend time",
 		"samples", strconv.FormatUint(s.Samples, 10), "rate", fmt.Sprintf("%.2f Mbit/s", s.RateBps/1e6), "in flight", strconv.Itoa(s.InFlight),

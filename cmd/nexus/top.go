@@ -68,11 +68,12 @@ func (a *app) showTop(s wire.Slices) error {
 }
 
 func topTable(rows []wire.SliceRow) *table {
-	t := &table{head: []string{"SLICE", "NAME", "CLASS", ">P50 ms", ">P99 ms", ">P99.9 ms", ">BUDGET", ">Mbit/s", ">QUEUE", ">REFUSED", ">DROPPED",
+	t := &table{head: []string{"SLICE", "NAME", "CLASS", ">P50 ms", ">P99 ms", ">P99.9 ms", ">BUDGET", ">Mbit/s", ">KEPT %", ">QUEUE", ">REFUSED", ">DROPPED",
 		">SESSIONS", ">RTT p50", ">RTT p99", ">MOVES/min", ">PLANNED", ">RECOVERED"}, none: "no slices"}
 	for _, r := range rows {
 		t.add(r.Label, r.Name, r.Class, milliseconds(r.P50Ms), milliseconds(r.P99Ms), milliseconds(r.P999Ms), fmt.Sprintf("%g", r.BudgetMs),
-			fmt.Sprintf("%.2f", r.RateBps/1e6), strconv.Itoa(r.Queue), strconv.FormatUint(r.Refused, 10), strconv.FormatUint(r.Dropped, 10),
+			fmt.Sprintf("%.2f", r.RateBps/1e6), keptPercent(r.GuaranteePercent), strconv.Itoa(r.Queue),
+			strconv.FormatUint(r.Refused, 10), strconv.FormatUint(r.Dropped, 10),
 			strconv.Itoa(r.Sessions), milliseconds(r.TripP50Ms), milliseconds(r.TripP99Ms), strconv.Itoa(r.PerMinute),
 			strconv.FormatUint(r.Planned, 10), strconv.FormatUint(r.Recovered, 10))
 	}

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -22,6 +21,7 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/engine/bus"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // exportEventsMax is the largest ledger that the bench exports: a file of about 1 GB.
@@ -240,9 +240,7 @@ func diskUse(dir string) (total int64, err error) {
 		if err != nil {
 			return nil // removed meanwhile
 		}
-		if st, ok := info.Sys().(*syscall.Stat_t); ok {
-			total += st.Blocks * 512
-		}
+		total += osfile.Allocated(info)
 		return nil
 	})
 	return total, err

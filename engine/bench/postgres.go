@@ -74,7 +74,7 @@ var postgresCases = []struct {
 // postgres is a server of the bench's own: a fresh cluster, a socket in its directory, no port.
 type postgres struct {
 	bin, dir string
-	as       *syscall.Credential // the user postgres when the bench is root, which the server refuses
+	as       *syscall.SysProcAttr // the user postgres when the bench is root, which the server refuses
 	server   *exec.Cmd
 }
 
@@ -192,7 +192,7 @@ func (p *postgres) become(name string) error {
 	if err := errors.Join(uerr, gerr); err != nil {
 		return err
 	}
-	p.as = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	p.as = asUser(uint32(uid), uint32(gid))
 	return os.Chown(p.dir, int(uid), int(gid))
 }
 
@@ -200,7 +200,7 @@ func (p *postgres) command(ctx context.Context, name string, args ...string) *ex
 	cmd := exec.CommandContext(ctx, filepath.Join(p.bin, name), args...)
 	cmd.Dir = p.dir
 	cmd.Env = []string{"PGHOST=" + p.dir, "PGUSER=bench", "PGDATABASE=postgres", "LC_ALL=C", "PATH=/usr/bin:/bin"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.as}
+	cmd.SysProcAttr = p.as
 	return cmd
 }
 

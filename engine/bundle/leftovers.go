@@ -6,10 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/BobbyBlanco400/nexus-cos/engine"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // RemoveLeftovers removes what attempts to take a bundle in left in a data directory when they were killed: folders and files that end in
@@ -56,7 +56,7 @@ func removeLeftover(path string) (bool, error) {
 		return false, err
 	}
 	defer f.Close()
-	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil || !sameFolder(f, path) {
+	if osfile.TryLock(f) != nil || !sameFolder(f, path) {
 		return false, nil
 	}
 	return true, os.RemoveAll(path)

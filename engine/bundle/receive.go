@@ -13,6 +13,7 @@ import (
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // Step names a point of writing a folder, for tests of crashes there.
@@ -129,7 +130,7 @@ func claim(tmp string) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		if err := osfile.TryLock(f); err != nil {
 			_ = f.Close()
 			return nil, nexus.Errf("write bundle", nexus.CodeConflict, tmp, "wait for the other command", "another process is writing there")
 		}

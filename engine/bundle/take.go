@@ -7,13 +7,13 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
 	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // Evidence is what a verified bundle proves of its unit, and what the unit was: the body of a unit.import but for what the new place
@@ -249,7 +249,7 @@ func openLocked(path string) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err == nil && sameFolder(f, path) {
+		if err = osfile.Lock(f); err == nil && sameFolder(f, path) {
 			if err = f.Truncate(0); err == nil {
 				return f, nil
 			}

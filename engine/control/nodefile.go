@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 )
@@ -97,12 +96,12 @@ func SocketPath(dataDir, runtimeDir string) string {
 // Alive reports whether a process still runs. A zombie does not: it has ended, and only waits to be collected; its files may be
 // closed a moment later.
 func Alive(pid int) bool {
-	if err := syscall.Kill(pid, 0); err != nil && !errors.Is(err, syscall.EPERM) {
+	if !exists(pid) {
 		return false
 	}
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return true // no such file system: the signal has answered
+		return true // no such file system: the system has answered
 	}
 	_, rest, _ := strings.Cut(string(b), ") ")
 	return !strings.HasPrefix(rest, "Z")

@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"syscall"
 	"time"
 )
 
@@ -60,12 +59,6 @@ const staUnsync = 0x40
 // syncErrorMax is the largest error bound that counts as synchronised, in microseconds. Times order events for people
 // only (the log orders entries), so half a second is enough.
 const syncErrorMaxUs = 500_000
-
-func adjtimex() (status int32, maxErrorUs int64, err error) {
-	var t syscall.Timex // Modes 0: read only
-	_, err = syscall.Adjtimex(&t)
-	return t.Status, t.Maxerror, err
-}
 
 func checkTimeSync(_ context.Context, o *Options) Check {
 	const remedy = "install and start an NTP client: apt install chrony"

@@ -7,10 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	stdslices "slices"
-	"syscall"
 	"time"
 
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // SocketPathMax is the longest path of a unix socket in bytes: sun_path has 108 and ends in a zero byte.
@@ -75,9 +75,9 @@ func checkDataDirMode(_ context.Context, o *Options) Check {
 }
 
 func judgeMode(o *Options, path string, info fs.FileInfo, want fs.FileMode) Check {
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != o.host.uid {
+	if owner, ok := osfile.Owner(info); ok && owner != o.host.uid {
 		return failed(fmt.Sprintf("chown -R %d %s, or run as its owner", o.host.uid, path),
-			"%s belongs to user %d, this process is user %d", path, st.Uid, o.host.uid)
+			"%s belongs to user %d, this process is user %d", path, owner, o.host.uid)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return failed(fmt.Sprintf("chmod %o %s", want, path), "%s has mode %s: others can get in", path,
@@ -137,16 +137,16 @@ func fileSystems() map[uint32]fileSystem {
 func checkFileSystem(_ context.Context, o *Options) Check {
 	const remedy = "put the data directory on a local ext4, xfs, btrfs or zfs"
 	dir := nearest(o.DataDir)
-	st, err := o.host.statfs(dir)
+	st, err := o.host.disk(dir)
 	if err != nil {
-		return failed(remedy, "statfs %s: %v", dir, err)
+		return failed(remedy, "file system of %s: %v", dir, err)
 	}
-	known, ok := fileSystems()[uint32(st.Type)]
+	known, ok := fileSystems()[st.kind]
 	switch {
-	case st.Flags&syscall.MS_RDONLY != 0:
+	case st.readOnly:
 		return failed("mount it read-write, or choose another with --data-dir", "%s is mounted read-only", dir)
 	case !ok:
-		return degraded(remedy, "unknown type 0x%x", uint32(st.Type))
+		return degraded(remedy, "unknown type 0x%x", st.kind)
 	case known.reason != "":
 		return degraded(remedy, "%s: %s", known.name, known.reason)
 	}
@@ -205,11 +205,11 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 func checkFreeDisk(_ context.Context, o *Options) Check {
 	dir := nearest(o.DataDir)
-	st, err := o.host.statfs(dir)
+	st, err := o.host.disk(dir)
 	if err != nil {
-		return failed("check the disk", "statfs %s: %v", dir, err)
+		return failed("check the disk", "file system of %s: %v", dir, err)
 	}
-	free := st.Bavail * uint64(st.Bsize)
+	free := st.free
 	detail := fmt.Sprintf("%s free in %s, %s needed", bytesText(free), dir, bytesText(o.MinFreeBytes))
 	return atLeast(float64(free), float64(o.MinFreeBytes), "bytes",
 		"delete files or choose another disk with --data-dir", detail)
@@ -217,15 +217,15 @@ func checkFreeDisk(_ context.Context, o *Options) Check {
 
 func checkFreeInodes(_ context.Context, o *Options) Check {
 	dir := nearest(o.DataDir)
-	st, err := o.host.statfs(dir)
+	st, err := o.host.disk(dir)
 	if err != nil {
-		return failed("check the disk", "statfs %s: %v", dir, err)
+		return failed("check the disk", "file system of %s: %v", dir, err)
 	}
-	if st.Files == 0 {
+	if st.files == 0 {
 		return passed("this file system has no fixed number of inodes")
 	}
-	detail := fmt.Sprintf("%d of %d free in %s", st.Ffree, st.Files, dir)
-	return atLeast(float64(st.Ffree), float64(o.MinFreeInodes), "inodes",
+	detail := fmt.Sprintf("%d of %d free in %s", st.freeFiles, st.files, dir)
+	return atLeast(float64(st.freeFiles), float64(o.MinFreeInodes), "inodes",
 		"delete small files or choose another disk with --data-dir", detail)
 }
 

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"syscall"
 	"time"
 
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
@@ -55,7 +54,7 @@ type host struct {
 	clockPair            func() (wall time.Time, monotonic time.Duration)
 	buildInfo            func() (*debug.BuildInfo, bool)
 	adjtimex             func() (status int32, maxErrorUs int64, err error)
-	statfs               func(path string) (syscall.Statfs_t, error)
+	disk                 func(path string) (disk, error)
 	fileLimit            func() (uint64, error)
 	kernel               func() (string, error)
 	lookPath             func(string) (string, error)
@@ -75,19 +74,21 @@ func realHost() *host {
 		},
 		buildInfo: debug.ReadBuildInfo,
 		adjtimex:  adjtimex,
-		statfs: func(path string) (st syscall.Statfs_t, err error) {
-			return st, syscall.Statfs(path, &st)
-		},
-		fileLimit: func() (uint64, error) {
-			var lim syscall.Rlimit
-			err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim)
-			return lim.Cur, err
-		},
-		kernel:   kernelRelease,
-		lookPath: exec.LookPath,
-		syncFile: (*os.File).Sync,
-		cores:    func() int { return runtime.GOMAXPROCS(0) },
+		disk:      diskOf,
+		fileLimit: fileLimit,
+		kernel:    kernelRelease,
+		lookPath:  exec.LookPath,
+		syncFile:  (*os.File).Sync,
+		cores:     func() int { return runtime.GOMAXPROCS(0) },
 	}
+}
+
+// disk is the file system that a path lies on.
+type disk struct {
+	kind             uint32 // f_type of linux/magic.h
+	readOnly         bool
+	free             uint64 // bytes that a user without privileges may still write
+	files, freeFiles uint64 // inodes; 0 files: the file system counts none
 }
 
 func waitFor(ctx context.Context, d time.Duration) {

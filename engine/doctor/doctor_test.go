@@ -9,7 +9,6 @@ import (
 	"runtime/debug"
 	stdslices "slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -27,8 +26,8 @@ func fit(t testing.TB) Options {
 	h.wait = func(context.Context, time.Duration) {}
 	h.clockPair = func() (time.Time, time.Duration) { return h.now(), 0 }
 	h.adjtimex = func() (int32, int64, error) { return 0, 1000, nil }
-	h.statfs = func(string) (syscall.Statfs_t, error) {
-		return syscall.Statfs_t{Type: 0xEF53, Bsize: 4096, Bavail: 1 << 20, Files: 1 << 20, Ffree: 1 << 19}, nil
+	h.disk = func(string) (disk, error) {
+		return disk{kind: 0xEF53, free: 4 << 30, files: 1 << 20, freeFiles: 1 << 19}, nil
 	}
 	h.fileLimit = func() (uint64, error) { return 65536, nil }
 	h.kernel = func() (string, error) { return "6.1.0-18-amd64", nil }
@@ -170,16 +169,16 @@ func diskSpoilings() []spoiling {
 		{"key files", wire.StatusFailed, "0604", func(t *testing.T, o *Options) {
 			chmod(t, filepath.Join(o.DataDir, "keys", "node"), 0o604)
 		}},
-		{"file system", wire.StatusDegraded, "tmpfs", statfs(func(st *syscall.Statfs_t) { st.Type = 0x01021994 })},
-		{"file system", wire.StatusDegraded, "0x1234", statfs(func(st *syscall.Statfs_t) { st.Type = 0x1234 })},
-		{"file system", wire.StatusFailed, "read-only", statfs(func(st *syscall.Statfs_t) { st.Flags = syscall.MS_RDONLY })},
+		{"file system", wire.StatusDegraded, "tmpfs", onDisk(func(d *disk) { d.kind = 0x01021994 })},
+		{"file system", wire.StatusDegraded, "0x1234", onDisk(func(d *disk) { d.kind = 0x1234 })},
+		{"file system", wire.StatusFailed, "read-only", onDisk(func(d *disk) { d.readOnly = true })},
 		{"fsync", wire.StatusDegraded, "median", func(_ *testing.T, o *Options) { o.MaxFsync = 1 }},
 		{"fsync", wire.StatusFailed, "boom", func(_ *testing.T, o *Options) {
 			o.host.syncFile = func(*os.File) error { return errBoom }
 		}},
 		{"free disk", wire.StatusFailed, "4.0 GiB free", func(_ *testing.T, o *Options) { o.MinFreeBytes = 1 << 40 }},
-		{"free disk", wire.StatusFailed, "0 B free", statfs(func(st *syscall.Statfs_t) { st.Bavail = 0 })},
-		{"free inodes", wire.StatusFailed, "3 of", statfs(func(st *syscall.Statfs_t) { st.Ffree = 3 })},
+		{"free disk", wire.StatusFailed, "0 B free", onDisk(func(d *disk) { d.free = 0 })},
+		{"free inodes", wire.StatusFailed, "3 of", onDisk(func(d *disk) { d.freeFiles = 3 })},
 	}
 }
 
@@ -280,10 +279,10 @@ func TestEachCheckCanFail(t *testing.T) {
 	}
 }
 
-func statfs(change func(*syscall.Statfs_t)) func(*testing.T, *Options) {
+func onDisk(change func(*disk)) func(*testing.T, *Options) {
 	return func(_ *testing.T, o *Options) {
-		real := o.host.statfs
-		o.host.statfs = func(path string) (syscall.Statfs_t, error) {
+		real := o.host.disk
+		o.host.disk = func(path string) (disk, error) {
 			st, err := real(path)
 			change(&st)
 			return st, err

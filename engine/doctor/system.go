@@ -10,7 +10,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 )
@@ -84,21 +83,6 @@ func parseRelease(release string) (major, minor int, ok bool) {
 	major, err1 := strconv.Atoi(first)
 	minor, err2 := strconv.Atoi(rest[:end])
 	return major, minor, err1 == nil && err2 == nil && major >= 0
-}
-
-func kernelRelease() (string, error) {
-	var u syscall.Utsname
-	if err := syscall.Uname(&u); err != nil {
-		return "", err
-	}
-	var b strings.Builder
-	for _, c := range u.Release {
-		if c == 0 {
-			break
-		}
-		b.WriteByte(byte(c))
-	}
-	return b.String(), nil
 }
 
 func distribution(path string) string {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 const (
@@ -55,10 +56,10 @@ func checkPrivate(op, path string, f *os.File) error {
 		return nexus.Errf(op, nexus.CodeUnfit, path, "chmod 600 "+path,
 			"mode %04o lets group or others in; only the owner may", perm)
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		if uid := os.Geteuid(); uid != 0 && int(st.Uid) != uid {
+	if owner, ok := osfile.Owner(info); ok {
+		if uid := os.Geteuid(); uid != 0 && owner != uid {
 			return nexus.Errf(op, nexus.CodeUnfit, path, "use a key file of your own",
-				"belongs to user %d, this process is user %d", st.Uid, uid)
+				"belongs to user %d, this process is user %d", owner, uid)
 		}
 	}
 	return nil
@@ -158,13 +159,7 @@ func withDirLock(op, dir string, fn func() error) error {
 		return fileError(op, dir, err)
 	}
 	defer func() { _ = d.Close() }() // closing frees the lock
-	for {
-		err = syscall.Flock(int(d.Fd()), syscall.LOCK_EX)
-		if err != syscall.EINTR {
-			break
-		}
-	}
-	if err != nil {
+	if err := osfile.Lock(d); err != nil {
 		return fileError(op, dir, fmt.Errorf("lock: %w", err))
 	}
 	return fn()

@@ -98,6 +98,17 @@ var families = []family{
 		func(s *wire.SliceRow) float64 { return s.RateBps }),
 	sliceFamily("nexus_slice_guaranteed_bits_per_second", "Guaranteed rate; 0 is a fair share.", prometheus.GaugeValue,
 		func(s *wire.SliceRow) float64 { return float64(s.GuaranteedBps) }),
+	sliceFamily("nexus_slice_guarantee_windows_total", "Windows of 2 s in which a slice with a guaranteed rate moved or waited for bytes, at all edges since the "+
+		"node started.", prometheus.CounterValue, func(s *wire.SliceRow) float64 { return float64(s.GuaranteeWindows) }),
+	sliceFamily("nexus_slice_guarantee_windows_kept_total", "Of these windows, those in which at least 98 % of what was owed went.", prometheus.CounterValue,
+		func(s *wire.SliceRow) float64 { return float64(s.GuaranteeKept) }),
+	{"nexus_slice_guarantee_kept_ratio", "Of what was owed, the least that went in a window of the last minute; absent where none was judged.",
+		prometheus.GaugeValue, []string{"slice", "unit", "class"},
+		perSlice(func(s *wire.SliceRow, emit func(float64, ...string)) {
+			if s.GuaranteePercent != nil {
+				emit(*s.GuaranteePercent / 100)
+			}
+		})},
 	sliceFamily("nexus_slice_ceiling_bits_per_second", "Ceiling rate; 0 is the gateway's capacity.", prometheus.GaugeValue,
 		func(s *wire.SliceRow) float64 { return float64(s.CeilingBps) }),
 	sliceFamily("nexus_slice_in_flight", "Requests in flight.", prometheus.GaugeValue,

@@ -35,7 +35,7 @@ func scrape(t *testing.T, o *wire.Overview) (int, string) {
 
 func TestEveryFigureOfThePicture(t *testing.T) {
 	t.Parallel()
-	p50, p99, until := 0.5, 2.25, time.Unix(2000, 0)
+	p50, p99, percent, until := 0.5, 2.25, 97.5, time.Unix(2000, 0)
 	o := &wire.Overview{
 		Node: wire.NodeInfo{Name: "n1", Cluster: "c1", Profile: "dev", Version: "v1", State: wire.NodeServing, Started: time.UnixMilli(1500)},
 		Ledger: wire.LedgerInfo{Size: 42, CheckpointAgeMs: 250, Cosigners: 2, Witnesses: []wire.WitnessRow{
@@ -45,7 +45,8 @@ func TestEveryFigureOfThePicture(t *testing.T) {
 		Gates:   []wire.GateRow{{Gate: 11, Name: "revenue-metering", Allowed: 5, Denied: 1}},
 		Cluster: []wire.MemberRow{{State: "alive"}, {State: "alive"}, {State: "failed"}},
 		Slices: []wire.SliceRow{{Slice: "s1", Label: "IMVU-001", Class: `a"b\`, P50Ms: &p50, P99Ms: &p99, Samples: 40, BudgetMs: 10, RateBps: 8e6,
-			GuaranteedBps: 1000, CeilingBps: 2000, InFlight: 1, Queue: 2, Refused: 3, Dropped: 4, Sessions: 5, Planned: 6, Recovered: 7,
+			GuaranteedBps: 1000, GuaranteeWindows: 20, GuaranteeKept: 19, GuaranteePercent: &percent,
+			CeilingBps: 2000, InFlight: 1, Queue: 2, Refused: 3, Dropped: 4, Sessions: 5, Planned: 6, Recovered: 7,
 			TripP50Ms: &p50, TripP99Ms: &p99, Requests: 8, BytesIn: 9, BytesOut: 10,
 			Edges: []wire.SliceEdge{{Edge: "node", RetriesLeft: 10}, {Edge: "e2", P99Ms: &p99, LinkRTTMs: &p50, BackendsOut: 1, Ejections: 2}},
 			Routes: []wire.SliceRoute{{Edge: "node", Host: "a.test", State: "answers", Certificate: &wire.Certificate{NotAfter: &until}},
@@ -68,6 +69,8 @@ func TestEveryFigureOfThePicture(t *testing.T) {
 		`nexus_slice_added_latency_seconds{class="a\"b\\",quantile="0.99",slice="s1",unit="IMVU-001"} 0.00225`,
 		`nexus_slice_latency_budget_seconds` + slice + `} 0.01`, `nexus_slice_samples` + slice + `} 40`,
 		`nexus_slice_rate_bits_per_second` + slice + `} 8e+06`, `nexus_slice_guaranteed_bits_per_second` + slice + `} 1000`,
+		`nexus_slice_guarantee_windows_total` + slice + `} 20`, `nexus_slice_guarantee_windows_kept_total` + slice + `} 19`,
+		`nexus_slice_guarantee_kept_ratio` + slice + `} 0.975`,
 		`nexus_slice_ceiling_bits_per_second` + slice + `} 2000`, `nexus_slice_in_flight` + slice + `} 1`, `nexus_slice_queue` + slice + `} 2`,
 		`nexus_slice_refused_total` + slice + `} 3`, `nexus_slice_dropped_total` + slice + `} 4`, `nexus_slice_sessions` + slice + `} 5`,
 		`nexus_slice_requests_total` + slice + `} 8`, `nexus_slice_bytes_total{class="a\"b\\",direction="out",slice="s1",unit="IMVU-001"} 10`,

@@ -65,6 +65,7 @@ func addCounters(sum, s *edge.SliceStats) {
 	g.Requests, g.BytesIn, g.BytesOut = g.Requests+h.Requests, g.BytesIn+h.BytesIn, g.BytesOut+h.BytesOut
 	g.Refused, g.Dropped, g.Stalls, g.Cut, g.Failed = g.Refused+h.Refused, g.Dropped+h.Dropped, g.Stalls+h.Stalls, g.Cut+h.Cut, g.Failed+h.Failed
 	g.Strays += h.Strays
+	sum.Promise.Windows, sum.Promise.Kept = sum.Promise.Windows+s.Promise.Windows, sum.Promise.Kept+s.Promise.Kept
 	b, c := &sum.Backends, &s.Backends
 	b.Ejections, b.Turned, b.Retries, b.RetriesDenied = b.Ejections+c.Ejections, b.Turned+c.Turned, b.Retries+c.Retries, b.RetriesDenied+c.RetriesDenied
 }
@@ -74,6 +75,12 @@ func addPresent(sum, s *edge.SliceStats) {
 	g, h := &sum.Gateway, &s.Gateway
 	g.InFlight, g.Queue, g.Streams, g.Sessions, g.RateBps = g.InFlight+h.InFlight, g.Queue+h.Queue, g.Streams+h.Streams, g.Sessions+h.Sessions, g.RateBps+h.RateBps
 	sum.Backends.Ejected += s.Backends.Ejected
+	if p, q := &sum.Promise, &s.Promise; q.Recent > 0 { // each edge owes the whole rate: the worst says how it is kept
+		if p.Recent == 0 || q.WorstPercent < p.WorstPercent {
+			p.WorstPercent = q.WorstPercent
+		}
+		p.Recent += q.Recent
+	}
 }
 
 // sliceAtEdge is what one edge says of one slice.

@@ -13,6 +13,7 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge"
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge/satellite"
 	"github.com/BobbyBlanco400/nexus-cos/slices/meter"
+	"github.com/BobbyBlanco400/nexus-cos/slices/shape"
 )
 
 func atEdge(requests uint64, rate uint64, addedP99 int64) edge.SliceStats {
@@ -49,6 +50,34 @@ func TestNothingIsCountedTwiceOrForgotten(t *testing.T) {
 	}
 	if s := e.whole(own, later); s.Gateway.Requests != 18+reportsMax || len(e.kept) != reportsMax || len(e.gone) != 1 {
 		t.Errorf("%d requests, %d processes kept, %d slices of gone ones", s.Gateway.Requests, len(e.kept), len(e.gone))
+	}
+}
+
+// TestAPromiseIsAsGoodAsItsWorstEdge: windows of all edges are counted, and the share that the worst of them kept is told while it reports.
+func TestAPromiseIsAsGoodAsItsWorstEdge(t *testing.T) {
+	t.Parallel()
+	e, now := newEdgeReports(), time.Unix(1_700_000_000, 0)
+	promise := func(windows, kept uint64, recent int, worst float64) edge.SliceStats {
+		s := atEdge(1, 0, 0)
+		s.Promise = shape.Kept{Windows: windows, Kept: kept, Recent: recent, WorstPercent: worst}
+		return s
+	}
+	tell(e, 1, now, promise(10, 9, 5, 80))
+	tell(e, 2, now, promise(4, 4, 4, 100))
+	tell(e, 3, now, promise(7, 7, 0, 0)) // nothing judged of late: its 0 is no share
+	if p := e.whole(promise(0, 0, 0, 0), now).Promise; p != (shape.Kept{Windows: 21, Kept: 20, Recent: 9, WorstPercent: 80}) {
+		t.Errorf("%+v", p)
+	}
+	later := now.Add(reportFresh + time.Millisecond)
+	if p := e.whole(promise(2, 2, 2, 99), later).Promise; p != (shape.Kept{Windows: 23, Kept: 22, Recent: 2, WorstPercent: 99}) {
+		t.Errorf("after silence: %+v", p)
+	}
+	row := sliceRow(&Node{}, promise(10, 9, 5, 80))
+	if row.GuaranteeWindows != 10 || row.GuaranteeKept != 9 || row.GuaranteePercent == nil || *row.GuaranteePercent != 80 {
+		t.Errorf("%+v", row)
+	}
+	if row := sliceRow(&Node{}, promise(10, 9, 0, 0)); row.GuaranteePercent != nil {
+		t.Error("a share of no window")
 	}
 }
 

@@ -2,9 +2,9 @@ package node
 
 import (
 	"fmt"
+	"os"
 	"runtime"
-
-	"golang.org/x/sys/unix"
+	"strings"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine"
@@ -15,9 +15,8 @@ import (
 func machine() map[string]string {
 	m := map[string]string{"cores": fmt.Sprint(runtime.NumCPU()), "memory_bytes": fmt.Sprint(memoryBytes()), "go": runtime.Version(),
 		"os": runtime.GOOS, "arch": runtime.GOARCH}
-	var u unix.Utsname
-	if unix.Uname(&u) == nil {
-		m["kernel"] = unix.ByteSliceToString(u.Release[:])
+	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil { // Linux: what uname -r prints
+		m["kernel"] = strings.TrimSpace(string(release))
 	}
 	return m
 }

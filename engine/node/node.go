@@ -16,8 +16,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/cluster"
 	"github.com/BobbyBlanco400/nexus-cos/cluster/gossip"
@@ -30,6 +28,7 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/engine/identity"
 	"github.com/BobbyBlanco400/nexus-cos/engine/launch"
 	"github.com/BobbyBlanco400/nexus-cos/engine/slicing"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge"
 )
 
@@ -229,7 +228,7 @@ const lockPatience = 5 * time.Second
 // of a holder that is gone is asked for again; one that runs holds it.
 func flockPatiently(f *os.File, dataDir string) error {
 	for deadline := time.Now().Add(lockPatience); ; time.Sleep(20 * time.Millisecond) {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		err := osfile.TryLock(f)
 		if err == nil || time.Now().After(deadline) {
 			return err
 		}

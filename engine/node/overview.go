@@ -140,7 +140,11 @@ func sliceRow(n *Node, s edge.SliceStats) wire.SliceRow {
 		Samples: uint64(s.Added.Samples), RateBps: float64(s.Gateway.RateBps), InFlight: int(s.Gateway.InFlight), Queue: int(s.Gateway.Queue),
 		Refused: uint64(s.Gateway.Refused), Dropped: uint64(s.Gateway.Dropped), GuaranteedBps: s.Slice.GuaranteedBps,
 		CeilingBps: s.Slice.CeilingBps, BudgetMs: float64(s.Slice.LatencyBudgetMicros) / 1000, BytesIn: s.Gateway.BytesIn,
-		BytesOut: s.Gateway.BytesOut, Requests: s.Gateway.Requests}
+		BytesOut: s.Gateway.BytesOut, Requests: s.Gateway.Requests, GuaranteeWindows: s.Promise.Windows, GuaranteeKept: s.Promise.Kept}
+	if s.Promise.Recent > 0 {
+		worst := s.Promise.WorstPercent
+		row.GuaranteePercent = &worst
+	}
 	if e := n.Engine(); e != nil {
 		e.View(func(st *state.State) {
 			if u := st.Units[s.Slice.Unit]; u != nil {

@@ -9,10 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 const tempSuffix = ".tmp"
@@ -165,7 +165,7 @@ func lockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, unavailable(dir, err)
 	}
-	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := osfile.TryLock(d); err != nil {
 		return nil, errors.Join(nexus.Errf("backup", nexus.CodeConflict, dir, "wait for it", "another process writes this backup"), d.Close())
 	}
 	return d, nil

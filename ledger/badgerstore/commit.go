@@ -4,13 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"syscall"
 
 	badger "github.com/dgraph-io/badger/v4"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
 	"github.com/BobbyBlanco400/nexus-cos/ledger/merkle"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // Commit implements ledger.Store.
@@ -128,11 +128,11 @@ func (s *Store) check(b ledger.Batch, before head) (head, error) {
 // room refuses a write when the disk is nearly full: Badger maps its files into memory, and a page without a block
 // behind it would end the process.
 func (s *Store) room(size int) error {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(s.dir, &st); err != nil {
+	free, err := osfile.Free(s.dir)
+	if err != nil {
 		return nexus.Errf("commit", nexus.CodeUnavailable, s.dir, "check the disk", "%w", err)
 	}
-	if free := int64(st.Bavail) * st.Bsize; free < s.reserve+int64(size) {
+	if free < s.reserve+int64(size) {
 		return nexus.Errf("commit", nexus.CodeUnavailable, s.dir, "free disk space; reads go on and no restart is needed",
 			"%d MiB free, %d MiB are kept in reserve", free>>20, s.reserve>>20)
 	}

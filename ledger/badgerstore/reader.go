@@ -8,12 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	badger "github.com/dgraph-io/badger/v4"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // Reader reads everything a store holds, as one consistent state, for the independent checker. Safe for concurrent use.
@@ -85,7 +85,7 @@ func lockShared(dir string) (func(), error) {
 		return nil, nexus.Errf("open store", nexus.CodeNotFound, dir, "check the data directory", "%w", err)
 	}
 	for end := time.Now().Add(lockPatience); ; time.Sleep(20 * time.Millisecond) {
-		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err == nil || time.Now().After(end) {
+		if err = osfile.TryLockShared(f); err == nil || time.Now().After(end) {
 			break
 		}
 	}
@@ -94,7 +94,7 @@ func lockShared(dir string) (func(), error) {
 			"stop the node, or ask it with `nexus ledger verify`", "a running node holds it"), f.Close())
 	}
 	return func() {
-		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) // closing alone would leave the lock to a copy in a process just forked
+		_ = osfile.Unlock(f) // closing alone would leave the lock to a copy in a process just forked
 		_ = f.Close()
 	}, nil
 }

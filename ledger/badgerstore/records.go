@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // Records of fileRecordMin bytes and more lie outside of Badger, in files that only grow: a tree of tables would copy each of them
@@ -110,7 +110,7 @@ func (w *recordFiles) flush() error {
 	if _, err := w.f.WriteAt(buf, int64(w.end.Size)); err != nil {
 		return w.refused(err)
 	}
-	if err := syscall.Fdatasync(int(w.f.Fd())); err != nil {
+	if err := osfile.Datasync(w.f); err != nil {
 		return fmt.Errorf("sync %s: %w", w.f.Name(), err)
 	}
 	w.end.Size += uint64(len(buf))
@@ -228,8 +228,7 @@ func (r *recordReader) entry(seq uint64, p place) (ledger.SaltedEntry, error) {
 		return ledger.SaltedEntry{}, err
 	}
 	// The kernel would read ahead, for somebody who reads on: several times what is asked for, and from the disk in a ledger larger than memory.
-	const random = 1 // POSIX_FADV_RANDOM
-	if _, _, err := syscall.Syscall6(syscall.SYS_FADVISE64, r.f.Fd(), 0, 0, random, 0, 0); err != 0 {
+	if err := osfile.ReadRandom(r.f); err != nil {
 		return ledger.SaltedEntry{}, err
 	}
 	const before = frameHeader + 4 // the number of chunks, 1

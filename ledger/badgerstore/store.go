@@ -18,6 +18,7 @@ import (
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/ledger"
 	"github.com/BobbyBlanco400/nexus-cos/ledger/merkle"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // Options of a store. The zero value is ready for use.
@@ -271,9 +272,7 @@ func (s *Store) SizeOnDisk() (int64, error) {
 		if err != nil {
 			continue // removed by a compaction meanwhile
 		}
-		if st, ok := info.Sys().(*syscall.Stat_t); ok {
-			total += st.Blocks * 512
-		}
+		total += osfile.Allocated(info)
 	}
 	return total, nil
 }

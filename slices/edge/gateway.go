@@ -410,7 +410,7 @@ func (g *Gateway) Snapshot() []SliceStats {
 		}
 		sortRoutes(routes[s.ID])
 		stats := SliceStats{Slice: s, Hosts: len(routes[s.ID]), Routes: routes[s.ID], Backends: st.backends.stats(),
-			Gateway: meter.Snap(now, &st.latency, &st.counters)}
+			Gateway: meter.Snap(now, &st.latency, &st.counters), Promise: g.scheduler.Kept(st.flow)}
 		gate := st.gate.Stats()
 		stats.Gateway.InFlight = gate.InFlight + int(st.lent.Load())
 		stats.Gateway.Queue = gate.Requests + gate.Readers

@@ -3,6 +3,7 @@ package edge
 import (
 	"github.com/BobbyBlanco400/nexus-cos/slices"
 	"github.com/BobbyBlanco400/nexus-cos/slices/meter"
+	"github.com/BobbyBlanco400/nexus-cos/slices/shape"
 )
 
 // AddedLatency is what the probes of one slice measured (SPEC section 4): a client's view through the real listener,
@@ -23,12 +24,13 @@ type AddedLatency struct {
 }
 
 // SliceStats is one slice for the console: Added is what a client observes, Gateway the gateway's own histogram (first
-// byte read to last byte written, less backend time) and counters.
+// byte read to last byte written, less backend time) and counters, Promise what its guaranteed rate came to.
 type SliceStats struct {
 	Slice    slices.Slice   `json:"slice"`
 	Hosts    int            `json:"hosts"`
 	Added    AddedLatency   `json:"added"`
 	Gateway  meter.Snapshot `json:"gateway"`
+	Promise  shape.Kept     `json:"promise,omitzero"` // how the guaranteed rate was kept here
 	Backends BackendStats   `json:"backends"`
 	Routes   []RouteStats   `json:"routes"`
 }

@@ -21,6 +21,7 @@ func newSim(capacityBps uint64, rates ...Rates) *sim {
 	for _, r := range rates {
 		f := &Flow{rates: r, guaranteed: NewBucket(r.GuaranteedBps, burstBytes(r.GuaranteedBps), 0),
 			ceiling: NewBucket(r.CeilingBps, burstBytes(r.CeilingBps), 0)}
+		f.promised(0)
 		s.flows = append(s.flows, f)
 		s.size = append(s.size, f.quantum())
 	}
@@ -37,7 +38,7 @@ func (s *sim) run(seconds float64, wants func(i int, nowNs int64) bool) {
 			added := false
 			for i, f := range s.flows {
 				for f.waiting < s.held && wants(i, s.nowNs) {
-					s.d.add(&waiter{flow: f, bytes: s.size[i], ready: make(chan struct{}, 1)})
+					s.d.add(&waiter{flow: f, bytes: s.size[i], ready: make(chan struct{}, 1)}, s.nowNs)
 					added = true
 				}
 			}
@@ -116,7 +117,7 @@ func TestPriorityCountsInsideGuaranteesOnly(t *testing.T) {
 	fresh := newSim(10_000_000, Rates{GuaranteedBps: 4_000_000, Priority: 90},
 		Rates{GuaranteedBps: 4_000_000, Priority: 10})
 	for _, f := range fresh.flows {
-		fresh.d.add(&waiter{flow: f, bytes: 100, ready: make(chan struct{}, 1)})
+		fresh.d.add(&waiter{flow: f, bytes: 100, ready: make(chan struct{}, 1)}, fresh.nowNs)
 	}
 	if i := fresh.d.guaranteedNext(0); fresh.d.ring[i] != fresh.flows[1] {
 		t.Error("the less urgent goes first")
@@ -215,12 +216,12 @@ func FuzzDecider(f *testing.F) {
 			case 0, 1:
 				i := r.IntN(len(s.flows))
 				w := &waiter{flow: s.flows[i], bytes: r.IntN(QuantumBytes) + 1, ready: make(chan struct{}, 1)}
-				s.d.add(w)
+				s.d.add(w, s.nowNs)
 				open = append(open, w)
 			case 2:
 				if len(open) > 0 {
 					if w := open[r.IntN(len(open))]; w.queued {
-						s.d.remove(w)
+						s.d.remove(w, s.nowNs)
 					}
 				}
 			case 3:
@@ -314,7 +315,7 @@ func BenchmarkLocalQueue(b *testing.B) {
 			var waiters []*waiter
 			for i := range 4 * flows {
 				waiters = append(waiters, &waiter{flow: s.flows[i%flows], bytes: QuantumBytes, ready: make(chan struct{}, 1)})
-				s.d.add(waiters[i])
+				s.d.add(waiters[i], s.nowNs)
 			}
 			b.ReportAllocs()
 			grants := 0
@@ -324,7 +325,7 @@ func BenchmarkLocalQueue(b *testing.B) {
 				for _, w := range waiters {
 					if !w.queued {
 						<-w.ready
-						s.d.add(w)
+						s.d.add(w, s.nowNs)
 						grants++
 					}
 				}

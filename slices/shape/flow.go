@@ -31,8 +31,9 @@ type Flow struct {
 	lastServed  uint64
 	head, tail  *waiter
 	waiting     int
-	granted     uint64 // bytes, all
-	grantedGuar uint64 // bytes inside the guaranteed rate
+	granted     uint64   // bytes, all
+	grantedGuar uint64   // bytes inside the guaranteed rate
+	promise     *promise // nil: nothing was ever guaranteed
 }
 
 // waiter is one caller that wants to move n bytes.
@@ -46,7 +47,9 @@ type waiter struct {
 }
 
 func (f *Flow) setRates(r Rates, nowNs int64) {
+	f.pass(nowNs) // what has passed is owed at the old rate
 	f.rates = r
+	f.promised(nowNs)
 	f.guaranteed.setRate(r.GuaranteedBps, burstBytes(r.GuaranteedBps), nowNs)
 	f.ceiling.setRate(r.CeilingBps, burstBytes(r.CeilingBps), nowNs)
 }

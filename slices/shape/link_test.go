@@ -226,7 +226,7 @@ func TestAGuaranteeDoesNotWaitForTheLink(t *testing.T) {
 	var wait int64
 	for i := range 4 {
 		for _, f := range s.flows {
-			s.d.add(&waiter{flow: f, bytes: QuantumBytes, ready: make(chan struct{}, 1)})
+			s.d.add(&waiter{flow: f, bytes: QuantumBytes, ready: make(chan struct{}, 1)}, s.nowNs)
 		}
 		if wait = s.d.dispatch(0); i == 0 && s.flows[0].granted == 0 {
 			t.Error("a flow inside its guarantee waits for the link")

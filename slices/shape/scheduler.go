@@ -22,8 +22,9 @@ type decider struct {
 }
 
 // add puts a waiter in its flow's queue.
-func (d *decider) add(w *waiter) {
+func (d *decider) add(w *waiter, nowNs int64) {
 	f := w.flow
+	f.pass(nowNs)
 	f.push(w)
 	if !f.queued {
 		f.queued, f.visited, f.deficit = true, false, 0
@@ -32,8 +33,9 @@ func (d *decider) add(w *waiter) {
 }
 
 // remove takes back a waiter that gave up.
-func (d *decider) remove(w *waiter) {
+func (d *decider) remove(w *waiter, nowNs int64) {
 	f := w.flow
+	f.pass(nowNs)
 	f.unlink(w)
 	if f.head != nil {
 		return
@@ -183,7 +185,9 @@ func (d *decider) rotate() {
 func (d *decider) grant(i int, guaranteed bool, nowNs int64) {
 	f := d.ring[i]
 	w := f.head
+	f.pass(nowNs)
 	f.unlink(w)
+	f.promise.count(w.bytes, true)
 	d.charge(f, w.bytes, guaranteed)
 	if d.shared != nil {
 		d.chargeShared(w.bytes, guaranteed, nowNs)
@@ -301,6 +305,7 @@ func (s *Scheduler) SetFree(freeBps uint64) {
 func (s *Scheduler) NewFlow(r Rates) *Flow {
 	f := &Flow{rates: r}
 	now := s.nowNs()
+	f.promised(now)
 	f.guaranteed = NewBucket(r.GuaranteedBps, burstBytes(r.GuaranteedBps), now)
 	f.ceiling = NewBucket(r.CeilingBps, burstBytes(r.CeilingBps), now)
 	return f
@@ -336,7 +341,7 @@ func (s *Scheduler) Take(f *Flow, n int, cancel <-chan struct{}) bool {
 	}
 	w := s.pool.Get().(*waiter)
 	w.flow, w.bytes, w.granted = f, n, false
-	s.decider.add(w)
+	s.decider.add(w, s.nowNs())
 	s.run()
 	s.mu.Unlock()
 	select {
@@ -347,7 +352,7 @@ func (s *Scheduler) Take(f *Flow, n int, cancel <-chan struct{}) bool {
 	s.mu.Lock()
 	gaveUp := w.queued
 	if gaveUp {
-		s.decider.remove(w)
+		s.decider.remove(w, s.nowNs())
 	}
 	s.mu.Unlock()
 	if !gaveUp {
@@ -384,6 +389,8 @@ func (s *Scheduler) takeNow(f *Flow, n int) bool {
 	if !d.link.Ready() || !f.mayGo(now) {
 		return false
 	}
+	f.pass(now)
+	f.promise.count(n, false)
 	d.charge(f, n, f.insideGuarantee(now))
 	return true
 }
@@ -394,6 +401,8 @@ func (d *decider) takeShared(f *Flow, n int, nowNs int64) bool {
 	if !f.mayGo(nowNs) || !guaranteed && !d.mayBorrow(nowNs) {
 		return false
 	}
+	f.pass(nowNs)
+	f.promise.count(n, false)
 	d.charge(f, n, guaranteed)
 	d.chargeShared(n, guaranteed, nowNs)
 	return true
@@ -406,6 +415,8 @@ func (s *Scheduler) Charge(f *Flow, n int) {
 	now := s.nowNs()
 	s.decider.link.Advance(now)
 	f.mayGo(now)
+	f.pass(now)
+	f.promise.count(n, f.waiting > 0)
 	guaranteed := f.insideGuarantee(now)
 	s.decider.charge(f, n, guaranteed)
 	if s.decider.shared != nil {
@@ -436,7 +447,7 @@ func (s *Scheduler) Close() {
 	s.timer.Stop()
 	for len(s.decider.ring) > 0 {
 		w := s.decider.ring[0].head
-		s.decider.remove(w)
+		s.decider.remove(w, s.nowNs())
 		w.ready <- struct{}{}
 	}
 }

@@ -2,6 +2,7 @@ package panel
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -283,10 +284,33 @@ func (p *Page) sliceFacts(r *wire.SliceRow) {
 	})
 	p.Field("bandwidth", fmt.Sprintf("now %s, guarantee %s, ceiling %s", bits(r.RateBps), zeroMeans(r.GuaranteedBps, "none: a fair share"),
 		zeroMeans(r.CeilingBps, "the gateway's capacity")), theme.Plain)
+	if text, style := guaranteeKept(r); text != "" {
+		p.Field("kept", text, style)
+	}
 	p.Field("load", fmt.Sprintf("in flight %s, queue %s, refused %s, dropped %s", count(uint64(max(r.InFlight, 0))), count(uint64(max(r.Queue, 0))),
 		count(r.Refused), count(r.Dropped)), theme.Plain)
 	text, style := sliceServed(r)
 	p.Field("served", text, style)
+}
+
+// keptLeast is the share of what is owed that makes a window kept, percent (slices/shape).
+const keptLeast = 98
+
+// guaranteeKept says how a guaranteed rate was kept; nothing of a slice to which none is promised. A share is cut, not rounded.
+func guaranteeKept(r *wire.SliceRow) (string, theme.Style) {
+	windows := fmt.Sprintf("%s of %s windows of 2 s with traffic", count(r.GuaranteeKept), count(r.GuaranteeWindows))
+	switch worst := r.GuaranteePercent; {
+	case r.GuaranteeWindows == 0 && r.GuaranteedBps == 0:
+		return "", theme.Plain
+	case r.GuaranteeWindows == 0:
+		return "not measured: nothing was asked for yet", theme.Faint
+	case worst == nil:
+		return windows + ", none in the last minute", theme.Plain
+	case *worst < keptLeast:
+		return fmt.Sprintf("%.1f %% in the worst window of the last minute; %s", math.Floor(*worst*10)/10, windows), theme.Bad
+	default:
+		return fmt.Sprintf("%.1f %% in the last minute; %s", math.Floor(*worst*10)/10, windows), theme.Good
+	}
 }
 
 // GateHead is what stands above a gate's decisions.

@@ -11,11 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 	"unicode/utf8"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // RecordMost bounds the file of one recorded session, in bytes.
@@ -62,8 +62,8 @@ func Running(path string) (bool, error) {
 		return false, err
 	}
 	defer func() { _ = f.Close() }() // read only, and gives the lock back
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	err = osfile.TryLockShared(f)
+	if osfile.Held(err) {
 		return true, nil
 	}
 	return false, err
@@ -101,7 +101,7 @@ func record(dir string, most int64, s *Session, now time.Time) (*recorder, error
 		return nil, err
 	}
 	// While the session lasts its file is locked, which a node that is killed cannot leave behind: so nexus ssh verify tells the two apart.
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := osfile.TryLock(file); err != nil {
 		return nil, errors.Join(err, file.Close(), os.Remove(path))
 	}
 	r := &recorder{most: most, say: s.Err, file: file, sum: sha256.New(), split: map[*tee][]byte{},

@@ -147,6 +147,11 @@ type SliceRow struct {
 	BytesOut      uint64     `json:"bytes_out"`
 	History       []*float64 `json:"history"` // p99 of the last 60 s in ms, oldest first, nil where nothing was measured
 
+	// How the guaranteed rate was kept, in windows of 2 s in which the slice moved or waited for bytes.
+	GuaranteeWindows uint64   `json:"guarantee_windows"`      // since the node started, at all edges
+	GuaranteeKept    uint64   `json:"guarantee_windows_kept"` // of them: with at least 98 % of what was owed
+	GuaranteePercent *float64 `json:"guarantee_kept_percent"` // the least that went in a window of the last minute, of what was owed; nil: none was judged
+
 	Edges       []SliceEdge  `json:"edges,omitempty"`
 	Routes      []SliceRoute `json:"routes,omitempty"` // SliceRoutesMax at most
 	RoutesTotal int          `json:"routes_total"`     // hosts at each edge

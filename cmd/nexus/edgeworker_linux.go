@@ -27,6 +27,9 @@ const (
 	linkFile    = "link" // the capacity that its workers share
 )
 
+// isWorker reports whether a supervisor started this process.
+func (a *app) isWorker() bool { return a.getenv(supervise.Variable) != "" }
+
 // superviseEdge keeps the sockets, and a worker of each latency group that run this program's file with these arguments.
 func (a *app) superviseEdge(ctx context.Context, cmd *cobra.Command) error {
 	c, err := a.edgeConfig(cmd)

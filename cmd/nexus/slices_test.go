@@ -1,0 +1,41 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+)
+
+func TestHowAGuaranteeWasKept(t *testing.T) {
+	t.Parallel()
+	worst := 97.999
+	for _, c := range []struct {
+		row  wire.SliceRow
+		want string
+	}{
+		{wire.SliceRow{}, "nothing is guaranteed: a fair share"},
+		{wire.SliceRow{GuaranteedBps: 1}, "not measured: nothing was asked for yet"},
+		{wire.SliceRow{GuaranteedBps: 1, GuaranteeWindows: 7, GuaranteeKept: 7},
+			"- % in the worst window of the last minute; kept in 7 of 7 windows of 2 s with traffic"},
+		{wire.SliceRow{GuaranteeWindows: 7, GuaranteeKept: 6, GuaranteePercent: &worst},
+			"97.9 % in the worst window of the last minute; kept in 6 of 7 windows of 2 s with traffic"},
+	} {
+		if got := keptText(c.row); got != c.want {
+			t.Errorf("%+v:\n%s\nwant %s", c.row, got, c.want)
+		}
+	}
+	for name, table := range map[string]*table{"list": sliceTable([]wire.SliceRow{{Label: "A", GuaranteePercent: &worst}, {Label: "B"}}),
+		"top": topTable([]wire.SliceRow{{Label: "A", GuaranteePercent: &worst}, {Label: "B"}})} {
+		var b bytes.Buffer
+		if err := table.print(&b); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(b.String(), "\n")
+		at := strings.Index(lines[0], "KEPT %") + len("KEPT %")
+		if at < len("KEPT %") || !strings.HasSuffix(lines[1][:at], "97.9") || !strings.HasSuffix(lines[2][:at], " -") {
+			t.Errorf("%s:\n%s", name, b.String())
+		}
+	}
+}
