@@ -193,7 +193,7 @@ func TestMarksCopiesAndTheirWays(t *testing.T) {
 	var copied []string
 	d.copies = func(text string) error { copied = append(copied, text); return nil }
 	d.press("6", "y", "Y", "c")
-	wants(t, d, "through tmux", "kept in "+filepath.Join(dir, "clipboard"))
+	wants(t, d, "if tmux has set -s", "kept in "+filepath.Join(dir, "clipboard"))
 	if len(copied) != 3 || len(copied[0]) != 32 || !strings.HasPrefix(copied[1], `{"id":`) || copied[2] != "nexus imvu show IMVU-001" {
 		t.Errorf("copied %q", copied)
 	}
@@ -213,7 +213,7 @@ func TestMarksCopiesAndTheirWays(t *testing.T) {
 		t.Error("esc keeps the marks")
 	}
 	for o, want := range map[*Options]string{{}: "\x1b]52;c;aGk=\x07",
-		{Tmux: true}: "\x1bPtmux;\x1b\x1b]52;c;aGk=\x07\x1b\\", {Screen: true}: "\x1bP\x1b]52;c;aGk=\x07\x1b\x5c"} {
+		{Tmux: true}: "\x1b]52;c;aGk=\x07\x1bPtmux;\x1b\x1b]52;c;aGk=\x07\x1b\\", {Screen: true}: "\x1bP\x1b]52;c;aGk=\x07\x1b\x5c"} {
 		if got := clipboardSequence(*o, "hi"); got != want {
 			t.Errorf("%+v: %q, want %q", o, got, want)
 		}

@@ -94,6 +94,8 @@ type Options struct {
 	Resizes <-chan [2]int
 	// Hosted says that the console runs in a process that is not its own, such as the node's: it follows no signal.
 	Hosted bool
+	// Recorded says that somebody keeps what this console shows; the header says so.
+	Recorded bool
 	// Job says that the console is a job of a shell and may be suspended.
 	Job bool
 	// Now is the clock, time.Now when nil.

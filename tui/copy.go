@@ -18,12 +18,13 @@ import (
 // copyMost bounds a copy through the terminal, in bytes: many terminals drop longer ones without a word.
 const copyMost = 70_000
 
-// clipboardSequence is a copy as the session's terminal takes it: OSC 52, wrapped for tmux or GNU screen.
+// clipboardSequence is a copy as the session's terminal takes it: OSC 52, wrapped for GNU screen. Tmux is sent both forms: as it comes
+// it takes it with set-clipboard on, wrapped it hands it through with allow-passthrough on (since 3.3 off unless set); it drops the other.
 func clipboardSequence(o Options, text string) string {
 	seq := osc52.New(text)
 	switch {
-	case o.Tmux:
-		seq = seq.Tmux()
+	case o.Tmux || o.FarTmux:
+		return seq.String() + seq.Tmux().String()
 	case o.Screen:
 		seq = seq.Screen()
 	}
@@ -41,15 +42,14 @@ func (m *model) copy(what, text string) tea.Cmd {
 	if len(text) <= copyMost {
 		way := "sent to the clipboard (OSC 52"
 		switch {
-		case m.options.Tmux:
-			way += " through tmux"
+		case m.options.Tmux || m.options.FarTmux: // which by itself takes no copy from a program
+			way += "), if tmux has set -s set-clipboard on"
 		case m.options.Screen:
-			way += " through screen"
+			way += " through screen)"
+		default:
+			way += ")"
 		}
-		ways = append(ways, way+")")
-		if m.options.Hosted && m.options.FarTmux { // tmux takes no copy from a program as it comes
-			ways[0] += ", if tmux has set -s set-clipboard on"
-		}
+		ways = append(ways, way)
 	}
 	if m.options.StateDir != "" && !m.options.Hosted { // a file of the node's machine is of no use to who is elsewhere
 		path := filepath.Join(m.options.StateDir, "clipboard")

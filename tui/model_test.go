@@ -505,3 +505,21 @@ func TestReadOnlyIsShownOnSmallScreens(t *testing.T) {
 		}
 	}
 }
+
+// A session that is recorded says so on every screen, not only before the first one.
+func TestARecordedSessionIsShown(t *testing.T) {
+	t.Parallel()
+	for _, width := range []int{40, 80, 160} {
+		for _, recorded := range []bool{true, false} {
+			d := drive(t, theme.Options{}, width, 8+width/5, func(o *Options) { o.Recorded, o.ReadOnly = recorded, true })
+			d.show1(pictureOf("operator"))
+			for _, key := range []string{"1", "?"} {
+				d.press(key)
+				first, _, _ := strings.Cut(plain(d.screen()), "\n")
+				if strings.Contains(first, " rec ") != recorded {
+					t.Errorf("at %d columns, recorded %v: %q", width, recorded, first)
+				}
+			}
+		}
+	}
+}

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	o := Options{Backend: childBackend{tuitest.NewBackend(childOverview()), os.Getenv(childPanics)}, In: os.Stdin, Out: os.Stdout,
-		Theme: theme.Detect(os.Getenv), Launching: true, Now: tuitest.Time}
+		Theme: theme.Detect(os.Getenv), Launching: true, Now: tuitest.Time, Tmux: os.Getenv("TMUX") != ""}
 	if os.Getenv(childPanics) == "clock" {
 		o.Now = newPanickingClock()
 	}

@@ -327,7 +327,7 @@ func settle(t *testing.T, s *tuitest.Screen) {
 	}, s.Text)
 }
 
-// Inside tmux the screen is the same, character for character, as on a terminal of its own.
+// Inside tmux the screen is the same, character for character, as on a terminal of its own, and a copy reaches its buffer where it takes one.
 func TestInsideTmux(t *testing.T) {
 	c := startChild(t, 80, 24, "TERM=screen-256color")
 	awaitScreen(t, c.screen, "Launch 9/12", "LIVE")
@@ -349,6 +349,12 @@ func TestInsideTmux(t *testing.T) {
 	await(t, "the same screen in tmux", func() bool { got = run("capture-pane", "-p"); return trim(got) == trim(want) }, func() string {
 		return trim(got) + "\nwant\n" + trim(want)
 	})
+	run("set-option", "-s", "set-clipboard", "on")
+	run("send-keys", "y")
+	await(t, "the copy", func() bool { return run("list-buffers") != "" }, func() string { return run("capture-pane", "-p") })
+	if got := run("show-buffer"); got != "validation" {
+		t.Errorf("tmux was given %q to keep", got)
+	}
 	run("send-keys", "q")
 	await(t, "the question", func() bool { return strings.Contains(run("capture-pane", "-p"), "Leave the console") }, func() string {
 		return run("capture-pane", "-p")

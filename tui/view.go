@@ -96,6 +96,9 @@ func (m *model) header() string {
 	} else if m.readOnly() { // what cannot be done is said on small screens too
 		l.Add(theme.Faint, bar).Add(theme.Warn, mode)
 	}
+	if m.options.Recorded { // the notice before the first screen is gone by now
+		l.Add(theme.Faint, bar).Add(theme.Warn, "rec")
+	}
 	l.Add(theme.Faint, bar).Add(style, word)
 	if m.width >= wideWidth {
 		l.Add(theme.Faint, bar).Add(theme.Plain, fmt.Sprintf("ledger %d of %d verified, %d cosigners", o.Ledger.Verified,

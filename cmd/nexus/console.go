@@ -91,6 +91,10 @@ func (a *app) attach(ctx context.Context, b *backend, launching bool) error {
 		return err
 	}
 	if !launching {
+		if !plain && result.Quit == tui.QuitLost && a.guest == nil { // what ends a guest's session says why by itself
+			a.say("the console was ended from outside and the node is untouched; nexus console attaches again")
+			return failed{exitInterrupted}
+		}
 		return nil
 	}
 	return a.afterConsole(ctx, b, result)

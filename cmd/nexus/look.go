@@ -21,7 +21,7 @@ func (a *app) consoleOptions(b *backend, launching bool) (tui.Options, error) {
 	}
 	o.Width, o.Height, o.Resizes = a.sizes()
 	if g := a.guest; g != nil {
-		o.ReadOnly = o.ReadOnly || !g.session.Agent
+		o.ReadOnly, o.Recorded = o.ReadOnly || !g.session.Agent, g.session.Recorded
 		a.say("session %s as %s, host key %s", g.session.ID, g.session.Name, g.node.Hello().SSHHostKey)
 	}
 	if b.addr != "" {

@@ -64,14 +64,24 @@ Without a command, on a terminal, it opens the console of the running node.`,
 	root.AddCommand(a.docsCommand(), a.benchPartCommand())
 	addNotBuilt(root)
 	if a.guest != nil {
+		root.Example = guestExample
 		a.forGuest(root, guestVerbs())
 	}
 	return root
 }
 
+// guestExample is what the help of a session over SSH begins with: lines that go from there.
+const guestExample = `  nexus console                    the console, or home for a creator; wants a terminal (ssh -t)
+  nexus home                       the same in lines: units, money, what waits for your word
+  nexus imvu create --name TestProject --cpu 4 --memory 8
+  nexus revenue tally`
+
+// nounMark marks a command that only holds others.
+const nounMark = "noun"
+
 // noun makes a command that only holds others. Without a verb it prints its help; an unknown verb is wrong usage.
 func noun(use, short string) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Args: noCommand,
+	return &cobra.Command{Use: use, Short: short, Args: noCommand, Annotations: map[string]string{nounMark: "noun"},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 }
 

@@ -123,7 +123,7 @@ func guestVerbs() map[string]bool {
 		"revenue payout list", "revenue payout set", "revenue payout request", "revenue sources", "route list", "route set", "route prove",
 		"route drop", "policy show", "policy set", "policy try", "consent give", "consent withdraw", "consent use", "consent log",
 		"stream channel transfer", "ott channel transfer", "identity show", "approvals list", "approvals show",
-		"approvals grant", "approvals refuse", "notices list", "notices show", "notices read", "cluster members", "cluster edges",
+		"approvals grant", "approvals refuse", "notices", "notices list", "notices show", "notices read", "cluster members", "cluster edges",
 		"approvals withdraw", "approvals propose",
 		"ledger verify", "ledger head", "ledger show", "ledger prove", "ledger export", "gates list", "gates log", "gates explain",
 		"gates try", "slices list", "slices show", "slices probe", "slices top", "audit", "audit findings"} {
@@ -163,6 +163,9 @@ func (a *app) forGuest(cmd *cobra.Command, allowed map[string]bool) {
 			continue
 		}
 		if holdsAllowed(sub, allowed) {
+			if sub.Annotations[nounMark] == "" { // a verb of its own with verbs below it: launch, whose rerun goes
+				refuseHere(sub, path)
+			}
 			continue
 		}
 		if !sub.Hidden {
@@ -171,10 +174,15 @@ func (a *app) forGuest(cmd *cobra.Command, allowed map[string]bool) {
 		if sub.HasSubCommands() && !sub.Runnable() {
 			continue
 		}
-		sub.Args, sub.DisableFlagParsing, sub.PreRunE, sub.ValidArgsFunction = cobra.ArbitraryArgs, true, nil, nil
-		sub.RunE = func(*cobra.Command, []string) error {
-			return usage("nexus "+path, "run it in a shell of that machine; nexus help lists what goes from here", "is not served over SSH")
-		}
+		refuseHere(sub, path)
+	}
+}
+
+// refuseHere makes a verb say that it does not go over SSH, whatever stands behind it; verbs below it stay as they are.
+func refuseHere(cmd *cobra.Command, path string) {
+	cmd.Args, cmd.DisableFlagParsing, cmd.PreRunE, cmd.ValidArgsFunction = cobra.ArbitraryArgs, true, nil, nil
+	cmd.RunE = func(*cobra.Command, []string) error {
+		return usage("nexus "+path, "run it in a shell of that machine; nexus help lists what goes from here", "is not served over SSH")
 	}
 }
 

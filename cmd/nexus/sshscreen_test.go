@@ -220,13 +220,14 @@ func TestLinesOverSSHAreLeftByCtrlC(t *testing.T) {
 	for command, c := range map[string]struct {
 		says string
 		code int
-	}{"console --plain": {"ctrl-c leaves", exitDone}, "gates log --follow": {"this session is recorded", exitInterrupted}} {
+	}{"console --plain": {"ctrl-c leaves", exitDone}, "gates log --follow": {"this session is recorded", exitInterrupted},
+		"console --theme mono": {" rec ", exitDone}} {
 		s := n.runSSH(command, 100, 40, key, nil)
 		eventuallyTrue(t, command, func() bool { return s.Shows(c.says) }, s.Text)
 		if got := n.runningRecordings(records); got != 1 {
 			t.Errorf("%s: %d recordings are said to be of a running session", command, got)
 		}
-		typeKeys(t, s.Screen, "q") // no key of it
+		typeKeys(t, s.Screen, "q") // no key of it, but of a screen, which says all the while that it is recorded
 		typeKeys(t, s.Screen, "\x03")
 		ended := make(chan error, 1)
 		go func() { ended <- s.cmd.Wait() }()

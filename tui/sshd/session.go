@@ -44,6 +44,8 @@ type Session struct {
 	// Agent says that Signer signs with the client's key, on the client's machine; without it Signer refuses.
 	Agent  bool
 	Signer nexus.Signer
+	// Recorded says that what the session shows is written to a file of the node.
+	Recorded bool
 
 	In  io.Reader
 	Out io.Writer // as written, for a screen
@@ -253,6 +255,7 @@ func (v *visit) record(stdout, stderr io.Writer) (err error) {
 	if v.rec, err = record(srv.cfg.RecordDir, srv.limits.Record, s, time.Now()); err != nil {
 		return err
 	}
+	s.Recorded = true
 	out, diag := &tee{stdout, v.rec}, &tee{stderr, v.rec}
 	s.Out, s.Text, s.Err = out, out, diag
 	if s.Terminal {
