@@ -198,7 +198,7 @@ func TestFloodJudges(t *testing.T) {
 			t.Parallel()
 			node := newFloodFake(t, c.name)
 			m := &measure{o: Options{Binary: os.Args[0], Env: append(os.Environ(), childKind+"=console"), Dir: t.TempDir(), Duration: 400 * time.Millisecond,
-				Rest: time.Millisecond, StartFlooded: func(context.Context) (FloodNode, error) { return node, nil }}.withDefaults(), floodWait: c.wait()}
+				Rest: time.Millisecond, StartFlooded: func(context.Context) (FloodNode, error) { return node, nil }}.withDefaults(), patience: c.wait()}
 			figures, err := m.flood(t.Context(), publications)
 			if err != nil {
 				t.Fatal(err)

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -44,7 +45,7 @@ func (m *measure) leak(ctx context.Context, ssh string, sessions, atOnce int) ([
 	var out []figure
 	for i, l := range leftovers {
 		least, now := 0.0, 0.0
-		for first, until := true, time.Now().Add(leakMost); first || least > before[i] && time.Now().Before(until); first = false {
+		for first, until := true, time.Now().Add(cmp.Or(m.patience, leakMost)); first || least > before[i] && time.Now().Before(until); first = false {
 			if now, err = m.node.Gauge(ctx, l.gauge); err != nil {
 				return nil, err
 			}
