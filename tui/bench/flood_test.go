@@ -55,6 +55,7 @@ type floodFake struct {
 	told    chan struct{} // closed with each refusal
 	hearing int
 	held    float64
+	after   int // questions of what was counted since the flood
 }
 
 func newFloodFake(t *testing.T, fault string) *floodFake {
@@ -175,8 +176,10 @@ func (f *floodFake) Counted(context.Context) (Counted, error) {
 	switch {
 	case f.fault == "slow":
 		c.P99 = 75 * time.Microsecond
-	case f.fault == "cut" && f.denied > 0:
-		c.CutOff = 1
+	case f.fault == "cut" && f.dropped > 0:
+		if f.after++; f.after == 2 { // once, and late: after the flood was counted
+			c.CutOff = 1
+		}
 	}
 	return c, nil
 }

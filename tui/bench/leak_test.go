@@ -46,7 +46,7 @@ func TestLeak(t *testing.T) {
 	}{{0, false, 0, time.Minute}, {3, false, 3, 300 * time.Millisecond}, {3, true, 0, time.Minute}} {
 		n := &leakyNode{guestNode: guestNode{fakeNode{make(chan int, 1000)}, pictures, new(atomic.Int64)}, kept: c.kept, falls: c.falls}
 		m := &measure{node: n, patience: c.patience,
-			o: Options{Env: append(os.Environ(), childKind+"=ssh", childSocket+"="+pictures.path), Dir: t.TempDir()}.withDefaults()}
+			o: Options{Env: append(os.Environ(), childKind+"=ssh", childSocket+"="+pictures.path), Dir: t.TempDir(), Duration: time.Nanosecond}.withDefaults()}
 		out, err := m.leak(t.Context(), os.Args[0], 3, 2)
 		if err != nil {
 			t.Fatal(err)
