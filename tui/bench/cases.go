@@ -32,8 +32,8 @@ type measure struct {
 	node  Node
 	still *wire.Overview // a picture of the node at rest
 
-	flooded   FloodNode     // nil between the cases that flood
-	floodWait time.Duration // for what a flood must bring to everybody; 0: heardMost
+	flooded  FloodNode     // nil between the cases that flood
+	patience time.Duration // for what must come to everybody, or go from everywhere, after a case; 0: heardMost, leakMost
 }
 
 // namedCase is one case: every run of it gives the same figures in the same order.

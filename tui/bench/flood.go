@@ -227,7 +227,7 @@ func (m *measure) wash(ctx context.Context, n FloodNode, t *terminal, p pouring)
 	if err != nil {
 		return w, err
 	}
-	base, wait := int64(o.DecisionsDenied), cmp.Or(m.floodWait, heardMost)
+	base, wait := int64(o.DecisionsDenied), cmp.Or(m.patience, heardMost)
 	hearing, deafen := context.WithCancel(ctx)
 	defer deafen()
 	at, over := make(chan struct{}), make(chan struct{})

@@ -55,6 +55,7 @@ type floodFake struct {
 	told    chan struct{} // closed with each refusal
 	hearing int
 	held    float64
+	after   int // questions of what was counted since the flood
 }
 
 func newFloodFake(t *testing.T, fault string) *floodFake {
@@ -175,8 +176,10 @@ func (f *floodFake) Counted(context.Context) (Counted, error) {
 	switch {
 	case f.fault == "slow":
 		c.P99 = 75 * time.Microsecond
-	case f.fault == "cut" && f.denied > 0:
-		c.CutOff = 1
+	case f.fault == "cut" && f.dropped > 0:
+		if f.after++; f.after == 2 { // once, and late: after the flood was counted
+			c.CutOff = 1
+		}
 	}
 	return c, nil
 }
@@ -198,7 +201,7 @@ func TestFloodJudges(t *testing.T) {
 			t.Parallel()
 			node := newFloodFake(t, c.name)
 			m := &measure{o: Options{Binary: os.Args[0], Env: append(os.Environ(), childKind+"=console"), Dir: t.TempDir(), Duration: 400 * time.Millisecond,
-				Rest: time.Millisecond, StartFlooded: func(context.Context) (FloodNode, error) { return node, nil }}.withDefaults(), floodWait: c.wait()}
+				Rest: time.Millisecond, StartFlooded: func(context.Context) (FloodNode, error) { return node, nil }}.withDefaults(), patience: c.wait()}
 			figures, err := m.flood(t.Context(), publications)
 			if err != nil {
 				t.Fatal(err)

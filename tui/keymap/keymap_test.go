@@ -1,6 +1,7 @@
 package keymap_test
 
 import (
+	stdslices "slices"
 	"strings"
 	"testing"
 
@@ -121,5 +122,27 @@ func TestMistakesOfAKeyFileSayWhatWasMeant(t *testing.T) {
 	}
 	if _, err := keymap.Parse("keys", strings.NewReader(all)); err != nil {
 		t.Error(err)
+	}
+}
+
+// The footer offers what a view has, in the order of the table, and what changes something to those alone who may.
+func TestHintsAreThoseOfTheView(t *testing.T) {
+	t.Parallel()
+	m, err := keymap.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for view := range 10 {
+		for _, readOnly := range []bool{false, true} {
+			var want [][2]string
+			for _, b := range m.List(view) {
+				if b.Hint != "" && !(readOnly && b.Changes) {
+					want = append(want, [2]string{b.Keys[0], b.Hint})
+				}
+			}
+			if got := m.Hints(view, readOnly); !stdslices.Equal(got, want) || len(got) == 0 {
+				t.Errorf("view %d, read-only %v: %q, want %q", view, readOnly, got, want)
+			}
+		}
 	}
 }

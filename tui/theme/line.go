@@ -164,7 +164,7 @@ func (l *Line) Spark(history []*float64, limit float64, cells int) *Line {
 	if limit <= 0 {
 		limit = 1 // a slice without a budget still shows its shape
 	}
-	var run []byte
+	run := make([]byte, 0, 3*len(history)) // a bar is three bytes
 	over := false
 	flush := func() {
 		style := Good
