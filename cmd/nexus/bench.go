@@ -55,7 +55,7 @@ exit code, which says whether it was measured.`,
 	cmd.Flags().Int("runs", 3, "runs of each case")
 	cmd.Flags().Duration("duration", 0, "length of each run (default: the bench's own, 3s, or 10s for console)")
 	cmd.Flags().String("case", "", "ledger, console, exit: only cases whose name contains this; "+
-		"edge: only floods, most requests and rates over TLS whose line contains this, or groups")
+		"edge: only floods, most requests and rates over TLS whose line contains this, a silent tenant, or groups")
 	cmd.Flags().Int("events", 0, "history: how many events (default 1000000; 10000000 takes about 6 GB and some minutes)")
 	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {

@@ -65,3 +65,10 @@ func (l *lately) beside(s *sliceState, now time.Time) bool {
 	}
 	return other.slice != nil && now.Sub(other.at) < latelyFor
 }
+
+// any reports whether any slice had work a moment ago.
+func (l *lately) any(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last[0].slice != nil && now.Sub(l.last[0].at) < latelyFor
+}

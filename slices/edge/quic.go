@@ -50,7 +50,8 @@ type quicFront struct {
 	conns     sync.Map // *quic.Conn to *conn
 	serving   sync.WaitGroup
 	halfOpen  atomic.Int64
-	beginning atomic.Int64    // handshakes that serve has not taken yet
+	beginning atomic.Int64 // handshakes that serve has not taken yet
+	starts    quicStarts
 	share     *quicshare.Port // nil: the port is this process's alone
 	retired   atomic.Bool
 	protocols []string // that a handshake may agree on
@@ -127,9 +128,10 @@ type halfOpenKey struct{}
 // beginningKey finds what serve calls when it has taken a connection.
 type beginningKey struct{}
 
-// began counts a handshake until it is complete or given up.
+// began waits for a connection's turn to be made, and counts its handshake until it is complete or given up.
 func (f *quicFront) began(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
-	f.beginning.Add(1)
+	f.beginning.Add(1) // before it waits: settle waits for it
+	ctx = f.start(ctx)
 	taken := sync.OnceFunc(func() { f.beginning.Add(-1) })
 	context.AfterFunc(ctx, taken)
 	ctx = context.WithValue(ctx, beginningKey{}, taken)

@@ -36,21 +36,7 @@ func TestSilentConnectionsOfQUICMakeRoom(t *testing.T) {
 		return a.quicSilent.conns.Len()
 	}
 	h3 := (&http3.Transport{}).NewClientConn(open())
-	ask := func() {
-		t.Helper()
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://a.test/", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := h3.RoundTrip(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = resp.Body.Close() // its status is all that is judged
-		if resp.StatusCode != http.StatusOK {
-			t.Errorf("status %d", resp.StatusCode)
-		}
-	}
+	ask := func() { askHTTP3(ctx, t, h3, "a.test") }
 	ask()
 	for range quicSilentMax + quicSilentStep + 1 {
 		open()
@@ -86,4 +72,21 @@ func TestSilentConnectionsOfQUICMakeRoom(t *testing.T) {
 		_ = qc.CloseWithError(0, "")
 	}
 	eventually(t, "none is remembered", func() bool { return silent() == 0 })
+}
+
+// askHTTP3 asks for the first page of a host on a connection.
+func askHTTP3(ctx context.Context, t *testing.T, on *http3.ClientConn, host string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+host+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := on.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close() // its status is all that is judged
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("status %d", resp.StatusCode)
+	}
 }

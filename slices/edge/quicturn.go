@@ -25,6 +25,9 @@ const (
 
 // admit refuses a handshake for a host that is not served, or whose slice is full, before any key is used, and waits for a turn to compute it.
 func (f *quicFront) admit(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if start, ok := hello.Context().Value(quicStartKey{}).(*quicStart); ok {
+		start.end()
+	}
 	g := f.gateway
 	t, err := g.find(hello.ServerName)
 	if err != nil {

@@ -230,7 +230,7 @@ func (g *generator) turn(now time.Time) error {
 // gap is the time between two requests of shapeOpen: half to one and a half of what the rate says, the same series in every run. With even gaps a
 // load whose period divides theirs (200 a second, and a broadcast every 5 ms) would meet every request or none, by the chance of when each began.
 func (g *generator) gap() time.Duration {
-	return time.Duration((0.5 + g.chance.Float64()) * float64(time.Second) / g.job.Rate)
+	return g.job.Pause + time.Duration((0.5+g.chance.Float64())*float64(time.Second)/g.job.Rate)
 }
 
 // send gives requests that are due to connections that are free, oldest first.

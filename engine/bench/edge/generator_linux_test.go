@@ -94,6 +94,37 @@ func TestArrivalsAreInStepWithNothing(t *testing.T) {
 	}
 }
 
+// TestAPauseIsAddedToEachGap: a tenant that is to be silent for more than a second never asks sooner, and no two times at the same part of one.
+func TestAPauseIsAddedToEachGap(t *testing.T) {
+	t.Parallel()
+	g := &generator{job: Job{Rate: silentRate, Pause: silentPause}, chance: rand.New(rand.NewPCG(1, 1))} //nolint:gosec // as the generator has it
+	shortest, longest := time.Hour, time.Duration(0)
+	for range 1000 {
+		gap := g.gap()
+		shortest, longest = min(shortest, gap), max(longest, gap)
+	}
+	if shortest <= time.Second || longest-shortest < 400*time.Millisecond || longest > 2*time.Second {
+		t.Errorf("from %v to %v between two requests", shortest, longest)
+	}
+}
+
+// TestASilentTenantIsMeasuredWhereItIsAskedFor: beside each flood of small requests, of a proxy at its defaults, and never in a run of everything.
+func TestASilentTenantIsMeasuredWhereItIsAskedFor(t *testing.T) {
+	t.Parallel()
+	ours := contenders()[0]
+	for _, c := range []struct {
+		of    string
+		tuned bool
+		want  int
+	}{{"silent tenant", false, 2}, {"silent tenant", true, 0}, {"", false, 0}, {"512 connections: nexus edge", false, 1},
+		{"silent tenant beside 512 connections: caddy", false, 0}} {
+		r := &rig{Options: Options{Case: c.of}}
+		if got := r.silentFloods(ours, c.tuned); len(got) != c.want {
+			t.Errorf("%q, tuned %t: %d floods, want %d", c.of, c.tuned, len(got), c.want)
+		}
+	}
+}
+
 // TestClientsMeetTheirBackend: the clients of the rates over TLS reach a real server by each protocol, count what it answers, and a server that is silent makes
 // requests late.
 func TestClientsMeetTheirBackend(t *testing.T) {
@@ -165,7 +196,8 @@ func TestACaseIsPartOfALine(t *testing.T) {
 		any    bool
 	}{{"", 6, true}, {"broadcasts: nginx", 1, true}, {"nginx, default", 6, true}, {"nginx, tuned", 0, true}, {"connections", 4, true},
 		{"most requests: nginx", 0, true}, {"most requests: nginx, tuned", 0, false}, {"most requests: nexus edge, one", 0, false},
-		{"QUIC handshakes", 0, true}, {"no such", 0, false}, {"over TLS", 0, true}} {
+		{"QUIC handshakes", 0, true}, {"no such", 0, false}, {"over TLS", 0, true}, {"silent tenant", 0, true},
+		{"beside 512 connections: caddy", 0, true}, {"silent tenant beside 64", 0, false}, {"a silent tenant beside 512 connections: nexus edge, one", 0, false}} {
 		r := &rig{Options: Options{Case: c.of}}
 		nginx := contenders()[stdslices.IndexFunc(contenders(), func(c contender) bool { return c.name == "nginx" })]
 		if got := len(r.chosen(nginx, "nginx, default")); got != c.floods || r.anyChosen() != c.any {

@@ -34,6 +34,7 @@ type Job struct {
 	Protocol    string        `json:"protocol,omitempty"` // shapeClients only
 	Connections int           `json:"connections"`        // at once
 	Rate        float64       `json:"rate"`               // requests a second, shapeOpen and shapeClients only
+	Pause       time.Duration `json:"pause,omitempty"`    // added to each time between two requests, shapeOpen only
 	Warm        time.Duration `json:"warm"`               // before figures count
 	Duration    time.Duration `json:"duration"`           // of what counts
 	Nice        int           `json:"nice"`               // scheduling weight of the process

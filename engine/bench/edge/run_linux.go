@@ -117,7 +117,8 @@ func (r *rig) anyChosen() bool {
 
 // wants reports whether anything was asked for of a proxy in one configuration.
 func (r *rig) wants(c contender, tuned bool) bool {
-	return len(r.chosen(c, c.name+", "+word(tuned))) > 0 || r.wantsTop(c, tuned) || len(r.protocolsOf(c, tuned)) > 0
+	return len(r.chosen(c, c.name+", "+word(tuned))) > 0 || r.wantsTop(c, tuned) || len(r.protocolsOf(c, tuned)) > 0 ||
+		len(r.silentFloods(c, tuned)) > 0
 }
 
 // topLine is the name of the line of a proxy's highest throughput.
@@ -368,6 +369,11 @@ func (r *rig) contend(ctx context.Context, c contender, tuned bool) error {
 	for _, protocol := range r.protocolsOf(c, tuned) {
 		if err := r.protocol(ctx, c, p, protocol); err != nil {
 			return fmt.Errorf("%s: %w", protocol, err)
+		}
+	}
+	for _, f := range r.silentFloods(c, tuned) {
+		if err := r.silent(ctx, f, p, c.name); err != nil {
+			return fmt.Errorf("a silent tenant beside %s: %w", f.name, err)
 		}
 	}
 	name := c.name + ", " + word(tuned)
