@@ -61,7 +61,8 @@ func TestWhatIsSaidOfAFullGate(t *testing.T) {
 		t.Error("made twice")
 	}
 	old := s.slowDown(&shape.Refusal{Reason: shape.ReasonQueueAge, RetryAfter: time.Millisecond})
-	if full.retry != 2 || !strings.Contains(full.text, "queue full; try again in 2 s") || old.retry != 1 || !strings.Contains(old.text, "queue too old; try again in 1 s") {
+	if full.retry != 2 || !strings.Contains(full.text, "queue full; try again in 2 s") ||
+		old.retry != 1 || !strings.Contains(old.text, "queue too old; try again in 1 s") {
 		t.Errorf("%+v, %+v", full, old)
 	}
 }
@@ -75,14 +76,15 @@ func TestRefusalsOverHTTP1LeaveTheConnection(t *testing.T) {
 		raw(t, g.Addr(), "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
 	}
 	const text = "the service behind a.test does not answer; it is asked again twice a second\n"
-	got := raw(t, g.Addr(), "HEAD / HTTP/1.1\r\nHost: a.test\r\n\r\nGET / HTTP/1.1\r\nHost: a.test\r\n\r\nGET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
+	got := raw(t, g.Addr(), "HEAD / HTTP/1.1\r\nHost: a.test\r\n\r\nGET / HTTP/1.1\r\nHost: a.test\r\n\r\n"+
+		"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
 	answers := strings.SplitAfter(got, "\r\n\r\n")
 	if len(answers) != 4 || !strings.HasPrefix(answers[1], "HTTP/1.1 503 ") || !strings.HasPrefix(answers[2], text+"HTTP/1.1 503 ") || answers[3] != text {
 		t.Fatalf("got %q", got)
 	}
 	for i, a := range answers[:3] {
-		for _, want := range []string{"\r\nRetry-After: 1\r\n", "\r\nNexus-Route: 42\r\n", "\r\nContent-Length: 76\r\n", "\r\nDate: ", "\r\nX-Content-Type-Options: nosniff\r\n",
-			"\r\nContent-Type: text/plain; charset=utf-8\r\n", "\r\nCache-Control: no-store\r\n"} {
+		for _, want := range []string{"\r\nRetry-After: 1\r\n", "\r\nNexus-Route: 42\r\n", "\r\nContent-Length: 76\r\n", "\r\nDate: ",
+			"\r\nX-Content-Type-Options: nosniff\r\n", "\r\nContent-Type: text/plain; charset=utf-8\r\n", "\r\nCache-Control: no-store\r\n"} {
 			if strings.Count(a, want) != 1 {
 				t.Errorf("answer %d is %q, want once %q", i, a, want)
 			}
