@@ -55,3 +55,44 @@ func TestPassagesWithoutPumps(t *testing.T) {
 		_ = user.Close()
 	}
 }
+
+// TestABufferIsLentForARead: who waits holds none, who has read gives it back, and a limit on what is read at once holds.
+func TestABufferIsLentForARead(t *testing.T) {
+	t.Parallel()
+	up, back := upstreamPair(t)
+	l := lentRead{pool: newBufferPool(), most: 8}
+	turn := func() (done bool) {
+		if err := up.raw.Control(func(fd uintptr) { done = l.step(fd) }); err != nil {
+			t.Fatal(err)
+		}
+		return done
+	}
+	if turn() || l.buf != nil {
+		t.Errorf("nothing to read: %d bytes of buffer", len(l.buf))
+	}
+	if _, err := io.WriteString(back, "0123456789"); err != nil {
+		t.Fatal(err)
+	}
+	if err := waitReadable(up.raw); err != nil {
+		t.Fatal(err)
+	}
+	if !turn() || l.err != nil || string(l.buf[:l.n]) != "01234567" || len(l.buf) != switchedBytes {
+		t.Errorf("%d of %d bytes, %v", l.n, len(l.buf), l.err)
+	}
+	if l.give(); l.buf != nil {
+		t.Error("the buffer was not given back")
+	}
+	l.large = true
+	if !turn() || string(l.buf[:l.n]) != "89" || len(l.buf) != copyBufferBytes {
+		t.Errorf("%d of %d bytes, %v", l.n, len(l.buf), l.err)
+	}
+	l.give()
+	halves(back)
+	if err := waitReadable(up.raw); err != nil {
+		t.Fatal(err)
+	}
+	if !turn() || l.err != io.EOF {
+		t.Errorf("at the end: %v", l.err)
+	}
+	l.give()
+}

@@ -51,6 +51,7 @@ func (t *transit) switchOver() (again bool) {
 	if gone || !whole {
 		_ = up.Close()
 		if !gone {
+			t.upload = nil // the end of which is ours
 			return t.fail(t.failed(errors.New("switched to another protocol before it had all of the request")))
 		}
 		return false

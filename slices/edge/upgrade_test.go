@@ -108,6 +108,9 @@ func TestUpgradesThatAreNone(t *testing.T) {
 		{"refused", "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", askUpgrade, "403"},
 		{"ignored", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", askUpgrade, "200"},
 		{"by HTTP/1.0", "HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", strings.Replace(askUpgrade, "/1.1", "/1.0", 1), "502"},
+		{"to HTTP/2", "HTTP/1.1 101 S\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
+			"GET / HTTP/1.1\r\nHost: a.test\r\nUpgrade: H2C\r\nConnection: Upgrade, HTTP2-Settings, close\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n", "502"},
+		{"before it had the body", "HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", askUpgrade + "Content-Length: 900\r\n", "502"},
 		{"not in ASCII", "", "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: w\xc3\xa9b\r\n", "400"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -134,11 +137,12 @@ func TestUpgradesThatAreNone(t *testing.T) {
 				st := g.Snapshot()[0].Gateway
 				return st.Sessions == 0 && st.Streams == 0 && st.InFlight == 0
 			})
-			if len(heads) != want {
+			eventually(t, "the backend has said what it got", func() bool { return len(heads) >= want })
+			if len(heads) > want && !strings.Contains(c.ask, "Content-Length") { // whose body looks like one
 				t.Errorf("the backend got %d requests, want %d", len(heads), want)
 			}
-			if want == 1 && strings.HasPrefix(c.name, "by HTTP/1.0") {
-				if head := <-heads; strings.Contains(head, "Upgrade") {
+			if want == 1 && (c.name == "by HTTP/1.0" || c.name == "to HTTP/2") {
+				if head := <-heads; strings.Contains(head, "Upgrade") || strings.Contains(head, "HTTP2") {
 					t.Errorf("the backend got %q", head)
 				}
 			}

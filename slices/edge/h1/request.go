@@ -98,8 +98,11 @@ func (r *Request) meaning() *Bad {
 			r.Expect = r.Minor == 1
 		}
 	}
-	to := r.Field("upgrade") // which has no meaning in HTTP/1.0: RFC 9110, section 7.8
-	if r.Upgrade = r.Upgrade && to != nil && len(to.Value) > 0 && r.Minor == 1; r.Upgrade && !printable(to.Value) {
+	// It has no meaning in HTTP/1.0 (RFC 9110, section 7.8). HTTP/2 is obsolete here (RFC 9113, section 3.1): through a backend that spoke it, requests would
+	// go whose heads nobody has checked.
+	to := r.Field("upgrade")
+	r.Upgrade = r.Upgrade && to != nil && len(to.Value) > 0 && r.Minor == 1 && !equalLower(to.Value, "h2c")
+	if r.Upgrade && !printable(to.Value) {
 		return bad(400, "a character in the name of a protocol that has no place there")
 	}
 	r.Close = r.Close || r.Minor == 0 && !keep
