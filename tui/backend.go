@@ -94,6 +94,8 @@ type Options struct {
 	Resizes <-chan [2]int
 	// Hosted says that the console runs in a process that is not its own, such as the node's: it follows no signal.
 	Hosted bool
+	// Version is this program's own; a node of another version is said once. Empty: nothing is said.
+	Version string
 	// Job says that the console is a job of a shell and may be suspended.
 	Job bool
 	// Now is the clock, time.Now when nil.
