@@ -11,8 +11,9 @@ import (
 )
 
 // A picture carries the first wire.UnitRowsMax units and tallies of the node and says when that is not all of them. Where they are looked
-// through, or one of them is looked at, the console asks for the whole lists: whoever filters twenty thousand units by a name must not be told that there is none. They are asked
-// for again while they are looked at and the log grows, at most this often; rows that pictures carry are as new as the pictures.
+// through, or one of them is looked at, the console asks for the whole lists: whoever filters twenty thousand units by a name must not be
+// told that there is none. They are asked for again while they are looked at and the log grows, at most this often; rows that pictures carry
+// are as new as the pictures.
 const (
 	wholeEvery = 10 * time.Second
 	patchEvery = time.Second
