@@ -58,6 +58,7 @@ func TestOnesOwnUnitsAndTalliesAlone(t *testing.T) {
 	t.Parallel()
 	c := newCrowd(t)
 	c.must(c.keys.Operator, state.KindIMVUCreate, nexus.ID{}, state.UnitCreate{Name: "The operator's"})
+	c.sell("a", 1, 100)
 	for name, x := range map[string]struct {
 		key      nexus.Signer
 		all, own int
@@ -67,7 +68,7 @@ func TestOnesOwnUnitsAndTalliesAlone(t *testing.T) {
 			t.Errorf("%s sees %d units, of them %d own: %+v", name, len(all), len(own), own)
 		}
 		tallies := into[wire.Tally](c, x.key, "/v1/tally?mine=1").Units
-		if want := len(into[wire.Tally](c, c.eve, "/v1/tally").Units); name == "eve" && len(tallies) != want || name == "operator" && len(tallies) != 0 {
+		if want := map[string]int{"eve": 1, "operator": 0}[name]; len(tallies) != want || len(into[wire.Tally](c, x.key, "/v1/tally").Units) != 1 {
 			t.Errorf("%s has the tallies %+v", name, tallies)
 		}
 	}
