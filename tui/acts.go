@@ -273,8 +273,12 @@ func sizeArgument(bytes uint64) string {
 // scale begins the command line that changes a unit's ceilings, with what they are now.
 func (m *model) scale() tea.Cmd {
 	us := m.units()
-	if len(us) == 0 {
+	switch {
+	case len(us) == 0:
 		m.note(wire.LevelInfo, "no unit is selected")
+		return nil
+	case len(us) > 1:
+		m.note(wire.LevelInfo, fmt.Sprintf("%d units are marked, and each has ceilings of its own: take the marks off, and scale one after the other", len(us)))
 		return nil
 	}
 	u := us[0]
@@ -282,7 +286,7 @@ func (m *model) scale() tea.Cmd {
 		sizeArgument(u.Envelope.StorageBytes)))
 }
 
-// standing suspends the selected or marked units, or resumes them when the first is suspended.
+// standing suspends the selected or marked units, or resumes them when the first is suspended. Those that it does not fit are left out, and said.
 func (m *model) standing() tea.Cmd {
 	us := m.units()
 	if len(us) == 0 {
@@ -294,8 +298,17 @@ func (m *model) standing() tea.Cmd {
 		verb = "resume"
 	}
 	var lines [][]string
+	var out []string
 	for _, u := range us {
+		if len(us) > 1 && (u.Status == "suspended") != (verb == "resume") {
+			out = append(out, u.Label)
+			continue
+		}
 		lines = append(lines, []string{"imvu", verb, u.Label})
+	}
+	if len(out) > 0 {
+		m.note(wire.LevelInfo, fmt.Sprintf("%s is for %d of the %d marked units; left as they are: %s", verb, len(lines), len(us),
+			theme.Clean(strings.Join(out, ", "))))
 	}
 	return m.performAll(lines)
 }

@@ -96,6 +96,8 @@ type Options struct {
 	Hosted bool
 	// Recorded says that somebody keeps what this console shows; the header says so.
 	Recorded bool
+	// Version is this program's own; a node of another version is said once. Empty: nothing is said.
+	Version string
 	// Job says that the console is a job of a shell and may be suspended.
 	Job bool
 	// Now is the clock, time.Now when nil.

@@ -25,6 +25,17 @@ func (m *model) welcome(o *wire.Overview) {
 	}
 }
 
+// compare says once that the node is of another version than this console: after an upgrade the one may be newer than the other.
+func (m *model) compare(node string) {
+	own := m.options.Version
+	if own == "" || node == "" || node == own || node == m.compared {
+		return
+	}
+	m.compared = node
+	m.note(wire.LevelInfo, fmt.Sprintf("this console is version %s, the node runs %s: they work together; what one does not know it refuses by name",
+		theme.Clean(own), theme.Clean(node)))
+}
+
 // operates reports whether an identity is more than a creator, or nobody that the node knows.
 func operates(o *wire.Overview) bool {
 	return len(o.Identity.Roles) == 0 || stdslices.ContainsFunc(o.Identity.Roles, func(r string) bool { return r != "creator" })
@@ -80,9 +91,17 @@ func (m *model) startHome() {
 	if c.key != "" {
 		return
 	}
-	rows, index := panel.HomeRows(m.home), m.index(panel.Home)
+	rows, index := m.homeRows(), m.index(panel.Home)
 	for c.pos = 0; c.pos < len(index)-1 && rows[index[c.pos]].Total != nil; c.pos++ {
 	}
+}
+
+// homeRows are the rows of the home, laid out once for each answer of the node.
+func (m *model) homeRows() []panel.HomeRow {
+	if v := m.versions[panel.SecHome]; m.laidOut == nil || m.laidOutOf != m.home || m.laidOutAt != v {
+		m.laidOut, m.laidOutOf, m.laidOutAt = panel.HomeRows(m.home), m.home, v
+	}
+	return m.laidOut
 }
 
 // homeRow is the row of the home under the cursor.
@@ -91,7 +110,7 @@ func (m *model) homeRow() (panel.HomeRow, bool) {
 	if m.view != keymap.HomeNumber || m.top() != nil || len(index) == 0 {
 		return panel.HomeRow{}, false
 	}
-	return panel.HomeRows(m.home)[index[min(m.cursors[panel.Home].pos, len(index)-1)]], true
+	return m.homeRows()[index[min(m.cursors[panel.Home].pos, len(index)-1)]], true
 }
 
 // homeUnits is the unit of the row under the cursor.

@@ -123,7 +123,7 @@ func TestTheHomeHoldsNothingOfOthers(t *testing.T) {
 			t.Errorf("%s is of %s", u.Label, u.Owner)
 		}
 	}
-	if len(own) == 0 || len(own) == len(tuitest.Overview().Units) || len(h.Money) == 0 || len(h.Proposals) != 1 {
+	if len(own) == 0 || len(own) == len(tuitest.Overview().Units) || len(h.Money) == 0 || len(h.Proposals) != 1 || len(h.Waiting) != 1 {
 		t.Fatalf("%d units of %d, %d rows of money, %d proposals: nothing was left out, or all", len(own),
 			len(tuitest.Overview().Units), len(h.Money), len(h.Proposals))
 	}

@@ -86,7 +86,10 @@ type model struct {
 	found         *panel.Filter // search on pages and in the log
 	palette       palette
 	log           logState
-	home          *wire.Home // nil until the node said it
+	home          *wire.Home      // nil until the node said it
+	laidOut       []panel.HomeRow // of laidOutOf, as of version laidOutAt of its section
+	laidOutOf     *wire.Home
+	laidOutAt     uint64
 	homeAsked     time.Time
 	homeAsking    bool
 	cursors       [panel.Count]cursor
@@ -106,6 +109,7 @@ type model struct {
 	wheeling      bool // a frame is under way
 	hits          []hit
 	saved         []savedView
+	compared      string    // version of the node that was said to be another
 	fetched       time.Time // when the top page was last asked for again
 
 	cache [panel.Count]cached
@@ -268,6 +272,7 @@ func (m *model) show(o *wire.Overview) {
 	if !m.arrived {
 		m.welcome(o)
 	}
+	m.compare(o.Node.Version)
 	earlier := m.shown.Tallies
 	m.raw, m.shown, m.arrived, m.waiting = o, m.filled(o), true, nil
 	if len(earlier) != len(m.shown.Tallies) || len(earlier) > 0 && &earlier[0] != &m.shown.Tallies[0] {
@@ -352,7 +357,11 @@ func (m *model) index(id panel.ID) []int {
 
 // source is the input without a place on the screen.
 func (m *model) source(id panel.ID) panel.Input {
-	return panel.Input{Overview: m.shown, Home: m.home, Local: m.notes, Theme: m.theme(), Sort: m.sorts[id]}
+	in := panel.Input{Overview: m.shown, Home: m.home, Local: m.notes, Theme: m.theme(), Sort: m.sorts[id]}
+	if id == panel.Home {
+		in.Rows = m.homeRows()
+	}
+	return in
 }
 
 // marksKey changes when marks that narrow the rows do.

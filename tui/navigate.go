@@ -305,8 +305,18 @@ func loadViews(dir string) []savedView {
 	return out
 }
 
-// saveView keeps the present view under a name; with remove it forgets the name.
+// ownWords are the words after view that are no names.
+func ownWords() []string { return []string{"save", "delete", "list"} }
+
+// saveView keeps the present view under a name; with remove it forgets the name. What another console of this user saved meanwhile stays.
 func (m *model) saveView(name string, remove bool) {
+	if !remove && stdslices.Contains(ownWords(), name) {
+		m.note(wire.LevelWarning, name+" is a word of the command itself; choose another name")
+		return
+	}
+	if m.options.StateDir != "" {
+		m.saved = loadViews(m.options.StateDir)
+	}
 	kept := stdslices.DeleteFunc(stdslices.Clone(m.saved), func(v savedView) bool { return v.Name == name })
 	words := fmt.Sprintf("view %s is forgotten", name)
 	switch {
@@ -366,6 +376,18 @@ func (m *model) openView(name string) tea.Cmd {
 		}
 		return cmd
 	}
-	m.note(wire.LevelWarning, fmt.Sprintf("no view is called %s; :view save NAME keeps one", name))
+	m.note(wire.LevelWarning, fmt.Sprintf("no view is called %s; :view list has those that are saved, :view save NAME keeps one", name))
 	return nil
+}
+
+// listViews offers the saved views, or says how one is made where there is none.
+func (m *model) listViews() tea.Cmd {
+	if m.options.StateDir != "" {
+		m.saved = loadViews(m.options.StateDir)
+	}
+	if len(m.saved) == 0 {
+		m.note(wire.LevelInfo, "no view is saved; :view save NAME keeps this one, its filter and order")
+		return nil
+	}
+	return m.openPalette("view ")
 }

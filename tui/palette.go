@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"fmt"
+	stdslices "slices"
 	"sort"
 	"strings"
 
@@ -259,7 +260,7 @@ func ownVerbs() [][2]string {
 		{"mouse off", "the terminal's own selection"},
 		{"read-only on", "the node refuses every act of this session"}, {"read-only off", "asks first"}, {"view save ",
 			"keep this view, its filter and order, under a name"},
-		{"view delete ", "forget a saved view"}, {"keys", "help of this view"}, {"quit", "leave the console"}}
+		{"view delete ", "forget a saved view"}, {"view list", "the saved views"}, {"keys", "help of this view"}, {"quit", "leave the console"}}
 }
 
 // catalogue lists everything the palette can begin: views, own commands, saved views, and all verbs of the command line.
@@ -333,10 +334,12 @@ func (m *model) ownView(words []string) tea.Cmd {
 	switch {
 	case len(words) == 2 && (words[0] == "save" || words[0] == "delete"):
 		m.saveView(theme.Clean(words[1]), words[0] == "delete")
-	case len(words) == 1 && words[0] != "save" && words[0] != "delete":
+	case len(words) == 0 || len(words) == 1 && words[0] == "list":
+		return m.listViews()
+	case len(words) == 1 && !stdslices.Contains(ownWords(), words[0]):
 		return m.openView(words[0])
 	default:
-		m.note(wire.LevelWarning, "view NAME, view save NAME or view delete NAME; a name is one word")
+		m.note(wire.LevelWarning, "view NAME, view list, view save NAME or view delete NAME; a name is one word")
 	}
 	return nil
 }

@@ -10,9 +10,10 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/tui/panel"
 )
 
-// A picture carries the first wire.UnitRowsMax units and tallies and says when that is not all of them. Where they are looked through, the
-// console asks for the whole lists: whoever filters twenty thousand units by a name must not be told that there is none. They are asked
-// for again while they are looked at and the log grows, at most this often; rows that pictures carry are as new as the pictures.
+// A picture carries the first wire.UnitRowsMax units and tallies of the node and says when that is not all of them. Where they are looked
+// through, or one of them is looked at, the console asks for the whole lists: whoever filters twenty thousand units by a name must not be
+// told that there is none. They are asked for again while they are looked at and the log grows, at most this often; rows that pictures carry
+// are as new as the pictures.
 const (
 	wholeEvery = 10 * time.Second
 	patchEvery = time.Second
@@ -38,9 +39,11 @@ type wholeMsg struct {
 // refreshWhole asks for the whole lists where they are looked through. One question is under way at most.
 func (m *model) refreshWhole() tea.Cmd {
 	switch m.active() {
-	case panel.Units, panel.Splits, panel.Media:
+	case panel.Units, panel.Splits, panel.Media, panel.Home:
 	default:
-		return nil
+		if m.pageUnit() == "" {
+			return nil
+		}
 	}
 	w, now := &m.whole, m.options.now()
 	grown := w.units == nil || m.raw.Ledger.Size != w.size

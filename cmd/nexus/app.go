@@ -36,6 +36,7 @@ type app struct {
 	args   []string // as typed
 	silent int      // how many of them a console put before what was typed
 	guest  *guest   // who runs it over SSH; nil: the user of this machine
+	peer   string   // version of the node that was spoken to, "" for none
 }
 
 // failed is the error of a command that has said all there is to say: only the exit code is left.
@@ -62,6 +63,12 @@ func (a *app) run(ctx context.Context, args []string) int {
 		fmt.Fprintln(a.err, message(err))
 		if code == exitUsage && nexus.CodeOf(err) == nexus.CodeUsage && !ofFile(err) {
 			fmt.Fprintln(a.err, "Run 'nexus help' or the command with --help for its flags and examples.")
+		}
+		if a.guest != nil && code == exitUsage && strings.Contains(err.Error(), takesNone) { // the client's shell took the quotes off
+			fmt.Fprintln(a.err, `A value with blanks is quoted twice over SSH, for your shell and for the node: ssh HOST imvu create --name '"Night Show"'`)
+		}
+		if words := otherVersion(a.peer, buildInfo().Version); words != "" && code != exitRefused { // a gate's reason is the reason
+			fmt.Fprintln(a.err, clean(words)+"; if that is why, use programs of one version")
 		}
 	}
 	return code

@@ -31,6 +31,7 @@ func (a *app) approvalsCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		a.sayRest(len(all.Proposals), all.Total)
 		t := &table{head: []string{"PROPOSAL", "STATUS", "UNIT", "CHANGE", "BY", "WAITS FOR", "EXPIRES"}, none: "no proposals"}
 		for _, p := range all.Proposals {
 			t.add(p.ID, p.Status, p.Unit, p.Words(), p.Proposer, p.WaitsFor(), when(p.Expires))

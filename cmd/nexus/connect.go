@@ -69,6 +69,7 @@ func (a *app) connectTo(ctx context.Context, file control.NodeFile, addr string)
 	if err != nil {
 		return nil, err
 	}
+	a.peer = hello.Version
 	signer, err := a.signer()
 	early := hello.Cluster == "" || file.LedgerOn != ""
 	if err != nil && early && a.conf.text("identity") == "" {

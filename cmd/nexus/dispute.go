@@ -102,6 +102,7 @@ func (a *app) showDisputesCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		a.sayRest(len(all.Disputes), all.Total)
 		t := &table{head: []string{"DISPUTE", "UNIT", "OWNER", "MONTH", "CURRENCY", ">AMOUNT", "STATUS", "OPENED", "ANSWER DUE", "REASON"}, none: "no disputes"}
 		for _, d := range all.Disputes {
 			t.add(d.ID, d.Unit, d.Owner, d.Month, d.Currency, money(d.Minor, d.Currency), d.Status, when(d.Opened), dueWords(&d), d.Reason)

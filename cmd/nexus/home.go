@@ -36,6 +36,17 @@ func (n *node) home(ctx context.Context) (wire.Home, error) {
 	if err != nil {
 		return wire.Home{}, err
 	}
+	if o.Cut { // a picture carries the first thousand of the whole node, of which none may be the caller's
+		units, err := get[wire.Units](ctx, n, "/v1/units", "mine", "1")
+		if err != nil {
+			return wire.Home{}, err
+		}
+		tallies, err := get[wire.Tally](ctx, n, "/v1/tally", "mine", "1")
+		if err != nil {
+			return wire.Home{}, err
+		}
+		o.Units, o.Tallies = units.Units, tallies.Units
+	}
 	m, err := get[wire.Money](ctx, n, "/v1/money")
 	if err != nil {
 		return wire.Home{}, err

@@ -15,7 +15,7 @@ import (
 func (a *app) consoleOptions(b *backend, launching bool) (tui.Options, error) {
 	o := tui.Options{Backend: b, In: a.in, Out: a.screenOut(), Launching: launching, Now: a.now, Commands: &commands{app: a}, StateDir: a.stateFolder(),
 		ReadOnly: a.conf.yes("read_only"), Mouse: a.conf.yes("mouse"), Tmux: a.getenv("TMUX") != "", Screen: a.getenv("STY") != "", Job: a.guest == nil,
-		Hosted: a.guest != nil, FarTmux: a.guest != nil && strings.HasPrefix(a.getenv("TERM"), "tmux")}
+		Version: buildInfo().Version, Hosted: a.guest != nil, FarTmux: a.guest != nil && strings.HasPrefix(a.getenv("TERM"), "tmux")}
 	if dir := o.StateDir; dir != "" {
 		o.Draft = func() string { return wizard.Waiting(draftFile(dir, "")) }
 	}

@@ -153,3 +153,10 @@ func bytesText(n uint64) string {
 	}
 	return fmt.Sprintf("%d B", n)
 }
+
+// sayRest says that a list is only the newest part of what there is, and how the rest is seen.
+func (a *app) sayRest(shown, total int) {
+	if total > shown {
+		a.say("the newest %d of %d; --unit and --status show the rest", shown, total)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	stdslices "slices"
 	"strings"
 	"sync"
@@ -45,7 +46,7 @@ func actingVerbs() map[string]keymap.Danger {
 		"revenue payout void": keymap.Disruptive, "revenue statement": keymap.Disruptive,
 		"identity revoke": keymap.Irreversible, "cluster remove": keymap.Irreversible, "ledger restore": keymap.Irreversible,
 		"identity new": keymap.Reversible, "identity import": keymap.Reversible, "notices read": keymap.Reversible,
-		"approvals propose": keymap.Reversible, "ledger backup": keymap.Reversible, "cluster invite": keymap.Reversible,
+		"approvals propose": keymap.Reversible, "approvals withdraw": keymap.Disruptive, "ledger backup": keymap.Reversible, "cluster invite": keymap.Reversible,
 	}
 }
 
@@ -191,8 +192,21 @@ func (c *commands) Run(ctx context.Context, args []string, readOnly bool, column
 	o := tui.Outcome{Code: code, Out: out.String(), Err: errs.String()}
 	if code == exitDone {
 		o.Undo = undo
+		if id := proposalMade.FindStringSubmatch(o.Out); id != nil && proposes(args) { // its id is known only now
+			o.Undo = []string{"approvals", "withdraw", id[1]}
+		}
 	}
 	return o
+}
+
+// proposalMade finds the id of a proposal that a command line opened in what it printed.
+var proposalMade = regexp.MustCompile(`(?m)^proposal +([0-9a-f]{32})$`)
+
+// proposes reports whether a command line opens a proposal, which can be taken back.
+func proposes(args []string) bool {
+	words := positional(args)
+	return stdslices.Contains(args, "--propose") || len(words) > 1 && (words[1] == "propose" || words[1] == "transfer" && words[0] != "revenue") ||
+		len(words) > 2 && words[1] == "channel" && words[2] == "transfer"
 }
 
 // Complete implements tui.Commands: what the shells' completion offers, without its last line, the directive.

@@ -41,6 +41,7 @@ func (n *node) listPayouts(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	n.app.sayRest(len(all.Payouts), all.Total)
 	t := &table{head: []string{"PAYOUT", "UNIT", "OWNER", "CURRENCY", ">AMOUNT", "TO", "STATUS", "OPENED", "REFERENCE"}, none: "no payouts"}
 	for _, p := range all.Payouts {
 		t.add(p.ID, p.Unit, p.Owner, p.Currency, money(p.Minor, p.Currency), p.Destination, p.Status, when(p.Opened), p.Reference+p.Reason)

@@ -97,11 +97,13 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	return nexus.Errf(cmd.CommandPath(), nexus.CodeUsage, fmt.Sprintf("command %q", args[0]), hint, "unknown")
 }
 
+// takesNone is what is wrong with a word too many.
+const takesNone = "takes no argument"
+
 // noArgs and oneArg are the argument checks, in the house's wording.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return nexus.Errf(cmd.CommandPath(), nexus.CodeUsage, fmt.Sprintf("argument %q", args[0]), "see "+cmd.CommandPath()+" --help",
-			"takes no argument")
+		return nexus.Errf(cmd.CommandPath(), nexus.CodeUsage, fmt.Sprintf("argument %q", args[0]), "see "+cmd.CommandPath()+" --help", takesNone)
 	}
 	return nil
 }

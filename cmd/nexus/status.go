@@ -83,6 +83,9 @@ func statusOf(o wire.Overview) nodeStatus {
 func printStatus(w io.Writer, s nodeStatus) error {
 	fmt.Fprintf(w, "%s: node %s, pid %d, cluster %s, version %s, since %s\n\n", s.Status, clean(s.Node.Name), s.Node.PID, s.Node.Cluster, s.Node.Version,
 		when(s.Node.Started))
+	if words := otherVersion(s.Node.Version, buildInfo().Version); words != "" {
+		fmt.Fprintf(w, "%s\n\n", clean(words))
+	}
 	t := &table{head: []string{">PHASE", "NAME", "STATUS", ">ms", "REASON"}}
 	for _, p := range s.Phases {
 		t.add(strconv.Itoa(p.Number), p.Name, p.Status, strconv.FormatInt(p.DurationMs, 10), p.Reason)

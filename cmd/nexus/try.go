@@ -191,11 +191,25 @@ func (n *node) tryBody(ctx context.Context, cmd *cobra.Command, args []string) (
 		if !ok {
 			return nil, usage(fmt.Sprintf("argument %q", arg), "write FIELD=VALUE", "not a field")
 		}
-		if err := setField(body, name, value); err != nil {
+		if value, err := n.keyNamed(ctx, body, name, value); err != nil {
+			return nil, err
+		} else if err := setField(body, name, value); err != nil {
 			return nil, err
 		}
 	}
 	return reflect.ValueOf(body).Elem().Interface(), nil
+}
+
+// keyNamed gives the key of an identity that is named where a body wants a key; any other value is given back as it is.
+func (n *node) keyNamed(ctx context.Context, body any, name, value string) (string, error) {
+	t := reflect.TypeOf(body).Elem()
+	f, found := t.FieldByNameFunc(func(s string) bool { return fieldName(s) == fieldName(name) })
+	var key nexus.PublicKey
+	if !found || f.Type != reflect.TypeOf(key) || key.UnmarshalText([]byte(value)) == nil {
+		return value, nil
+	}
+	row, err := n.findIdentity(ctx, value)
+	return row.Key, err
 }
 
 // argument reads a value that may be stdin (-) or a file (@FILE).

@@ -40,6 +40,15 @@ func buildInfo() build {
 	return b
 }
 
+// otherVersion says that a node is of another version than this program, "" when it is not, or is not known. Programs of different versions work
+// together: answers only gain fields, and a kind of action or a field that the node does not know is refused by name.
+func otherVersion(node, own string) string {
+	if node == "" || own == "" || node == own {
+		return ""
+	}
+	return fmt.Sprintf("this program is version %s, the node runs %s", own, node)
+}
+
 func (b build) time() time.Time {
 	t, err := time.Parse(time.RFC3339, b.Time)
 	if err != nil {

@@ -54,9 +54,12 @@ func (s *Server) proposals(_ http.ResponseWriter, r *http.Request, who caller) (
 			unit = u
 		}
 		all := st.Proposals()
-		for i := len(all) - 1; i >= 0 && len(out.Proposals) < min(maxPage, wire.ProposalsMost); i-- {
+		for i := len(all) - 1; i >= 0; i-- {
 			p := all[i]
-			if (status == "" || p.Status == status) && (unit == nil || p.Unit == unit.ID) && s.seesProposal(who, st, p) {
+			if status != "" && p.Status != status || unit != nil && p.Unit != unit.ID || !s.seesProposal(who, st, p) {
+				continue
+			}
+			if out.Total++; len(out.Proposals) < min(maxPage, wire.ProposalsMost) {
 				out.Proposals = append(out.Proposals, proposalRow(st, p, who.query.Actor))
 			}
 		}

@@ -16,10 +16,13 @@ func (s *Server) disputes(_ http.ResponseWriter, r *http.Request, who caller) (a
 	now := s.engine().Now().UnixMilli()
 	s.engine().View(func(st *state.State) {
 		all := st.Disputes()
-		for i := len(all) - 1; i >= 0 && len(out.Disputes) < maxPage; i-- {
+		for i := len(all) - 1; i >= 0; i-- {
 			x := all[i]
 			u, p, seen := s.periodOf(who, st, x.Unit, x.Period)
 			if !seen || !id.IsZero() && x.Unit != id || status != "" && x.Status != status {
+				continue
+			}
+			if out.Total++; out.Total > maxPage {
 				continue
 			}
 			row := wire.DisputeRow{ID: x.ID.String(), Unit: u.Label, UnitID: u.ID.String(), Period: p.Number, Owner: nameIn(st, p.Owner),

@@ -44,7 +44,9 @@ func (s *Server) exits(_ http.ResponseWriter, r *http.Request, who caller) (any,
 				continue
 			}
 			row := exitRow(st, u, &x, now)
-			row.Progress = s.leave.of(u.ID)
+			if p := s.leave.of(u.ID); p != nil && !p.Started.Before(row.Begun) { // a fetch for an exit that was taken back says nothing of this one
+				row.Progress = p
+			}
 			out.Exits = append(out.Exits, row)
 		}
 	})

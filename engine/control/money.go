@@ -157,10 +157,13 @@ func (s *Server) payouts(_ http.ResponseWriter, r *http.Request, who caller) (an
 	out := wire.Payouts{Payouts: []wire.PayoutRow{}}
 	s.engine().View(func(st *state.State) {
 		all := st.Payouts()
-		for i := len(all) - 1; i >= 0 && len(out.Payouts) < maxPage; i-- {
+		for i := len(all) - 1; i >= 0; i-- {
 			x := all[i]
 			u, p, seen := s.periodOf(who, st, x.Unit, x.Period)
 			if !seen || !id.IsZero() && x.Unit != id || status != "" && x.Status != status {
+				continue
+			}
+			if out.Total++; out.Total > maxPage {
 				continue
 			}
 			row := wire.PayoutRow{ID: x.ID.String(), Unit: u.Label, UnitID: u.ID.String(), Period: p.Number, Owner: nameIn(st, p.Owner), Currency: x.Currency,

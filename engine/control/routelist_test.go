@@ -52,3 +52,24 @@ func TestRoutesAreShownToTheirOwners(t *testing.T) {
 		t.Errorf("a removed node reads a unit: %d %s", code, raw)
 	}
 }
+
+// What is one's own is given alone when that is asked for, to an operator too: a home beyond the thousand units of a picture is made of it.
+func TestOnesOwnUnitsAndTalliesAlone(t *testing.T) {
+	t.Parallel()
+	c := newCrowd(t)
+	c.must(c.keys.Operator, state.KindIMVUCreate, nexus.ID{}, state.UnitCreate{Name: "The operator's"})
+	c.sell("a", 1, 100)
+	for name, x := range map[string]struct {
+		key      nexus.Signer
+		all, own int
+	}{"operator": {c.keys.Operator, 4, 1}, "eve": {c.eve, 1, 1}} {
+		all, own := into[wire.Units](c, x.key, "/v1/units").Units, into[wire.Units](c, x.key, "/v1/units?mine=1").Units
+		if len(all) != x.all || len(own) != x.own || own[0].Owner != x.key.Public().String() {
+			t.Errorf("%s sees %d units, of them %d own: %+v", name, len(all), len(own), own)
+		}
+		tallies := into[wire.Tally](c, x.key, "/v1/tally?mine=1").Units
+		if want := map[string]int{"eve": 1, "operator": 0}[name]; len(tallies) != want || len(into[wire.Tally](c, x.key, "/v1/tally").Units) != 1 {
+			t.Errorf("%s has the tallies %+v", name, tallies)
+		}
+	}
+}

@@ -31,7 +31,7 @@ func (s *Server) tally(_ http.ResponseWriter, r *http.Request, who caller) (any,
 	if err != nil {
 		return nil, err
 	}
-	word := r.URL.Query().Get("unit")
+	word, mine := r.URL.Query().Get("unit"), r.URL.Query().Get("mine") == "1"
 	rows := t.Units[:0]
 	var asked nexus.ID // by word, of which nothing is the caller's
 	s.engine().View(func(st *state.State) {
@@ -50,7 +50,7 @@ func (s *Server) tally(_ http.ResponseWriter, r *http.Request, who caller) (any,
 		for _, row := range t.Units {
 			id, _ := nexus.ParseID(row.UnitID)
 			u := st.Units[id]
-			if (only == nil || u == only || u.Parent == only.ID) && s.sees(who, st, u) {
+			if (only == nil || u == only || u.Parent == only.ID) && (!mine || u != nil && u.Owner == who.query.Actor) && s.sees(who, st, u) {
 				rows = append(rows, row)
 			}
 		}
@@ -87,11 +87,11 @@ func noUnit(word string) error {
 }
 
 func (s *Server) units(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
-	kind, probes := r.URL.Query().Get("kind"), r.URL.Query().Get("probes") == "1"
+	kind, probes, mine := r.URL.Query().Get("kind"), r.URL.Query().Get("probes") == "1", r.URL.Query().Get("mine") == "1"
 	out := wire.Units{Units: []wire.UnitRow{}}
 	s.engine().View(func(st *state.State) {
 		for _, u := range st.SortedUnits() {
-			if u.Kind == nexus.KindProbe && !probes || kind != "" && u.Kind.String() != kind || !s.sees(who, st, u) {
+			if u.Kind == nexus.KindProbe && !probes || kind != "" && u.Kind.String() != kind || mine && u.Owner != who.query.Actor || !s.sees(who, st, u) {
 				continue
 			}
 			out.Units = append(out.Units, engine.UnitRow(st, u))

@@ -13,9 +13,9 @@ import (
 
 // The home: one's own units and channels with their money and its proof, what waits for one's word, what was not read.
 func homePanel() Panel {
-	at := func(in Input, i int) HomeRow { return HomeRows(in.Home)[i] }
+	at := func(in Input, i int) HomeRow { return in.homeRows()[i] }
 	return Panel{ID: Home, View: HomeView, Title: "Home", Sections: []Section{SecHome},
-		Len:     func(in Input) int { return len(HomeRows(in.Home)) },
+		Len:     func(in Input) int { return len(in.homeRows()) },
 		Key:     func(in Input, i int) string { return at(in, i).key() },
 		Text:    func(in Input, i int) string { return at(in, i).text() },
 		Target:  func(in Input, i int) Target { return at(in, i).target() },
@@ -23,6 +23,14 @@ func homePanel() Panel {
 		Item:    func(in Input, i int) any { return at(in, i).item() },
 		Command: func(in Input, i int) string { return at(in, i).command() },
 		Draw:    drawHome}
+}
+
+// homeRows are the rows of the home; a loop over them sets Rows first.
+func (in Input) homeRows() []HomeRow {
+	if in.Rows == nil {
+		return HomeRows(in.Home)
+	}
+	return in.Rows
 }
 
 // usageCells is the width of what a slice carried, in cells.
@@ -64,7 +72,7 @@ func drawHome(in Input) []string {
 	}
 	s.title(-1, title, words, right, style)
 	c := columnsOf(in.Width)
-	rows := HomeRows(h)
+	rows := in.homeRows()
 	above := homeHead(s, h, c, rows)
 	s.in.Index, s.in.Cursor = in.Index[above:], in.Cursor-above
 	s.in.Focus = in.Focus && (in.Cursor >= above || len(in.Index) == above)
@@ -118,7 +126,7 @@ const homeRowsLeast = 4
 // below it. It gives how many rows that can be selected it drew.
 func homeHead(s *sheet, h *wire.Home, c homeColumns, rows []HomeRow) (above int) {
 	three := c.name > 0
-	if len(h.Totals) > 0 && s.left() <= homeRowsLeast+1 && len(HomeRows(h)) >= s.left() { // rows are out of sight: what was earned is not
+	if len(h.Totals) > 0 && s.left() <= homeRowsLeast+1 && len(rows) >= s.left() { // rows are out of sight: what was earned is not
 		s.head(func(l *theme.Line) { l.Space(3).Add(theme.Strong, earnedWords(h.Totals)).Add(theme.Faint, " in all") })
 		return
 	}
@@ -153,7 +161,7 @@ func homeHead(s *sheet, h *wire.Home, c homeColumns, rows []HomeRow) (above int)
 			above++
 		}
 	}
-	if c.usage > usageCells && len(h.Usage) > 0 && s.left() > homeRowsLeast+len(HomeRows(h)) {
+	if c.usage > usageCells && len(h.Usage) > 0 && s.left() > homeRowsLeast+len(rows) {
 		s.head(func(l *theme.Line) {
 			l.Space(3).Add(theme.Faint, "carried: by all edges since "+h.Usage[0].Since.UTC().Format("2006-01-02 15:04Z")+
 				"; in budget: minutes of this month; "+usedWords(h))
@@ -212,6 +220,18 @@ var id32 = regexp.MustCompile(`\b([0-9a-f]{8})[0-9a-f]{24,56}\b`)
 
 func shortIDs(text string) string { return id32.ReplaceAllString(text, "$1") }
 
+// ended is a notice of a proposal's end.
+var ended = regexp.MustCompile(`^proposal [0-9a-f]{32} \((.*) on [^ ()]+\) is (\w+): (.*)$`)
+
+// noticeWords are a notice on one row, beside its unit: what came of a proposal stands first, for that is the news.
+func noticeWords(text string) string {
+	text = wire.Human(text)
+	if m := ended.FindStringSubmatch(text); m != nil {
+		return m[2] + ": the proposal " + shortIDs(m[1]) + "; " + m[3]
+	}
+	return shortIDs(text)
+}
+
 // usedWords says what the ledger has of the newest month's usage at list prices. It stands beside the split: nothing of it is deducted.
 func usedWords(h *wire.Home) string {
 	var sums []wire.Amount
@@ -253,7 +273,7 @@ func drawHomeRow(l *theme.Line, th *theme.Theme, r HomeRow, c homeColumns, text 
 		l.Cell(theme.Faint, "waiting", 9).Space(1).Add(text, fmt.Sprintf("for others: %d more proposals of yours; enter lists all", r.Others))
 		return
 	case r.Notice != nil:
-		l.Cell(theme.Info, "notice", 9).Space(1).Cell(text, theme.Clean(r.Notice.Unit), 9).Space(1).Add(text, theme.Clean(shortIDs(wire.Human(r.Notice.Text))))
+		l.Cell(theme.Info, "notice", 9).Space(1).Cell(text, theme.Clean(r.Notice.Unit), 9).Space(1).Add(text, theme.Clean(noticeWords(r.Notice.Text)))
 		return
 	case r.More > 0:
 		l.Cell(theme.Info, "notice", 9).Space(1).Add(text, fmt.Sprintf("%d more to read; enter lists all", r.More))
@@ -272,9 +292,13 @@ func drawHomeRow(l *theme.Line, th *theme.Theme, r HomeRow, c homeColumns, text 
 	} else {
 		name = r.Money.Name + " (given away)"
 	}
-	l.Cell(text, theme.Clean(r.Label()), 9).Space(1)
+	long := 0 // a label of five digits takes a cell of the name's
 	if c.name > 0 {
-		l.Cell(text, theme.Clean(name), c.name-1).Space(1)
+		long = min(max(len(r.Label())-9, 0), 3)
+	}
+	l.Cell(text, theme.Clean(r.Label()), 9+long).Space(1)
+	if c.name > 0 {
+		l.Cell(text, theme.Clean(name), c.name-1-long).Space(1)
 	}
 	m := r.Money
 	if m == nil {

@@ -38,23 +38,23 @@ func HomeRows(h *wire.Home) []HomeRow {
 	for i := range h.Exits {
 		out = append(out, HomeRow{Exit: &h.Exits[i]})
 	}
-	placed := map[*wire.MoneyRow]bool{}
+	usage, current, tallies, placed := map[string]*wire.UsageRow{}, map[string][]*wire.MoneyRow{}, talliesOf(h), map[*wire.MoneyRow]bool{}
+	for i := range h.Usage {
+		usage[h.Usage[i].UnitID] = &h.Usage[i]
+	}
+	for i := range h.Money {
+		if m := &h.Money[i]; m.Current {
+			current[m.UnitID] = append(current[m.UnitID], m)
+		}
+	}
 	for i := range h.Units {
-		row := HomeRow{Unit: &h.Units[i]}
-		for k := range h.Usage {
-			if h.Usage[k].UnitID == row.Unit.ID {
-				row.Usage = &h.Usage[k]
-			}
+		row := HomeRow{Unit: &h.Units[i], Usage: usage[h.Units[i].ID]}
+		for _, m := range current[row.Unit.ID] {
+			row.Money, row.Tally, placed[m] = m, tallies[account{m.UnitID, m.Currency}], true
+			out = append(out, row)
+			row.Usage = nil // the unit's, whatever the currency: said once
 		}
-		found := false
-		for k := range h.Money {
-			if m := &h.Money[k]; m.UnitID == row.Unit.ID && m.Current {
-				row.Money, row.Tally, placed[m], found = m, tallyOf(h, m), true, true
-				out = append(out, row)
-				row.Usage = nil // the unit's, whatever the currency: said once
-			}
-		}
-		if !found {
+		if row.Money == nil {
 			out = append(out, row)
 		}
 	}
@@ -155,13 +155,18 @@ func announces(n *wire.NoticeRow, waiting []wire.ProposalRow) bool {
 	return false
 }
 
-func tallyOf(h *wire.Home, m *wire.MoneyRow) *wire.TallyRow {
+// account is where a tally is found: an owner may have thousands of units.
+type account struct{ unit, currency string }
+
+func talliesOf(h *wire.Home) map[account]*wire.TallyRow {
+	out := map[account]*wire.TallyRow{}
 	for i := range h.Tallies {
-		if t := &h.Tallies[i]; t.UnitID == m.UnitID && t.Currency == m.Currency {
-			return t
+		t := &h.Tallies[i]
+		if at := (account{t.UnitID, t.Currency}); out[at] == nil {
+			out[at] = t
 		}
 	}
-	return nil
+	return out
 }
 
 // Label is the unit that a row is about, "" for none.

@@ -102,6 +102,7 @@ type Target struct {
 type Input struct {
 	Overview *wire.Overview
 	Home     *wire.Home // nil until the node said it
+	Rows     []HomeRow  // HomeRows of Home; nil: worked out where they are needed
 	Local    []Note     // messages and commands of this console, newest first
 	Theme    *theme.Theme
 	Width    int

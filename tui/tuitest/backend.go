@@ -195,7 +195,8 @@ func (b *Backend) Home(context.Context) (wire.Home, error) {
 	first, second := &o.Units[0], &o.Units[1]
 	p := wire.Proposals{Proposals: []wire.ProposalRow{{ID: nexus.ID{0x3f, 0x2a}.String(), Status: "pending", Kind: "imvu.scale", Yours: true,
 		Change: "imvu.scale to 1000 milli-cores", Unit: first.Label, UnitID: first.ID, Proposer: "maria", Expires: o.Time.Add(72 * time.Hour)},
-		{ID: nexus.ID{0x77}.String(), Status: "pending", Change: "of somebody else", Unit: second.Label},
+		{ID: nexus.ID{0x77}.String(), Status: "pending", Change: "of somebody else", Unit: second.Label,
+			Parties: []wire.PartyRow{{Role: "owner", Name: "bob", Key: "bob's", Granted: true, By: "bob"}, {Role: "platform"}}},
 		{ID: nexus.ID{0x5b, 0x10}.String(), Status: "pending", Kind: "unit.transfer", Mine: true, Change: "unit.transfer to key 7c01d5aa", To: "ben",
 			Unit: second.Label, UnitID: second.ID, Proposer: "aria", Expires: o.Time.Add(71 * time.Hour), Parties: []wire.PartyRow{
 				{Role: "owner", Name: "aria", Granted: true, By: "aria"}, {Role: "new-owner", Name: "ben"}, {Role: "platform"}}}}}

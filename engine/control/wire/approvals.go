@@ -73,6 +73,7 @@ func (p *ProposalRow) signedBy(key string) bool {
 // Proposals is the answer of `nexus approvals list`.
 type Proposals struct {
 	Proposals []ProposalRow `json:"proposals"`
+	Total     int           `json:"total"` // there are so many; listed are the newest thousand
 }
 
 // OwnershipProof proves who owns a unit by the entry that says so, to be checked offline with the node's public key alone. It

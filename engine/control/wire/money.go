@@ -183,9 +183,11 @@ type DisputeRow struct {
 // Disputes is the answer of `nexus revenue dispute show`, newest first.
 type Disputes struct {
 	Disputes []DisputeRow `json:"disputes"`
+	Total    int          `json:"total"` // there are so many; listed are the newest thousand
 }
 
 // Payouts is the answer of `nexus revenue payout list`, newest first.
 type Payouts struct {
 	Payouts []PayoutRow `json:"payouts"`
+	Total   int         `json:"total"` // there are so many; listed are the newest thousand
 }
