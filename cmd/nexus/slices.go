@@ -40,7 +40,7 @@ bytes: kept with at least 98 % of what was owed, which is the rate for as long a
 		}
 		return a.print(s, func(w io.Writer) error { return errors.Join(printSlice(w, s), printSliceEdges(w, s, time.Now())) })
 	})
-	cmd.AddCommand(list, show, a.probeCommand(), a.topCommand(), a.edgeCommand(), a.serviceRecordCommand())
+	cmd.AddCommand(list, show, a.sliceSetCommand(), a.probeCommand(), a.topCommand(), a.edgeCommand(), a.serviceRecordCommand())
 	return cmd
 }
 
