@@ -11,6 +11,7 @@ import (
 	stdslices "slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +39,7 @@ func actingVerbs() map[string]keymap.Danger {
 		"ott channel transfer": keymap.Disruptive,
 		"imvu exit":            keymap.Irreversible, "platform exit": keymap.Irreversible, "imvu import": keymap.Disruptive, "platform import": keymap.Disruptive,
 		"imvu rollback": keymap.Irreversible,
-		"route set":     keymap.Reversible, "route drop": keymap.Reversible,
+		"route set":     keymap.Reversible, "route drop": keymap.Reversible, "slices set": keymap.Reversible,
 		"revenue record": keymap.Disruptive, "revenue import": keymap.Disruptive, "revenue refund": keymap.Disruptive,
 		"revenue post": keymap.Disruptive, "revenue void": keymap.Disruptive, "revenue transfer": keymap.Irreversible,
 		"revenue hold place": keymap.Disruptive, "revenue hold release": keymap.Disruptive, "revenue hold capture": keymap.Irreversible,
@@ -244,7 +245,7 @@ func hidden(flag string) bool {
 }
 
 // inverse works out, before an act, the command line that brings back what is there now: nil when nothing can. The parts it
-// reads are those that the ledger keeps: envelope, standing and routes.
+// reads are those that the ledger keeps: envelope, slice, standing and routes.
 func (c *commands) inverse(ctx context.Context, args []string) []string {
 	if back := stayWords(args); back != nil {
 		return back
@@ -274,6 +275,9 @@ func (c *commands) inverse(ctx context.Context, args []string) []string {
 	case "imvu scale":
 		return []string{"imvu", "scale", d.Label, fmt.Sprintf("--cpu=%g", d.Envelope.CPUCores), fmt.Sprintf("--memory=%dMiB", d.Envelope.MemoryBytes>>20),
 			fmt.Sprintf("--storage=%dMiB", d.Envelope.StorageBytes>>20), fmt.Sprintf("--processes=%d", d.Envelope.Processes)}
+	case "slices set":
+		return []string{"slices", "set", d.Label, "--class=" + d.Class, fmt.Sprintf("--guarantee=%d", d.GuaranteedBps),
+			fmt.Sprintf("--ceiling=%d", d.CeilingBps), fmt.Sprintf("--budget=%v", time.Duration(d.BudgetMs*float64(time.Millisecond)))}
 	case "imvu suspend":
 		return []string{"imvu", "resume", d.Label}
 	case "imvu resume":

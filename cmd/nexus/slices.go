@@ -31,7 +31,8 @@ func (a *app) slicesCommand() *cobra.Command {
 		Long: `One slice: its figures over all edges, then each edge that serves it, then each of its hosts there: whether the backend answers, is failing or
 is out (ejected, asked again twice a second), and how the host's certificate stands. Latencies are those of the edge with the worst p99.
 Edge processes report every 2 s. What was not measured says so. A guaranteed rate is judged in each window of 2 s in which the slice moved or waited for
-bytes: kept with at least 98 % of what was owed, which is the rate for as long as bytes waited at the edge, and what went without waiting.`,
+bytes, its probes' too: kept with at least 98 % of what was owed, which is the rate for as long as bytes waited at the edge, and what went without
+waiting.`,
 		Example: "  nexus slices show IMVU-001"}
 	show.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, args []string) error {
 		s, err := n.slice(ctx, args[0])
@@ -40,7 +41,7 @@ bytes: kept with at least 98 % of what was owed, which is the rate for as long a
 		}
 		return a.print(s, func(w io.Writer) error { return errors.Join(printSlice(w, s), printSliceEdges(w, s, time.Now())) })
 	})
-	cmd.AddCommand(list, show, a.probeCommand(), a.topCommand(), a.edgeCommand(), a.serviceRecordCommand())
+	cmd.AddCommand(list, show, a.sliceSetCommand(), a.probeCommand(), a.topCommand(), a.edgeCommand(), a.serviceRecordCommand())
 	return cmd
 }
 

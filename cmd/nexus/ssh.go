@@ -126,7 +126,7 @@ func guestVerbs() map[string]bool {
 		"approvals grant", "approvals refuse", "notices", "notices list", "notices show", "notices read", "cluster members", "cluster edges",
 		"approvals withdraw", "approvals propose",
 		"ledger verify", "ledger head", "ledger show", "ledger prove", "ledger export", "gates list", "gates log", "gates explain",
-		"gates try", "slices list", "slices show", "slices probe", "slices top", "audit", "audit findings"} {
+		"gates try", "slices list", "slices show", "slices probe", "slices record", "slices set", "slices top", "audit", "audit findings"} {
 		out[v] = true
 	}
 	return out

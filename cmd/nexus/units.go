@@ -143,6 +143,11 @@ func creationFlags(cmd *cobra.Command, kind string) (creationRequest, error) {
 		"class": &req.Class, "slug": &req.Slug, "domain": &req.Domain, "backend": &req.Backend} {
 		*into, _ = f.GetString(flag)
 	}
+	if req.Class != "" {
+		if err := knownClass(req.Class); err != nil {
+			return req, err
+		}
+	}
 	req.OwnerMustExist, _ = f.GetBool("owner-must-exist")
 	req.Envelope.Processes, _ = f.GetUint64("processes")
 	env, err := envelopeFlags(cmd)
@@ -291,7 +296,8 @@ func (n *node) showUnit(ctx context.Context, word string) error {
 			return err
 		}
 		err := pairs(w, "parent", d.Parent, "created", fmt.Sprintf("%s, decision %d", when(d.Created), d.CreatedIndex),
-			"class", fmt.Sprintf("%s, budget %g ms", d.Class, d.BudgetMs), "domains", strings.Join(d.Domains, ", "),
+			"class", fmt.Sprintf("%s, budget %g ms", d.Class, d.BudgetMs), "bandwidth", bandwidth(d.GuaranteedBps, d.CeilingBps),
+			"domains", strings.Join(d.Domains, ", "),
 			"entries", fmt.Sprintf("%d, newest %s", d.Sequence, d.Head))
 		if err != nil {
 			return err

@@ -289,6 +289,12 @@ func (p *Page) sliceFacts(r *wire.SliceRow) {
 	}
 	p.Field("load", fmt.Sprintf("in flight %s, queue %s, refused %s, dropped %s", count(uint64(max(r.InFlight, 0))), count(uint64(max(r.Queue, 0))),
 		count(r.Refused), count(r.Dropped)), theme.Plain)
+	if r.Sessions > 0 || r.Planned > 0 || r.Recovered > 0 {
+		p.Field("sessions", fmt.Sprintf("%s that move between edges, round trip ms p50 %s p99 %s", count(uint64(max(r.Sessions, 0))), ms(p.th, r.TripP50Ms),
+			ms(p.th, r.TripP99Ms)), theme.Plain)
+		p.Field("hand-offs", fmt.Sprintf("%s in the last minute; %s planned, %s after a dead or silent edge", count(uint64(max(r.PerMinute, 0))),
+			count(r.Planned), count(r.Recovered)), theme.Plain)
+	}
 	text, style := sliceServed(r)
 	p.Field("served", text, style)
 }

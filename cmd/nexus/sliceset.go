@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
+	"github.com/BobbyBlanco400/nexus-cos/slices"
+)
+
+// maxBudget is the longest latency budget that a slice may have.
+const maxBudget = time.Minute
+
+// sliceSetCommand changes what a unit's slice promises.
+func (a *app) sliceSetCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "set UNIT", Short: "Change a unit's slice (gates 8 and 15: its owner's word)", Args: oneArg("UNIT"),
+		ValidArgsFunction: a.completeUnits,
+		Long: `Change class, rates or latency budget of a unit's slice; what is not named stays. A guarantee is admitted when all guarantees together stay below 90 %
+of the gateway's capacity, else it is refused with the arithmetic. A new class brings its own budget, unless one is given. Connections and streams go on.`,
+		Example: `  nexus slices set IMVU-001 --guarantee 20M --ceiling 200M --identity eva
+  nexus slices set IMVU-001 --class live --propose --reason 'it streams now'`}
+	f := cmd.Flags()
+	f.String("class", "", "slice class")
+	f.String("guarantee", "", "guaranteed bits per second, such as 10M; 0: a fair share")
+	f.String("ceiling", "", "most bits per second; 0: the gateway's capacity")
+	f.Duration("budget", 0, "added latency allowed at the 99th percentile, such as 10ms (default: the class's, when the class changes)")
+	proposeFlags(cmd)
+	cmd.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, args []string) error {
+		if f := cmd.Flags(); !f.Changed("class") && !f.Changed("guarantee") && !f.Changed("ceiling") && !f.Changed("budget") {
+			return usage("--class, --guarantee, --ceiling or --budget", "", "one of them is required")
+		}
+		d, id, err := n.unit(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		b, err := sliceWanted(cmd, &d)
+		if err != nil {
+			return err
+		}
+		return n.change(ctx, cmd, state.KindSliceSet, id, b, args[0])
+	})
+	return cmd
+}
+
+// sliceWanted is the unit's slice as it is now, with what the flags name changed.
+func sliceWanted(cmd *cobra.Command, d *wire.UnitDetail) (state.SliceSet, error) {
+	f := cmd.Flags()
+	b := state.SliceSet{Class: d.Class, GuaranteedBps: int64(d.GuaranteedBps), CeilingBps: int64(d.CeilingBps), BudgetMicros: int64(d.BudgetMs*1000 + 0.5)}
+	if word, _ := f.GetString("class"); f.Changed("class") {
+		if err := knownClass(word); err != nil {
+			return b, err
+		}
+		if word != b.Class {
+			b.Class, b.BudgetMicros = word, 0
+		}
+	}
+	for flag, into := range map[string]*int64{"guarantee": &b.GuaranteedBps, "ceiling": &b.CeilingBps} {
+		text, _ := f.GetString(flag)
+		switch {
+		case !f.Changed(flag):
+			continue
+		case text == "0": // means something here: no promise, no ceiling of its own
+			*into = 0
+			continue
+		}
+		bits, err := parseBits(flag, text)
+		if err != nil {
+			return b, err
+		}
+		*into = bits
+	}
+	if budget, _ := f.GetDuration("budget"); f.Changed("budget") {
+		if budget < 0 || budget > maxBudget {
+			return b, usage("--budget "+budget.String(), fmt.Sprintf("up to %v; 0 is the class's", maxBudget), "out of range")
+		}
+		b.BudgetMicros = budget.Microseconds()
+	}
+	return b, nil
+}
+
+// knownClass refuses a word that is no slice class, before anybody is asked.
+func knownClass(word string) error {
+	if _, err := slices.ParseClass(word); err == nil {
+		return nil
+	}
+	var names []string
+	for _, c := range slices.ClassSpecs() {
+		names = append(names, c.Name)
+	}
+	return usage(fmt.Sprintf("--class %q", word), "one of "+strings.Join(names, ", "), "no such class")
+}
+
+// bandwidth says what a slice promises and allows, rates in Mbit/s.
+func bandwidth(guaranteedBps, ceilingBps uint64) string {
+	guarantee, ceiling := "a fair share", "the gateway's capacity"
+	if guaranteedBps > 0 {
+		guarantee = fmt.Sprintf("%g Mbit/s guaranteed", float64(guaranteedBps)/1e6)
+	}
+	if ceilingBps > 0 {
+		ceiling = fmt.Sprintf("%g Mbit/s", float64(ceilingBps)/1e6)
+	}
+	return guarantee + ", ceiling " + ceiling
+}
