@@ -81,11 +81,14 @@ func dryRun(words []string) bool {
 }
 
 // nameToType is the unit that a command line names, else its last word.
-func (m *model) nameToType(words []string) string {
+func (m *model) nameToType(words []string) string { return unitNamed(words, m.shown.Units) }
+
+// unitNamed is the label of the first of units that words name, else the last word.
+func unitNamed(words []string, units []wire.UnitRow) string {
 	for _, w := range words {
 		_, value, _ := strings.Cut(w, "=")
-		for i := range m.shown.Units {
-			if l := m.shown.Units[i].Label; l == w || l == value {
+		for i := range units {
+			if l := units[i].Label; l == w || l == value {
 				return l
 			}
 		}

@@ -523,3 +523,15 @@ func TestARecordedSessionIsShown(t *testing.T) {
 		}
 	}
 }
+
+// A terminal that is too small says how large it must be, whatever else has to go for that.
+func TestTooSmallSaysTheSize(t *testing.T) {
+	t.Parallel()
+	for width, want := range map[int]string{39: "launching 9/12 deny 37 needs 40x8", 30: "launching 9/12 needs 40x8", 22: "launching needs 40x8"} {
+		d := drive(t, theme.Options{}, width, 5, nil)
+		d.show1(tuitest.Overview())
+		if got, _, _ := strings.Cut(plain(d.screen()), "\n"); strings.TrimRight(got, " ") != want {
+			t.Errorf("at %d columns it says %q, want %q", width, got, want)
+		}
+	}
+}

@@ -21,6 +21,12 @@ type PlainOptions struct {
 	UntilLaunched bool
 	// Recorded says that it is a launch shown again: all of it is told, and nothing of how to act.
 	Recorded bool
+	// In takes command lines while changes are told, and its end leaves; Commands runs them. Nil: none are taken. A read of In that is under
+	// way when Plain returns is not waited for.
+	In       io.Reader
+	Commands Commands
+	// ReadOnly disables every act. It is implied by an identity that cannot sign.
+	ReadOnly bool
 	Now      func() time.Time // time.Now when nil
 }
 
@@ -31,7 +37,7 @@ const plainWelcome = "console: from here on a line for each change; ctrl-c leave
 const plainPace = time.Second
 
 // Plain prints what changes as lines: no cursor movement, colour, box or bar, one word for the kind of thing first. It
-// is the accessible form of the console. It returns when ctx ends, or the launch with UntilLaunched; a node that is
+// is the accessible form of the console. It returns when ctx ends, when the reader leaves, or the launch ends with UntilLaunched; a node that is
 // lost is said and waited for.
 func Plain(ctx context.Context, o PlainOptions) (Result, error) {
 	if o.Now == nil {
@@ -43,11 +49,29 @@ func Plain(ctx context.Context, o PlainOptions) (Result, error) {
 	result, failed := Result{Quit: QuitLost}, error(nil)
 	var group sync.WaitGroup
 	group.Go(func() { feed.watch(session) })
+	input, over := context.WithCancel(session) // ends with what is typed
+	defer over()
+	typed, asks := o.takesLines(session, over)
+	say := func(lines []string) {
+		for _, line := range lines {
+			n, err := fmt.Fprintln(o.Out, line)
+			result.Bytes, failed = result.Bytes+uint64(n), errors.Join(failed, err)
+		}
+	}
 	var last time.Time
 	begun := false
-	for {
+	for session.Err() == nil && failed == nil {
 		select {
 		case <-session.Done():
+		case line, ok := <-typed:
+			if ok {
+				say(asks.answer(input, line))
+			}
+			if !ok || asks.left {
+				result.Quit = QuitDetach
+				end()
+			}
+			continue
 		case <-feed.wake:
 			sleep(session, plainPace-time.Since(last))
 		}
@@ -56,22 +80,16 @@ func Plain(ctx context.Context, o PlainOptions) (Result, error) {
 		said := append(printer.ownLines(session, o, picture), printer.lines(picture)...)
 		if !begun && len(said) > 0 && !printer.launches {
 			begun = true
-			said = append(said, plainWelcome)
+			said = append(said, o.welcome())
 		}
-		for _, line := range said {
-			n, err := fmt.Fprintln(o.Out, line)
-			result.Bytes, failed = result.Bytes+uint64(n), errors.Join(failed, err)
-		}
-		if picture.overview != nil {
+		say(said)
+		if asks.now = picture; picture.overview != nil {
 			result.Seen = picture.overview.Launch
 			result.Launch = result.Seen.Status
 			if o.UntilLaunched && ended(result.Launch) {
 				result.Quit = QuitDetach
 				end()
 			}
-		}
-		if session.Err() != nil || failed != nil {
-			break
 		}
 	}
 	end()

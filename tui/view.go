@@ -41,9 +41,14 @@ func (m *model) bodyHeight() int {
 func (m *model) statusLine() string {
 	l := m.theme().NewLine(m.width)
 	word, style := m.nodeState()
-	l.Add(style, word).Add(theme.Plain, fmt.Sprintf(" %d/12", phasesDone(m.shown)))
-	l.Add(theme.Plain, fmt.Sprintf(" deny %d", m.shown.DecisionsDenied)).Add(theme.Faint, " needs 40x8")
-	return l.String()
+	l.Add(style, word)
+	const size = " needs 40x8"
+	for _, figure := range []string{fmt.Sprintf(" %d/12", phasesDone(m.shown)), fmt.Sprintf(" deny %d", m.shown.DecisionsDenied)} {
+		if len(figure)+len(size) <= l.Left() { // the way out goes before figures
+			l.Add(theme.Plain, figure)
+		}
+	}
+	return l.Add(theme.Faint, size).String()
 }
 
 func phasesDone(o *wire.Overview) int {

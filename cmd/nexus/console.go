@@ -85,7 +85,7 @@ func (a *app) attach(ctx context.Context, b *backend, launching bool) error {
 		}
 	}
 	if plain {
-		result, err = tui.Plain(ctx, tui.PlainOptions{Backend: b, Out: a.out, UntilLaunched: launching, Now: a.now})
+		result, err = tui.Plain(ctx, a.plainOptions(b, launching))
 	}
 	if err != nil {
 		return err
@@ -98,6 +98,22 @@ func (a *app) attach(ctx context.Context, b *backend, launching bool) error {
 		return nil
 	}
 	return a.afterConsole(ctx, b, result)
+}
+
+// plainOptions are those of the plain form. Commands are taken where somebody types them, so not from a pipe, and not while a launch is watched.
+func (a *app) plainOptions(b *backend, launching bool) tui.PlainOptions {
+	o := tui.PlainOptions{Backend: b, Out: a.out, UntilLaunched: launching, Now: a.now, ReadOnly: a.conf.yes("read_only")}
+	switch {
+	case launching || b.addr != "" || a.conf.yes("no_tui"): // the command line finds its node by the data directory
+		return o
+	case a.guest != nil && a.guest.screen:
+		shared := &sharedWriter{w: a.out} // what is typed is shown while changes are told
+		o.In, o.Out = &guestLines{in: a.in, echo: shared}, shared
+	case a.guest == nil && terminal(a.in):
+		o.In = a.in
+	}
+	o.Commands = &commands{app: a}
+	return o
 }
 
 // afterConsole ends a launch's console: a failed launch that the user quits is stopped, for nothing of it serves.

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/BobbyBlanco400/nexus-cos/tui/theme"
@@ -81,4 +82,16 @@ func (g *guestLines) take(characters int) error {
 func (g *guestLines) show(s string) error {
 	_, err := io.WriteString(g.echo, s)
 	return err
+}
+
+// sharedWriter is written to by several goroutines, a whole piece at a time.
+type sharedWriter struct {
+	mu sync.Mutex // guards w
+	w  io.Writer
+}
+
+func (s *sharedWriter) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(p)
 }
