@@ -96,6 +96,7 @@ type Engine struct {
 	floods        floodGuard
 	replaying     sync.Mutex // one replay of the log at a time
 	recent        *recentDecisions
+	refused       chan struct{} // capacity 1
 	days          moneyDays
 	units         unitIndex
 	statementLock sync.Mutex // one statement is checked at a time
@@ -130,7 +131,7 @@ func Open(cfg Config) (*Engine, error) {
 	if cfg.SaveEvery == 0 {
 		cfg.SaveEvery = snapshotEvery
 	}
-	e := &Engine{cfg: cfg, sets: sets, clock: cfg.Clock, recent: newRecentDecisions()}
+	e := &Engine{cfg: cfg, sets: sets, clock: cfg.Clock, recent: newRecentDecisions(), refused: make(chan struct{}, 1)}
 	if e.clock == nil {
 		e.clock = time.Now
 	}

@@ -231,3 +231,29 @@ func TestNodesOwnRefusalsAreEntriesEach(t *testing.T) {
 		seen[rec.Index] = true
 	}
 }
+
+// TestRefusalsAreToldOf: whoever waits for refusals is told of each that came since the last look, and of nothing else.
+func TestRefusalsAreToldOf(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	told := func() bool {
+		select {
+		case <-r.eng.Refusing():
+			return true
+		default:
+			return false
+		}
+	}
+	told() // what the beginning refused
+	if _, err := r.do(r.operator(), state.KindIMVUCreate, nexus.ID{}, state.UnitCreate{Name: "Allowed"}); err != nil || told() {
+		t.Errorf("allowed: %v, told of a refusal", err)
+	}
+	for range 2 {
+		if _, err := r.do(r.operator(), state.KindLedgerEdit, nexus.ID{}, state.LedgerEdit{Seq: 1}); nexus.CodeOf(err) != nexus.CodeRefused {
+			t.Fatal(err)
+		}
+	}
+	if !told() || told() {
+		t.Error("two refusals are not told of once")
+	}
+}

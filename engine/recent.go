@@ -80,14 +80,25 @@ func (e *Engine) publish(out *state.Outcome, row wire.DecisionRow) {
 		return
 	}
 	e.recent.add(row)
+	refused := false
 	for _, ev := range out.Events {
 		ev.Time = ms(out.Record.TimeMs)
 		if ev.Type == "gate.denied" || ev.Type == "gate.allowed" {
 			ev.Data = row
+			refused = refused || ev.Type == "gate.denied"
 		}
 		if n, ok := ev.Data.(int); ok && ev.Type == "revenue.posted" {
 			e.recent.posted(e.clock(), uint64(n))
 		}
 		e.cfg.Bus.Publish(ev)
 	}
+	if refused {
+		select {
+		case e.refused <- struct{}{}:
+		default: // told already
+		}
+	}
 }
+
+// Refusing has an element when the gates have refused something since it was last taken. It is for one reader.
+func (e *Engine) Refusing() <-chan struct{} { return e.refused }

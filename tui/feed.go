@@ -12,6 +12,7 @@ import (
 
 // Pace of pictures and of reconnection.
 const (
+	pacePressed  = 20 * time.Millisecond // for a picture that shows another refusal
 	paceFast     = 100 * time.Millisecond
 	paceSlow     = 250 * time.Millisecond
 	paceMost     = time.Second // however many bytes went out, a picture a second is shown
@@ -90,30 +91,70 @@ func (f *feed) watch(ctx context.Context) {
 	}
 }
 
-// pace hands pictures on: at once after a silence, otherwise when wait, told how long ago the one before went, has
-// passed. send blocks until the program has taken the picture, so there is never more than one under way.
-func (f *feed) pace(ctx context.Context, wait func(since time.Duration) time.Duration, send func(picture)) {
+// pace hands pictures on: at once after a silence, otherwise when wait, told how long ago the one before went and whether the newest shows another
+// refusal, has passed. send blocks until the program has taken the picture, so there is never more than one under way.
+func (f *feed) pace(ctx context.Context, wait waiting, send func(picture)) {
 	var last time.Time
+	var denied uint64
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-f.wake:
 		}
-		if !sleep(ctx, wait(time.Since(last))) {
+		if !f.await(ctx, last, denied, wait) {
 			return
 		}
-		select { // what arrived while waiting is part of this picture
+		select { // what came at the last moment is in it too
 		case <-f.wake:
 		default:
 		}
 		last = time.Now()
-		send(f.take())
+		p := f.take()
+		if p.overview != nil {
+			denied = p.overview.DecisionsDenied
+		}
+		send(p)
 	}
 }
 
+// await waits until the newest picture is due. What arrives meanwhile is part of it, and may be what does not wait. It reports false when ctx ended.
+func (f *feed) await(ctx context.Context, last time.Time, denied uint64, wait waiting) bool {
+	pressed := f.shows(denied)
+	due := time.Now().Add(wait(time.Since(last), pressed))
+	for ctx.Err() == nil {
+		left := time.Until(due)
+		if left <= 0 {
+			return true
+		}
+		t := time.NewTimer(left)
+		select {
+		case <-ctx.Done():
+		case <-t.C:
+		case <-f.wake:
+			if !pressed && f.shows(denied) {
+				pressed = true
+				if sooner := time.Now().Add(wait(time.Since(last), true)); sooner.Before(due) {
+					due = sooner
+				}
+			}
+		}
+		t.Stop()
+	}
+	return false
+}
+
+// shows reports whether the newest picture shows a refusal that one of so many does not.
+func (f *feed) shows(denied uint64) bool {
+	o := f.take().overview
+	return o != nil && o.DecisionsDenied > denied
+}
+
+// waiting gives how long a picture waits that comes since after the one before; pressed, it shows a refusal that that one did not.
+type waiting func(since time.Duration, pressed bool) time.Duration
+
 // run does both until ctx ends, and returns when its goroutines have.
-func (f *feed) run(ctx context.Context, wait func(time.Duration) time.Duration, send func(picture)) {
+func (f *feed) run(ctx context.Context, wait waiting, send func(picture)) {
 	var group sync.WaitGroup
 	group.Go(func() { defer f.catch(); f.watch(ctx) })
 	group.Go(func() { defer f.catch(); f.pace(ctx, wait, send) })

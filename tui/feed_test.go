@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	stdslices "slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -63,6 +65,43 @@ func TestPacing(t *testing.T) {
 				}
 				if node.shown.Load() < 49_990 {
 					t.Errorf("the node showed %d of 50,000: it was held back", node.shown.Load())
+				}
+			})
+		})
+	}
+}
+
+// TestARefusalIsShownSoon: the picture that shows another one does not wait for the pace, those that show no new one do; not on a slow link.
+func TestARefusalIsShownSoon(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		slow bool
+		want []time.Duration // since the first picture, of each that is shown
+	}{"fast link": {false, []time.Duration{0, 50 * time.Millisecond, 150 * time.Millisecond}}, "slow link": {true, []time.Duration{0, 250 * time.Millisecond}}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				f := newFeed(tuitest.NewBackend(nil), time.Now)
+				begin := time.Now()
+				w := &frameWriter{}
+				if c.slow {
+					w.tookNs.Store(int64(time.Second))
+				}
+				var at []time.Duration
+				var group sync.WaitGroup
+				group.Go(func() { f.pace(ctx, w.wait, func(picture) { at = append(at, time.Since(begin)) }) })
+				for _, one := range []struct {
+					after  time.Duration
+					denied uint64
+				}{{0, 7}, {10 * time.Millisecond, 7}, {40 * time.Millisecond, 8}, {10 * time.Millisecond, 8}} {
+					time.Sleep(one.after)
+					f.set(func(p *picture) { p.overview = &wire.Overview{DecisionsDenied: one.denied} })
+				}
+				group.Wait()
+				if !stdslices.Equal(at, c.want) {
+					t.Errorf("pictures after %v, want %v", at, c.want)
 				}
 			})
 		})

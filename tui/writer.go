@@ -43,8 +43,8 @@ const (
 )
 
 // wait says how long the next picture must wait when the one before went out since ago: for the pace, ten a second or
-// four on a slow link, and until the byte budget allows it. Keys never wait; what they write counts all the same.
-func (w *frameWriter) wait(since time.Duration) time.Duration {
+// four on a slow link, pressed more, and until the byte budget allows it. Keys never wait; what they write counts all the same.
+func (w *frameWriter) wait(since time.Duration, pressed bool) time.Duration {
 	now, written := time.Now(), w.bytes.Load()
 	rate := budgetBase + budgetPerCell*float64(w.cells.Load())
 	earned := budgetSaved
@@ -54,8 +54,11 @@ func (w *frameWriter) wait(since time.Duration) time.Duration {
 	w.credit = min(w.credit+earned.Seconds()*rate, rate*budgetSaved.Seconds()) - float64(written-w.counted)
 	w.asked, w.counted = now, written
 	gap := paceFast
-	if w.slow() {
+	switch {
+	case w.slow():
 		gap = paceSlow
+	case pressed:
+		gap = pacePressed
 	}
 	debt := time.Duration(max(-w.credit, 0) / rate * float64(time.Second))
 	return min(max(gap-since, debt), paceMost)

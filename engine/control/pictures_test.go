@@ -26,6 +26,7 @@ type stage struct {
 	mu      sync.Mutex
 	now     *wire.Overview
 	changed chan struct{}
+	pressed chan struct{}
 }
 
 func (s *stage) Overview() *wire.Overview {
@@ -40,6 +41,12 @@ func (s *stage) Changed() <-chan struct{} {
 	return s.changed
 }
 
+func (s *stage) Pressed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pressed
+}
+
 // show puts the next picture on, with everything but what change does to it as before. The one before is not touched.
 func (s *stage) show(change func(*wire.Overview)) *wire.Overview {
 	s.mu.Lock()
@@ -47,6 +54,10 @@ func (s *stage) show(change func(*wire.Overview)) *wire.Overview {
 	next := *s.now
 	next.Seq++
 	change(&next)
+	if next.DecisionsDenied > s.now.DecisionsDenied {
+		close(s.pressed)
+		s.pressed = make(chan struct{})
+	}
 	s.now = &next
 	close(s.changed)
 	s.changed = make(chan struct{})
@@ -70,7 +81,7 @@ func staged(t *testing.T) (*crowd, *stage) {
 	for i := range 17 {
 		o.Gates = append(o.Gates, wire.GateRow{Gate: i + 1, LastReason: "foreign"})
 	}
-	s := &stage{Node: c, now: o, changed: make(chan struct{})}
+	s := &stage{Node: c, now: o, changed: make(chan struct{}), pressed: make(chan struct{})}
 	c.server.node = s
 	return c, s
 }

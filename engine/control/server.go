@@ -33,6 +33,8 @@ type Node interface {
 	Overview() *wire.Overview
 	// Changed returns a channel that is closed when the next Overview differs from the last one.
 	Changed() <-chan struct{}
+	// Pressed returns a channel that is closed when the next Overview shows a refusal that the last one did not; it is not waited with.
+	Pressed() <-chan struct{}
 	Slices() []wire.SliceRow
 	// SliceDetail gives one slice with its series and distribution; false when there is none of that id.
 	SliceDetail(id nexus.ID) (wire.SliceDetail, bool)
@@ -64,6 +66,7 @@ type Server struct {
 	doors  doorSessions
 
 	pictures pictures
+	pace     time.Duration // of the overview stream
 
 	// What holds a whole unit's files: bundles for owners whose unit leaves, bundles for everybody else, folders being taken in.
 	leavers, readers, imports places
@@ -85,7 +88,7 @@ func NewServer(path string, node Node, b *bus.Bus, log *slog.Logger) (*Server, e
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	s := &Server{node: node, bus: b, log: log, mux: http.NewServeMux(), socket: l,
+	s := &Server{node: node, bus: b, log: log, mux: http.NewServeMux(), socket: l, pace: watchInterval,
 		leavers: newPlaces("bundles of leaving units are being written", placesEach, placesLeaver),
 		readers: newPlaces("bundles are being written", placesEach, placesAll),
 		imports: newPlaces("bundles are being taken in", placesEach, placesAll), bounds: newBounds()}

@@ -13,7 +13,7 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 )
 
-// watchInterval paces the overview stream: at most ten a second. When nothing changes nothing is sent; a dead node is told
+// watchInterval paces the overview stream: at most ten a second, and what shows a refusal at once. When nothing changes nothing is sent; a dead node is told
 // from a quiet one by the connection, which ends with the node.
 const watchInterval = 100 * time.Millisecond
 
@@ -69,7 +69,7 @@ func (s *Server) WatchSession(ctx context.Context, token string, show func(*wire
 // key, and a session that has ended, see nothing more.
 func (s *Server) follow(ctx context.Context, who caller, show func(*frame, wire.Identity) error) error {
 	for {
-		changed := s.node.Changed()
+		changed, pressed := s.node.Changed(), s.node.Pressed()
 		if err := s.stillMay(who, earlyRead); err != nil {
 			return err
 		}
@@ -83,7 +83,8 @@ func (s *Server) follow(ctx context.Context, who caller, show func(*frame, wire.
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(watchInterval):
+		case <-pressed: // changed too
+		case <-time.After(s.pace):
 		}
 		select {
 		case <-ctx.Done():

@@ -17,10 +17,12 @@ import (
 )
 
 // Pace of the picture: changes are folded into at most ten pictures a second; figures that are measured all the time (slices,
-// rates) are looked at once a second.
+// rates) are looked at once a second. A refusal does not wait for its turn: twenty more pictures a second at the most are made for refusals alone.
 const (
 	viewEvery    = 100 * time.Millisecond
 	measureEvery = time.Second
+	pressEvery   = 20 * time.Millisecond // the least between two pictures
+	pressMost    = 20                    // a second
 )
 
 // overviewKeeper holds the newest immutable picture and tells readers when it is another one.
@@ -30,6 +32,7 @@ type overviewKeeper struct {
 	mu      sync.Mutex // guards what follows
 	current *wire.Overview
 	changed chan struct{}
+	pressed chan struct{}           // closed and replaced with each picture that shows another refusal
 	history map[nexus.ID][]*float64 // p99 in ms, one cell a second, oldest first
 	series  map[nexus.ID][]wire.SlicePoint
 	rows    []wire.SliceRow
@@ -37,7 +40,7 @@ type overviewKeeper struct {
 }
 
 func (k *overviewKeeper) init() {
-	k.changed = make(chan struct{})
+	k.changed, k.pressed = make(chan struct{}), make(chan struct{})
 	k.history = map[nexus.ID][]*float64{}
 	k.series = map[nexus.ID][]wire.SlicePoint{}
 	k.current = &wire.Overview{}
@@ -52,11 +55,27 @@ func (k *overviewKeeper) run(ctx context.Context, n *Node) {
 	t := time.NewTicker(viewEvery)
 	defer t.Stop()
 	var seen, dropped uint64
-	var measured time.Time
+	var measured, made time.Time
+	press := pressing{left: pressMost}
 	for {
+		var refused <-chan struct{} // nil: nobody refuses yet
+		e := n.Engine()
+		if e != nil {
+			refused = e.Refusing()
+		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-refused:
+			if !press.may(time.Now()) {
+				continue // it is in the next picture of the pace
+			}
+			if !sleepFor(ctx, pressEvery-time.Since(made)) {
+				return
+			}
+			seen, made = e.Version()+e.CosignVersion(), time.Now()
+			k.dirty.Store(false)
+			k.replace(n.build())
 		case now := <-t.C:
 			if now.Sub(measured) >= measureEvery {
 				measured = now
@@ -68,20 +87,57 @@ func (k *overviewKeeper) run(ctx context.Context, n *Node) {
 					k.touch()
 				}
 			}
-			if e := n.Engine(); e != nil && e.Version()+e.CosignVersion() != seen { // both only grow
+			if e != nil && e.Version()+e.CosignVersion() != seen { // both only grow
 				seen = e.Version() + e.CosignVersion()
 				k.touch()
 			}
 			if k.dirty.Swap(false) {
+				made = time.Now()
 				k.replace(n.build())
 			}
 		}
 	}
 }
 
+// pressing counts pictures that do not wait for their turn, pressMost a second.
+type pressing struct {
+	left   int
+	filled time.Time
+}
+
+func (p *pressing) may(now time.Time) bool {
+	if now.Sub(p.filled) >= time.Second {
+		p.left, p.filled = pressMost, now
+	}
+	if p.left == 0 {
+		return false
+	}
+	p.left--
+	return true
+}
+
+// sleepFor reports false when ctx ended first.
+func sleepFor(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 func (k *overviewKeeper) replace(o *wire.Overview) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if o.DecisionsDenied > k.current.DecisionsDenied {
+		close(k.pressed)
+		k.pressed = make(chan struct{})
+	}
 	o.Seq = k.current.Seq + 1
 	o.Slices = k.rows
 	k.current = o
@@ -213,6 +269,13 @@ func (n *Node) Changed() <-chan struct{} {
 	n.view.mu.Lock()
 	defer n.view.mu.Unlock()
 	return n.view.changed
+}
+
+// Pressed implements control.Node.
+func (n *Node) Pressed() <-chan struct{} {
+	n.view.mu.Lock()
+	defer n.view.mu.Unlock()
+	return n.view.pressed
 }
 
 // Slices implements control.Node.
