@@ -237,3 +237,25 @@ func TestFrameWriter(t *testing.T) {
 		}
 	})
 }
+
+// TestARefusalWaitsForNoBytes: the byte budget holds up the pictures after it, not the one that shows a refusal; on a slow link that one too.
+func TestARefusalWaitsForNoBytes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &frameWriter{}
+		if d := w.wait(time.Hour, false); d > 0 {
+			t.Fatalf("with nothing written a picture waits %v", d)
+		}
+		w.bytes.Add(50_000)
+		if d := w.wait(pacePressed, true); d > 0 {
+			t.Errorf("a refusal waits %v", d)
+		}
+		if d := w.wait(paceFast, false); d != paceMost {
+			t.Errorf("a picture after 50,000 bytes waits %v, want %v", d, paceMost)
+		}
+		w.tookNs.Store(int64(time.Second))
+		if d := w.wait(pacePressed, true); d != paceMost {
+			t.Errorf("on a slow link a refusal waits %v, want %v", d, paceMost)
+		}
+	})
+}

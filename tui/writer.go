@@ -43,7 +43,7 @@ const (
 )
 
 // wait says how long the next picture must wait when the one before went out since ago: for the pace, ten a second or
-// four on a slow link, pressed more, and until the byte budget allows it. Keys never wait; what they write counts all the same.
+// four on a slow link, and until the byte budget allows it. Pressed it waits for neither. Keys never wait; what they write counts all the same.
 func (w *frameWriter) wait(since time.Duration, pressed bool) time.Duration {
 	now, written := time.Now(), w.bytes.Load()
 	rate := budgetBase + budgetPerCell*float64(w.cells.Load())
@@ -53,15 +53,14 @@ func (w *frameWriter) wait(since time.Duration, pressed bool) time.Duration {
 	}
 	w.credit = min(w.credit+earned.Seconds()*rate, rate*budgetSaved.Seconds()) - float64(written-w.counted)
 	w.asked, w.counted = now, written
-	gap := paceFast
+	debt := time.Duration(max(-w.credit, 0) / rate * float64(time.Second))
 	switch {
 	case w.slow():
-		gap = paceSlow
-	case pressed:
-		gap = pacePressed
+		return min(max(paceSlow-since, debt), paceMost)
+	case pressed: // the pictures after it pay what it costs
+		return pacePressed - since
 	}
-	debt := time.Duration(max(-w.credit, 0) / rate * float64(time.Second))
-	return min(max(gap-since, debt), paceMost)
+	return min(max(paceFast-since, debt), paceMost)
 }
 
 // Write implements io.Writer. Bubble Tea writes each frame at once; what goes out, and is counted, is what is left of it.
