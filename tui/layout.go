@@ -60,6 +60,14 @@ type band struct {
 	columns []column
 }
 
+// arrangement is what overviewBands depends on.
+type arrangement struct {
+	class         size
+	width, height int
+	focus         panel.ID
+	slow          bool
+}
+
 // overviewBands places the panels of the overview on width x height cells (the chrome is already taken off). focus is
 // the one panel of the compact layout. On a slow link the evidence pane stays away: beside the stream it costs about a
 // kilobyte a frame.

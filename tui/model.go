@@ -65,6 +65,8 @@ type model struct {
 
 	// The screen.
 	width, height int
+	arranged      arrangement // of bands
+	bands         []band      // of the overview's last frame
 	view          int
 	focus         panel.ID
 	previous      int // view before this one

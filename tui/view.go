@@ -193,7 +193,7 @@ func (m *model) content(class size, height int) []string {
 		return m.fit(m.panelLines(m.active(), placement{y: top, width: m.width, height: height, full: true}), 0, height)
 	}
 	out := make([]string, 0, height)
-	for _, b := range overviewBands(class, m.width, height, m.focus, m.slow) {
+	for _, b := range m.bandsOf(class, height) {
 		if len(b.columns) == 1 {
 			for _, s := range b.columns[0].slots {
 				out = append(out, m.panelLines(s.id, placement{y: top + len(out), width: m.width, height: s.height})...)
@@ -205,21 +205,30 @@ func (m *model) content(class size, height int) []string {
 	return out
 }
 
+// bandsOf gives the overview's bands, which are the same from frame to frame until the window, the focus or the link's speed changes.
+func (m *model) bandsOf(class size, height int) []band {
+	want := arrangement{class, m.width, height, m.focus, m.slow}
+	if m.bands == nil || m.arranged != want {
+		m.arranged, m.bands = want, overviewBands(class, m.width, height, m.focus, m.slow)
+	}
+	return m.bands
+}
+
 // beside joins the columns of a band line by line.
 func (m *model) beside(b band, top int) []string {
 	bar := m.theme().Text(theme.Faint, " "+m.theme().Symbols.Bar+" ")
 	stacks := make([][]string, len(b.columns))
 	x := 0
 	for i, c := range b.columns {
+		stacks[i] = make([]string, 0, b.height)
 		for _, s := range c.slots {
 			stacks[i] = append(stacks[i], m.panelLines(s.id, placement{x: x, y: top + len(stacks[i]), width: c.width, height: s.height,
 				pad: i < len(b.columns)-1})...)
 		}
 		x += c.width + besideGap
 	}
-	out := make([]string, b.height)
+	out, parts := make([]string, b.height), make([]string, len(stacks))
 	for row := range out {
-		parts := make([]string, len(stacks))
 		for i := range stacks {
 			parts[i] = stacks[i][row]
 		}

@@ -164,32 +164,19 @@ func (l *Line) Spark(history []*float64, limit float64, cells int) *Line {
 	if limit <= 0 {
 		limit = 1 // a slice without a budget still shows its shape
 	}
-	run := make([]byte, 0, 3*len(history)) // a bar is three bytes
-	over := false
-	flush := func() {
-		style := Good
-		if over {
-			style = Bad
-		}
-		l.paint(style, string(run))
-		run = run[:0]
-	}
 	for _, v := range history {
-		bar, isOver := " ", false
+		bar, style := " ", Good
 		if v != nil {
-			isOver = *v > limit
 			bar = bars[min(int(max(*v, 0)/(2*limit)*float64(len(bars))), len(bars)-1)]
-			if isOver && l.theme.Color == ColorNone {
-				bar = l.theme.Symbols.SparkOver
+			if *v > limit {
+				style = Bad
+				if l.theme.Color == ColorNone {
+					bar = l.theme.Symbols.SparkOver
+				}
 			}
 		}
-		if isOver != over {
-			flush()
-			over = isOver
-		}
-		run = append(run, bar...)
+		l.paint(style, bar)
 	}
-	flush()
 	l.used += len(history)
 	return l
 }
