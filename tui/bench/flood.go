@@ -36,16 +36,17 @@ const denied = "gate.denied"
 type pouring struct {
 	name   string
 	losing bool // those who stopped reading must lose events in it
+	filled bool // a flood goes before it: what the ledger keeps ready of its entries, up to a bound, is full then, and what grows still is the flood's
 	pour   func(ctx context.Context, n FloodNode, d time.Duration) (events int, took time.Duration, err error)
 }
 
 // The two floods: of what the bus carries, and of what the ledger takes, of which the bus carries two events a batch.
 var (
-	publications = pouring{"flood of publications", true, func(ctx context.Context, n FloodNode, d time.Duration) (int, time.Duration, error) {
+	publications = pouring{"flood of publications", true, false, func(ctx context.Context, n FloodNode, d time.Duration) (int, time.Duration, error) {
 		events, err := n.Publish(ctx, floodRate, d)
 		return events, d, err
 	}}
-	revenue = pouring{"flood of revenue", false, pourRevenue}
+	revenue = pouring{"flood of revenue", false, true, pourRevenue}
 )
 
 // pourRevenue posts signed batches at the flood's rate, each lane its share.
@@ -175,6 +176,14 @@ func (m *measure) flood(ctx context.Context, p pouring) ([]figure, error) {
 		return nil, err
 	}
 	defer t.close("q")
+	if p.filled {
+		if _, _, err := p.pour(ctx, n, m.o.Duration); err != nil {
+			return nil, err
+		}
+		if err := pause(ctx, m.o.Rest); err != nil { // until what is still under way is gone, as at the end
+			return nil, err
+		}
+	}
 	if err := pause(ctx, warmUp); err != nil {
 		return nil, err
 	}
