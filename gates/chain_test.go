@@ -247,14 +247,16 @@ func TestEarlierFactsKeepTheirBytes(t *testing.T) {
 	signal.Signal = []gates.SignalFacts{{Held: true}}
 	limited := with
 	limited.Limit = []gates.LimitFacts{{CPUMilli: 1}}
+	capped := with
+	capped.Session = []gates.SessionFacts{{Sessions: 1}}
 	long, short := encoded(with), encoded(without)
-	if full := nexus.Encode(without); !bytes.Equal(full, append(append([]byte(nil), short...), 0, 0, 0, 0)) {
+	if full := nexus.Encode(without); !bytes.Equal(full, append(append([]byte(nil), short...), 0, 0, 0, 0, 0)) {
 		t.Fatal("facts without the later parts are not the earlier form")
 	}
-	if full := nexus.Encode(with); !bytes.Equal(full, append(append([]byte(nil), long...), 0, 0, 0)) {
+	if full := nexus.Encode(with); !bytes.Equal(full, append(append([]byte(nil), long...), 0, 0, 0, 0)) {
 		t.Fatal("facts with approvals alone are not the form from before bindings")
 	}
-	for _, want := range [][]byte{encoded(limited), encoded(signal), encoded(bound), long, short} {
+	for _, want := range [][]byte{encoded(capped), encoded(limited), encoded(signal), encoded(bound), long, short} {
 		var f gates.Facts
 		if err := gates.DecodeFacts(want, &f); err != nil || !bytes.Equal(encoded(f), want) {
 			t.Errorf("%d bytes read as %+v %+v, %v", len(want), f.Approval, f.Binding, err)

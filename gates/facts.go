@@ -48,11 +48,12 @@ type Facts struct {
 	Binding  []BindingFacts
 	Signal   []SignalFacts
 	Limit    []LimitFacts
+	Session  []SessionFacts
 }
 
 // tails gives the lengths of the parts that came later, in order.
-func (f *Facts) tails() [4]int {
-	return [...]int{len(f.Approval), len(f.Binding), len(f.Signal), len(f.Limit)}
+func (f *Facts) tails() [5]int {
+	return [...]int{len(f.Approval), len(f.Binding), len(f.Signal), len(f.Limit), len(f.Session)}
 }
 
 // IdentityFacts: gate 1. Checked on every replica, not only at admission.
@@ -178,6 +179,16 @@ type SliceFacts struct {
 	ByPolicy          bool // the unit's policy or the default asks for it: the actor owns the unit, or it is being created
 	OwnerApproved     bool
 	NoticeQueued      bool
+}
+
+// SessionFacts: gates 8 and 15. The session cap of a slice: connections at once at a gateway, in place of 0 the number of its class.
+type SessionFacts struct {
+	Sessions      int64 // asked for
+	Current       int64 // in force
+	Most          int64 // that a gateway takes of all slices together
+	ByPolicy      bool  // the actor owns the unit
+	OwnerApproved bool
+	NoticeQueued  bool // the notice to the owner is part of the same transaction
 }
 
 // RouteFacts: gates 8 and 14.

@@ -27,7 +27,7 @@ const (
 	KindProbe         EntryKind = 11 // made by a suite
 	KindUsage         EntryKind = 12 // metered usage
 	KindAudit         EntryKind = 13 // an audit finding or its end
-	KindSlice         EntryKind = 14 // a slice allocated or changed
+	KindSlice         EntryKind = 14 // a slice allocated or changed, or its session cap
 	KindRoute         EntryKind = 15 // a route changed
 	KindNotice        EntryKind = 16 // a must-deliver notice
 	KindRules         EntryKind = 17 // the level of the machine's rules was raised

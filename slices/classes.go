@@ -21,6 +21,10 @@ const (
 	ClassBulk        Class = 7
 )
 
+// GatewayConnectionsMax is how many connections a gateway takes of all slices together when it is given no number (edge.Config): what a
+// session cap is judged by. The verdicts in the ledger name it, so another number needs a level of the rules (decision 10).
+const GatewayConnectionsMax = 16384
+
 // DropRule bounds the time and the number of requests that wait in a slice's queue (CoDel on queue age: once requests
 // have waited longer than TargetMs for a whole IntervalMs, the oldest ones are answered 503 at a rising rate).
 type DropRule struct {

@@ -153,7 +153,7 @@ func (a *app) proposeCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "propose ACTION [FIELD=VALUE]...", Short: "Propose any change that needs somebody's approval",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 || !state.Proposable(args[0]) {
-				return usage("ACTION", "one of route.set, route.drop, slice.set, imvu.scale, imvu.suspend, domain.claim, unit.transfer", "is required")
+				return usage("ACTION", "one of route.set, route.drop, slice.set, slice.sessions, imvu.scale, imvu.suspend, domain.claim, unit.transfer", "is required")
 			}
 			return nil
 		},

@@ -20,6 +20,8 @@ type creationRequest struct {
 	Slug   string
 	Domain string
 	Parent nexus.ID
+
+	Sessions uint32 // session cap of the slice, an act of its own; 0: the class's number
 }
 
 // creationKinds maps a unit's kind to the action that makes it.
@@ -78,22 +80,32 @@ func (n *node) createUnit(ctx context.Context, req creationRequest) (wire.UnitCr
 		return out, err
 	}
 	out.OwnerKeyFile = owner.path
-	if req.Backend == "" {
-		return out, nil
-	}
-	id, err := nexus.ParseID(out.Unit.ID)
-	if err != nil {
-		return out, err
-	}
-	if err := n.firstRoute(ctx, owner, id, state.RouteSet{Host: out.Unit.Domain, Backend: req.Backend}); err != nil {
-		return out, fmt.Errorf("%s was created, its route was not: %w", out.Unit.Label, err)
-	}
-	return out, nil
+	return out, n.firstActs(ctx, owner, &out.Unit, &req)
 }
 
-// firstRoute sets the route that a creation asks for. Only the owner may ask for a route (gate 8): it is signed with the key
-// that was issued in the same act, else with the caller's.
-func (n *node) firstRoute(ctx context.Context, owner issuedKey, unit nexus.ID, body state.RouteSet) error {
+// firstActs does what a creation asks for beyond the unit: the cap first, so that no visitor comes before it, then the route.
+func (n *node) firstActs(ctx context.Context, owner issuedKey, made *wire.UnitRow, req *creationRequest) error {
+	id, err := nexus.ParseID(made.ID)
+	if err != nil {
+		return err
+	}
+	if req.Sessions != 0 {
+		if err := n.asOwner(ctx, owner, state.KindSliceSessions, id, state.SliceSessions{Sessions: req.Sessions}); err != nil {
+			return fmt.Errorf("%s was created, its slice has the session cap of its class: %w", made.Label, err)
+		}
+	}
+	if req.Backend == "" {
+		return nil
+	}
+	if err := n.asOwner(ctx, owner, state.KindRouteSet, id, state.RouteSet{Host: made.Domain, Backend: req.Backend}); err != nil {
+		return fmt.Errorf("%s was created, its route was not: %w", made.Label, err)
+	}
+	return nil
+}
+
+// asOwner does what only the owner may ask for (gate 8) in a creation: it is signed with the key that was issued in the same act, else with
+// the caller's.
+func (n *node) asOwner(ctx context.Context, owner issuedKey, kind string, unit nexus.ID, body any) error {
 	signer := n.Signer()
 	if owner.made {
 		key, err := identity.LoadKey(owner.path)
@@ -102,7 +114,7 @@ func (n *node) firstRoute(ctx context.Context, owner issuedKey, unit nexus.ID, b
 		}
 		signer = key
 	}
-	a, err := engine.NewAction(signer, n.Cluster(), state.KindRouteSet, unit, body, n.app.now())
+	a, err := engine.NewAction(signer, n.Cluster(), kind, unit, body, n.app.now())
 	if err != nil {
 		return err
 	}

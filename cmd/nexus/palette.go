@@ -276,6 +276,9 @@ func (c *commands) inverse(ctx context.Context, args []string) []string {
 		return []string{"imvu", "scale", d.Label, fmt.Sprintf("--cpu=%g", d.Envelope.CPUCores), fmt.Sprintf("--memory=%dMiB", d.Envelope.MemoryBytes>>20),
 			fmt.Sprintf("--storage=%dMiB", d.Envelope.StorageBytes>>20), fmt.Sprintf("--processes=%d", d.Envelope.Processes)}
 	case "slices set":
+		if stdslices.ContainsFunc(args, func(word string) bool { return strings.HasPrefix(word, "--sessions") }) { // a change of its own
+			return []string{"slices", "set", d.Label, fmt.Sprintf("--sessions=%d", d.MaxSessions)}
+		}
 		return []string{"slices", "set", d.Label, "--class=" + d.Class, fmt.Sprintf("--guarantee=%d", d.GuaranteedBps),
 			fmt.Sprintf("--ceiling=%d", d.CeilingBps), fmt.Sprintf("--budget=%v", time.Duration(d.BudgetMs*float64(time.Millisecond)))}
 	case "imvu suspend":

@@ -47,11 +47,11 @@ waiting.`,
 
 func sliceTable(rows []wire.SliceRow) *table {
 	t := &table{head: []string{"UNIT", "NAME", "CLASS", ">P50 ms", ">P99 ms", ">P99.9 ms", ">BUDGET", ">SAMPLES", ">Mbit/s", ">KEPT %", ">IN FLIGHT", ">QUEUE",
-		">REFUSED", ">DROPPED", "SLICE"}, none: "no slices"}
+		">REFUSED", ">DROPPED", ">SESSION CAP", "SLICE"}, none: "no slices"}
 	for _, r := range rows {
 		t.add(r.Label, r.Name, r.Class, milliseconds(r.P50Ms), milliseconds(r.P99Ms), milliseconds(r.P999Ms), fmt.Sprintf("%g", r.BudgetMs),
 			strconv.FormatUint(r.Samples, 10), fmt.Sprintf("%.2f", r.RateBps/1e6), keptPercent(r.GuaranteePercent), strconv.Itoa(r.InFlight), strconv.Itoa(r.Queue),
-			strconv.FormatUint(r.Refused, 10), strconv.FormatUint(r.Dropped, 10), r.Slice)
+			strconv.FormatUint(r.Refused, 10), strconv.FormatUint(r.Dropped, 10), strconv.Itoa(r.SessionCap), r.Slice)
 	}
 	return t
 }
@@ -76,6 +76,22 @@ func keptText(s wire.SliceRow) string {
 		s.GuaranteeKept, s.GuaranteeWindows)
 }
 
+// ownCapText says which session cap a unit's slice was given.
+func ownCapText(most uint32) string {
+	if most == 0 {
+		return "the class's number"
+	}
+	return sessionCapText(int(most), true)
+}
+
+// sessionCapText says how many connections a slice may have at once at an edge, and whose number that is.
+func sessionCapText(most int, own bool) string {
+	if own {
+		return fmt.Sprintf("%d connections at once", most)
+	}
+	return fmt.Sprintf("%d connections at once, the class's number", most)
+}
+
 func (n *node) slice(ctx context.Context, word string) (wire.SliceRow, error) {
 	all, err := get[wire.Slices](ctx, n, "/v1/slices")
 	if err != nil {
@@ -92,7 +108,7 @@ func (n *node) slice(ctx context.Context, word string) (wire.SliceRow, error) {
 func printSlice(w io.Writer, s wire.SliceRow) error {
 	return pairs(w, "slice", s.Slice, "unit", s.Label+" "+s.Unit, "name", s.Name, "class", s.Class, "budget", fmt.Sprintf("%g ms", s.BudgetMs),
 		"guaranteed", fmt.Sprintf("%d bit/s", s.GuaranteedBps), "ceiling", fmt.Sprintf("%d bit/s (0: the gateway's capacity)", s.CeilingBps),
-		"guarantee", keptText(s),
+		"guarantee", keptText(s), "session cap", sessionCapText(s.SessionCap, s.CapIsOwn),
 		"p50", milliseconds(s.P50Ms)+" ms added, by the probe", "p99", milliseconds(s.P99Ms)+" ms", "p99.9", milliseconds(s.P999Ms)+" ms",
 		"baseline p50", milliseconds(s.BaselineP50Ms)+" ms", "gateway p99", milliseconds(s.GatewayP99Ms)+" ms inside the gateway, less backend time",
 		"samples", strconv.FormatUint(s.Samples, 10), "rate", fmt.Sprintf("%.2f Mbit/s", s.RateBps/1e6), "in flight", strconv.Itoa(s.InFlight),

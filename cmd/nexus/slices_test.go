@@ -39,3 +39,19 @@ func TestHowAGuaranteeWasKept(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoseTheSessionCapIs(t *testing.T) {
+	t.Parallel()
+	for want, got := range map[string]string{"7 connections at once": sessionCapText(7, true),
+		"1024 connections at once, the class's number": sessionCapText(1024, false),
+		"the class's number":                           ownCapText(0), "9 connections at once": ownCapText(9)} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	var b bytes.Buffer
+	if err := sliceTable([]wire.SliceRow{{Label: "A", SessionCap: 77}}).print(&b); err != nil || !strings.Contains(b.String(), "SESSION CAP") ||
+		!strings.Contains(b.String(), " 77 ") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+}

@@ -20,23 +20,37 @@ const maxBudget = time.Minute
 func (a *app) sliceSetCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "set UNIT", Short: "Change a unit's slice (gates 8 and 15: its owner's word)", Args: oneArg("UNIT"),
 		ValidArgsFunction: a.completeUnits,
-		Long: `Change class, rates or latency budget of a unit's slice; what is not named stays. A guarantee is admitted when all guarantees together stay below 90 %
-of the gateway's capacity, else it is refused with the arithmetic. A new class brings its own budget, unless one is given. Connections and streams go on.`,
+		Long: `Change class, rates, latency budget or session cap of a unit's slice; what is not named stays. A guarantee is admitted when all guarantees together stay below 90 %
+of the gateway's capacity, else it is refused with the arithmetic. A new class brings its own budget, unless one is given. Connections and streams go on.
+
+The session cap says how many connections the slice may have at once at a gateway; the next one is refused with 503 and Retry-After. A gateway takes 16384
+of all slices together, and more than that is refused. The cap is a change of its own, apart from the others. A lower cap cuts nobody who is connected.`,
 		Example: `  nexus slices set IMVU-001 --guarantee 20M --ceiling 200M --identity eva
+  nexus slices set IMVU-001 --sessions 500
   nexus slices set IMVU-001 --class live --propose --reason 'it streams now'`}
 	f := cmd.Flags()
 	f.String("class", "", "slice class")
 	f.String("guarantee", "", "guaranteed bits per second, such as 10M; 0: a fair share")
 	f.String("ceiling", "", "most bits per second; 0: the gateway's capacity")
 	f.Duration("budget", 0, "added latency allowed at the 99th percentile, such as 10ms (default: the class's, when the class changes)")
+	f.Uint32("sessions", 0, "session cap: most connections at once at a gateway; 0: the class's number")
 	proposeFlags(cmd)
 	cmd.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, args []string) error {
-		if f := cmd.Flags(); !f.Changed("class") && !f.Changed("guarantee") && !f.Changed("ceiling") && !f.Changed("budget") {
-			return usage("--class, --guarantee, --ceiling or --budget", "", "one of them is required")
+		f := cmd.Flags()
+		others := f.Changed("class") || f.Changed("guarantee") || f.Changed("ceiling") || f.Changed("budget")
+		switch {
+		case !others && !f.Changed("sessions"):
+			return usage("--class, --guarantee, --ceiling, --budget or --sessions", "", "one of them is required")
+		case others && f.Changed("sessions"):
+			return usage("--sessions", "give it in a command of its own", "is an action of its own, judged by itself")
 		}
 		d, id, err := n.unit(ctx, args[0])
 		if err != nil {
 			return err
+		}
+		if f.Changed("sessions") {
+			most, _ := f.GetUint32("sessions")
+			return n.change(ctx, cmd, state.KindSliceSessions, id, state.SliceSessions{Sessions: most}, args[0])
 		}
 		b, err := sliceWanted(cmd, &d)
 		if err != nil {

@@ -30,6 +30,8 @@ func bodyOf(kind string) any {
 		return &state.UnitReason{}
 	case state.KindSliceSet:
 		return &state.SliceSet{}
+	case state.KindSliceSessions:
+		return &state.SliceSessions{}
 	case state.KindExitBegin, state.KindExitCancel:
 		return &state.ExitBegin{}
 	case state.KindExitFail:

@@ -114,6 +114,7 @@ guided wizard opens.`,
 	f.String("class", "", "slice class (default interactive; control is the platform's own: an operator gives it)")
 	f.String("guarantee", "", "guaranteed bits per second, such as 10M (default: a fair share)")
 	f.String("ceiling", "", "most bits per second (default: the gateway's capacity)")
+	f.Uint32("sessions", 0, "session cap of the slice: most connections at once at a gateway (default: the class's number)")
 	f.String("slug", "", "word in domain names (default: made from the name)")
 	f.String("domain", "", "own domain (default: SLUG.LABEL.BASE)")
 	f.String("backend", "", "where its domain leads: http://127.0.0.1:PORT or dir:/absolute/folder")
@@ -150,6 +151,7 @@ func creationFlags(cmd *cobra.Command, kind string) (creationRequest, error) {
 	}
 	req.OwnerMustExist, _ = f.GetBool("owner-must-exist")
 	req.Envelope.Processes, _ = f.GetUint64("processes")
+	req.Sessions, _ = f.GetUint32("sessions")
 	env, err := envelopeFlags(cmd)
 	if err != nil {
 		return req, err
@@ -297,6 +299,7 @@ func (n *node) showUnit(ctx context.Context, word string) error {
 		}
 		err := pairs(w, "parent", d.Parent, "created", fmt.Sprintf("%s, decision %d", when(d.Created), d.CreatedIndex),
 			"class", fmt.Sprintf("%s, budget %g ms", d.Class, d.BudgetMs), "bandwidth", bandwidth(d.GuaranteedBps, d.CeilingBps),
+			"session cap", ownCapText(d.MaxSessions),
 			"domains", strings.Join(d.Domains, ", "),
 			"entries", fmt.Sprintf("%d, newest %s", d.Sequence, d.Head))
 		if err != nil {

@@ -209,3 +209,18 @@ func (r *rig) resign(t *testing.T, dir string, unit nexus.ID, change func(*verif
 		}
 	}
 }
+
+// The slice's contract in a bundle names the session cap that the owner set.
+func TestTheBundleNamesTheSessionCap(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	unit, _ := r.populate()
+	raw, err := os.ReadFile(filepath.Join(r.bundle(unit).Dir, "slice.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s bundle.Slice
+	if err := json.Unmarshal(raw, &s); err != nil || s.MaxSessions != 321 {
+		t.Errorf("the slice is %+v, %v", s, err)
+	}
+}

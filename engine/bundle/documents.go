@@ -60,6 +60,7 @@ type Slice struct {
 	CeilingBps    int64  `json:"ceiling_bps"` // 0: the gateway's capacity
 	BudgetMicros  int64  `json:"latency_budget_us"`
 	Decision      uint64 `json:"decision"`
+	MaxSessions   uint32 `json:"max_sessions,omitempty"` // connections at once at a gateway; absent: the class's number
 }
 
 type route struct {
@@ -137,7 +138,8 @@ func documentsOf(st *state.State, u *state.Unit) documents {
 		{"unit.json", "the registry's record of the unit", unit},
 		{"owners.json", "whose it was, and the keys", ownersOf(st, u)},
 		{"routes.json", "routes", routes},
-		{"slice.json", "the slice's contract", Slice{u.Slice.Class, u.Slice.GuaranteedBps, u.Slice.CeilingBps, u.Slice.BudgetMicros, u.Slice.Index}},
+		{"slice.json", "the slice's contract", Slice{u.Slice.Class, u.Slice.GuaranteedBps, u.Slice.CeilingBps, u.Slice.BudgetMicros, u.Slice.Index,
+			st.SessionCap(u.ID)}},
 		{"policy.json", "the unit's own policy in force", policy},
 		{"money.json", "what is owed, held and on its way; payout terms; disputes", moneyOf(st, u)},
 		{"recordings.json", "recorded SSH sessions of the owner's keys, by digest; the node that recorded them keeps the files", recordingsOf(st, u)},

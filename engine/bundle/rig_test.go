@@ -133,6 +133,7 @@ func (r *rig) populate() (unit nexus.ID, ada nexus.KeySigner) {
 		r.t.Fatal(err)
 	}
 	unit = made.ID
+	r.must(ada, state.KindSliceSessions, unit, state.SliceSessions{Sessions: 321})
 	r.must(ada, state.KindRouteSet, unit, state.RouteSet{Host: made.Domain, Backend: "http://127.0.0.1:9321"})
 	r.must(ada, state.KindPolicySet, unit, state.PolicySet{Policy: state.UnitPolicy{Rules: []state.PolicyRule{
 		{Name: "no-drop", Effect: state.EffectDeny, On: []string{state.KindRouteDrop}}}}})

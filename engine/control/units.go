@@ -124,7 +124,7 @@ func (s *Server) unit(_ http.ResponseWriter, r *http.Request, who caller) (any, 
 		u := st.Units[id]
 		d = wire.UnitDetail{UnitRow: engine.UnitRow(st, u), Created: time.UnixMilli(u.CreatedMs).UTC(), CreatedIndex: u.CreatedIndex,
 			Class: u.Slice.Class, GuaranteedBps: uint64(u.Slice.GuaranteedBps), CeilingBps: uint64(u.Slice.CeilingBps),
-			BudgetMs: float64(u.Slice.BudgetMicros) / 1000}
+			BudgetMs: float64(u.Slice.BudgetMicros) / 1000, MaxSessions: st.SessionCap(id)}
 		if p := st.Units[u.Parent]; p != nil {
 			d.Parent = p.Label
 		}

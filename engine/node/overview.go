@@ -196,7 +196,8 @@ func sliceRow(n *Node, s edge.SliceStats) wire.SliceRow {
 		Samples: uint64(s.Added.Samples), RateBps: float64(s.Gateway.RateBps), InFlight: int(s.Gateway.InFlight), Queue: int(s.Gateway.Queue),
 		Refused: uint64(s.Gateway.Refused), Dropped: uint64(s.Gateway.Dropped), GuaranteedBps: s.Slice.GuaranteedBps,
 		CeilingBps: s.Slice.CeilingBps, BudgetMs: float64(s.Slice.LatencyBudgetMicros) / 1000, BytesIn: s.Gateway.BytesIn,
-		BytesOut: s.Gateway.BytesOut, Requests: s.Gateway.Requests, GuaranteeWindows: s.Promise.Windows, GuaranteeKept: s.Promise.Kept}
+		BytesOut: s.Gateway.BytesOut, Requests: s.Gateway.Requests, GuaranteeWindows: s.Promise.Windows, GuaranteeKept: s.Promise.Kept,
+		SessionCap: s.Slice.Sessions(), CapIsOwn: s.Slice.MaxSessions > 0}
 	if s.Promise.Recent > 0 {
 		worst := s.Promise.WorstPercent
 		row.GuaranteePercent = &worst

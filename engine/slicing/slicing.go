@@ -158,7 +158,7 @@ func desired(s *state.State, u *state.Unit, hosts []string) (fabric.Spec[Body], 
 	slice := slices.Default(u.ID, u.Label)
 	slice.ID, slice.Class = SliceID(u.ID), class
 	slice.GuaranteedBps, slice.CeilingBps = uint64(u.Slice.GuaranteedBps), uint64(u.Slice.CeilingBps)
-	slice.LatencyBudgetMicros = u.Slice.BudgetMicros
+	slice.LatencyBudgetMicros, slice.MaxSessions = u.Slice.BudgetMicros, int(s.SessionCap(u.ID))
 	spec := fabric.Spec[Body]{Unit: u.ID, Index: max(u.UpdatedIndex, u.CreatedIndex, u.Slice.Index), Body: Body{Slice: slice}}
 	for _, host := range hosts {
 		r := edge.Route{Host: host, Unit: u.ID, SliceID: slice.ID, RouteIndex: u.CreatedIndex}

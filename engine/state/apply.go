@@ -316,22 +316,24 @@ var preparers = map[string]func(*step) error{
 	KindPricesPublish:    (*step).pricesPublish,
 	KindPricesTell:       (*step).pricesTell,
 	KindUsagePost:        (*step).usagePost,
+	KindSliceSessions:    (*step).sliceSessions,
 }
 
 // changes are the kinds of preparers that a proposal may hold. Apart, because granting one prepares another.
 func changes() map[string]func(*step) error {
 	return map[string]func(*step) error{
-		KindRouteSet:     (*step).routeSet,
-		KindRouteDrop:    (*step).routeSet,
-		KindTransferMake: (*step).transferMake,
-		KindHoldCapture:  (*step).holdCapture,
-		KindSliceSet:     (*step).sliceSet,
-		KindUnitScale:    (*step).unitScale,
-		KindUnitSuspend:  (*step).unitSuspend,
-		KindUnitResume:   (*step).unitSuspend,
-		KindDomainClaim:  (*step).domainClaim,
-		KindUnitTransfer: (*step).unitTransfer,
-		KindPolicySet:    (*step).policySet,
+		KindRouteSet:      (*step).routeSet,
+		KindRouteDrop:     (*step).routeSet,
+		KindTransferMake:  (*step).transferMake,
+		KindHoldCapture:   (*step).holdCapture,
+		KindSliceSet:      (*step).sliceSet,
+		KindSliceSessions: (*step).sliceSessions,
+		KindUnitScale:     (*step).unitScale,
+		KindUnitSuspend:   (*step).unitSuspend,
+		KindUnitResume:    (*step).unitSuspend,
+		KindDomainClaim:   (*step).domainClaim,
+		KindUnitTransfer:  (*step).unitTransfer,
+		KindPolicySet:     (*step).policySet,
 	}
 }
 

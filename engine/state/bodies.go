@@ -26,6 +26,7 @@ const (
 	KindUnitSuspend      = "imvu.suspend"
 	KindUnitResume       = "imvu.resume"
 	KindSliceSet         = "slice.set"
+	KindSliceSessions    = "slice.sessions"
 	KindRouteSet         = "route.set"
 	KindRouteDrop        = "route.drop"
 	KindDomainClaim      = "domain.claim"
@@ -63,7 +64,7 @@ func Kinds() []string {
 	return []string{KindGenesis, KindNodeAdmit, KindNodeRemove, KindIdentityIssue, KindIdentityRevoke, KindIdentityRotate,
 		KindIdentityRecover, KindIdentityComplete, KindIdentityCancel, KindIMVUCreate, KindPlatformCreate,
 		KindChannelCreate, KindProbeCreate, KindProbeRetire, KindUnitScale, KindUnitSuspend, KindUnitResume, KindSliceSet,
-		KindRouteSet, KindRouteDrop, KindDomainClaim, KindSourceRegister, KindSourceClose, KindRevenuePost,
+		KindSliceSessions, KindRouteSet, KindRouteDrop, KindDomainClaim, KindSourceRegister, KindSourceClose, KindRevenuePost,
 		KindPendingOpen, KindPendingPost, KindPendingVoid, KindPendingExpire, KindTransferMake, KindHoldPlace, KindHoldRelease, KindHoldCapture,
 		KindHoldExpire, KindPayoutSet, KindPayoutOpen, KindPayoutPost, KindPayoutVoid, KindStatementIssue, KindDisputeOpen,
 		KindDisputeAnswer, KindDisputeWithdraw, KindReportPost,

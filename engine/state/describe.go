@@ -51,7 +51,7 @@ func DescribeBody(kind ledger.EntryKind, body []byte) any {
 	case ledger.KindAudit:
 		return read(&AuditFinding{})
 	case ledger.KindSlice:
-		return read(&SliceSpec{})
+		return sliceEntry(body)
 	case ledger.KindRoute:
 		return read(&Route{})
 	case ledger.KindNotice:

@@ -272,9 +272,10 @@ func (st *step) exitSettle() error {
 	return nil
 }
 
-// release takes a unit's hosts, routes and guarantee away.
+// release takes a unit's hosts, routes, guarantee and session cap away.
 func (st *step) release(u *Unit) {
 	u.Slice.GuaranteedBps = 0
+	st.s.setSessionCap(u.ID, 0)
 	for _, host := range sortedKeys(st.s.Routes) {
 		if st.s.Routes[host].Unit == u.ID {
 			delete(st.s.Routes, host)

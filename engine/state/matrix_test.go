@@ -167,9 +167,10 @@ func unitActs() map[string]acting {
 			e := w.a.Units[w.unit].Envelope
 			return state.UnitScale{CPUMilli: e.CPUMilli + 1, MemoryBytes: e.MemoryBytes, StorageBytes: e.StorageBytes, Processes: e.Processes}
 		}),
-		state.KindSliceSet:  owns(func(*house) any { return state.SliceSet{Class: "bulk"} }),
-		state.KindRouteSet:  owns(route),
-		state.KindRouteDrop: owns(func(w *house) any { w.must(w.eve, state.KindRouteSet, w.unit, route(w)); return route(w) }),
+		state.KindSliceSet:      owns(func(*house) any { return state.SliceSet{Class: "bulk"} }),
+		state.KindSliceSessions: owns(func(*house) any { return state.SliceSessions{Sessions: 9} }),
+		state.KindRouteSet:      owns(route),
+		state.KindRouteDrop:     owns(func(w *house) any { w.must(w.eve, state.KindRouteSet, w.unit, route(w)); return route(w) }),
 		state.KindDomainClaim: owns(func(w *house) any {
 			return state.DomainClaim{Name: "www." + w.a.Units[w.unit].Domain}
 		}),

@@ -226,6 +226,8 @@ func (g *generator) body(kind string, unit nexus.ID) (any, nexus.ID) {
 		return state.UnitScale{CPUMilli: 1 + g.size(), MemoryBytes: 1 + g.size(), StorageBytes: 1 + g.size(), Processes: 1 + g.size()}, unit
 	case state.KindSliceSet:
 		return state.SliceSet{Class: g.word("control", "interactive", "none"), BudgetMicros: g.size(), GuaranteedBps: g.size(), CeilingBps: g.size()}, unit
+	case state.KindSliceSessions:
+		return state.SliceSessions{Sessions: uint32(g.size() % 20_000)}, unit
 	case state.KindRouteSet, state.KindRouteDrop, state.KindDomainClaim:
 		if unit.IsZero() {
 			unit = g.unit()
@@ -246,7 +248,8 @@ func (g *generator) body(kind string, unit nexus.ID) (any, nexus.ID) {
 	case state.KindClusterRules:
 		return state.RulesRaise{Level: g.w.a.Rules + 1}, nexus.ID{}
 	case state.KindProposalOpen:
-		inner := g.word(state.KindRouteSet, state.KindRouteDrop, state.KindSliceSet, state.KindUnitScale, state.KindUnitTransfer, state.KindDomainClaim)
+		inner := g.word(state.KindRouteSet, state.KindRouteDrop, state.KindSliceSet, state.KindSliceSessions, state.KindUnitScale,
+			state.KindUnitTransfer, state.KindDomainClaim)
 		if unit.IsZero() {
 			unit = g.unit()
 		}

@@ -116,6 +116,9 @@ func describeChange(p *Proposal) string {
 	case KindSliceSet:
 		var b SliceSet
 		return text(&b, "slice.set %s, %d bit/s guaranteed, %d bit/s ceiling", func() []any { return []any{b.Class, b.GuaranteedBps, b.CeilingBps} })
+	case KindSliceSessions:
+		var b SliceSessions
+		return text(&b, "slice.sessions to %d connections at once (0: the class's number)", func() []any { return []any{b.Sessions} })
 	case KindUnitScale:
 		var b UnitScale
 		return text(&b, "imvu.scale to %d milli-cores, %d bytes memory, %d bytes storage, %d processes",

@@ -19,7 +19,7 @@ func (st *step) proposalOpen() error {
 	st.text("reason", b.Reason)
 	life := orNumber(b.LifeMs, ProposalLifeMs)
 	switch {
-	case !Proposable(b.Kind):
+	case !Proposable(b.Kind) || b.Kind == KindSliceSessions && st.s.Rules < RulesOwnActs: // versions that knew no level 5 did not know it
 		st.fail(nexus.CodeMalformed, fmt.Sprintf("change %q", b.Kind), "route.set, slice.set, imvu.scale, unit.transfer and their like", "cannot be proposed")
 		return nil
 	case len(b.Body) > MaxProposedBytes:

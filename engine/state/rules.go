@@ -31,7 +31,7 @@ const (
 	RulesStanding = 4
 
 	// RulesOwnActs: a notice of what its reader did lies in the inbox as read, so what is unread is what others did
-	// (docs/decisions/0067-ones-own-acts-are-no-news.md).
+	// (docs/decisions/0067-ones-own-acts-are-no-news.md); a session cap can be proposed (docs/decisions/0073-session-caps.md).
 	RulesOwnActs = 5
 
 	// RulesMax is the level that this version raises a ledger to when it opens it.

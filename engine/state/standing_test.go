@@ -327,6 +327,7 @@ func TestWhatHasLeftTakesNothing(t *testing.T) {
 		host := "x." + u.Domain
 		for name, out := range map[string]*state.Outcome{
 			"a guarantee": w.do(w.ada, state.KindSliceSet, w.unit, state.SliceSet{Class: "interactive", GuaranteedBps: 900_000_000}),
+			"a cap":       w.do(w.ada, state.KindSliceSessions, w.unit, state.SliceSessions{Sessions: 9}),
 			"a host":      w.do(w.ada, state.KindDomainClaim, w.unit, state.DomainClaim{Name: host}),
 			"an envelope": w.do(w.ada, state.KindUnitScale, w.unit, state.UnitScale{CPUMilli: 9000, MemoryBytes: 8 << 30, StorageBytes: 99 << 30, Processes: 999}),
 		} {

@@ -71,6 +71,34 @@ func shrunkByProposal() gates.Facts {
 	return f
 }
 
+// sessionsKept is an operator setting the session cap of Ada's slice to what it is; by its owner's policy.
+func sessionsKept() gates.Facts {
+	f := bad(15)()
+	f.Slice, f.Session = nil, []gates.SessionFacts{{Sessions: 8192, Current: 8192, Most: 16384, ByPolicy: true, NoticeQueued: true}}
+	return f
+}
+
+// sessionsLowered is a lower cap, as the owner granted.
+func sessionsLowered() gates.Facts {
+	f := sessionsKept()
+	f.Session[0].Sessions, f.Session[0].ByPolicy, f.Session[0].OwnerApproved = 100, false, true
+	return f
+}
+
+// sessionsRaised asks for all that a gateway takes.
+func sessionsRaised() gates.Facts {
+	f := sessionsKept()
+	f.Session[0].Sessions = f.Session[0].Most
+	return f
+}
+
+// sessionsAbove is a cap that is above what a gateway takes now, kept as it is.
+func sessionsAbove() gates.Facts {
+	f := sessionsKept()
+	f.Session[0].Most = 8191
+	return f
+}
+
 // limited carries the program's limits.
 func limited() gates.Facts {
 	f := good(7)()
@@ -391,6 +419,11 @@ func networkAndTagFlips() []flip {
 		{8, "Signal.Platform", nil, "platform_class", signalling},
 		{8, "Signal.Held", nil, "platform_class", signalHeld},
 		{8, "Unit.Exists", nil, "platform_class", signalHeld},
+		{8, "Session.Sessions", int64(16385), "over_connections", sessionsKept},
+		{8, "Session.Most", int64(8192), "over_connections", sessionsRaised},
+		{8, "Session.Current", int64(8191), "over_connections", sessionsAbove},
+		{8, "Session.ByPolicy", nil, "not_by_policy", sessionsKept},
+		{8, "Session.OwnerApproved", nil, "not_by_policy", sessionsLowered},
 		{8, "Slice.ClassKnown", nil, "unknown_class", nil},
 		{8, "Slice.GuaranteedBps", int64(200_000_001), "over_capacity", nil},
 		{8, "Slice.GuaranteedBps", int64(-1), "negative_rate", nil},
@@ -464,6 +497,10 @@ func recordFlips() []flip {
 
 func reductionFlips() []flip {
 	return []flip{
+		{15, "Session.Sessions", int64(8191), "unapproved_reduction", sessionsKept},
+		{15, "Session.Current", int64(8193), "unapproved_reduction", sessionsKept},
+		{15, "Session.OwnerApproved", nil, "unapproved_reduction", sessionsLowered},
+		{15, "Session.NoticeQueued", nil, "no_notice", sessionsLowered},
 		{15, "Slice.OwnerApproved", nil, "unapproved_reduction", nil},
 		{15, "Slice.NoticeQueued", nil, "no_notice", nil},
 		{15, "Slice.CeilingBps", int64(99_999_999), "unapproved_reduction", sliceKept},

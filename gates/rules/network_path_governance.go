@@ -28,7 +28,7 @@ func networkPathGovernance() gates.Gate {
 }
 
 func checkNetworkPathGovernance(f *gates.Facts) gates.Verdict {
-	if len(f.Slice) == 0 && len(f.Route) == 0 {
+	if len(f.Slice) == 0 && len(f.Route) == 0 && len(f.Session) == 0 {
 		return skip()
 	}
 	if policyGate(f) == 8 {
@@ -41,6 +41,11 @@ func checkNetworkPathGovernance(f *gates.Facts) gates.Verdict {
 	}
 	for i := range f.Signal {
 		if v := checkSignal(f, &f.Signal[i]); !v.Allow {
+			return v
+		}
+	}
+	for i := range f.Session {
+		if v := checkSessions(f, &f.Session[i]); !v.Allow {
 			return v
 		}
 	}
@@ -99,6 +104,20 @@ func checkGuarantee(f *gates.Facts, s *gates.SliceFacts) gates.Verdict {
 			", less "+number(others)+" of other slices = "+number(left)+" bit/s left",
 		"guarantee <= capacity * 0.9 - others' guarantees: at most "+number(left)+" bit/s",
 		"ask for at most "+number(left)+" bit/s guaranteed; the ceiling may be higher")
+}
+
+// checkSessions admits a session cap that one gateway can reach, by the owner's word. One that does not grow is not asked again.
+func checkSessions(f *gates.Facts, s *gates.SessionFacts) gates.Verdict {
+	switch {
+	case s.Sessions > s.Most && s.Sessions > s.Current:
+		return refuse("over_connections", "asks for "+number(s.Sessions)+" connections at once; a gateway takes "+number(s.Most)+
+			" of all slices together, "+number(s.Sessions-s.Most)+" fewer", "a session cap <= the gateway's connections: at most "+number(s.Most),
+			"ask for at most "+number(s.Most)+" sessions; 0 is the class's number")
+	case !s.ByPolicy && !approved(f, s.OwnerApproved):
+		return refuse("not_by_policy", "neither the unit's policy nor its owner asks for this session cap",
+			"the unit's own policy, or its owner's approval", "let the owner sign it or grant the proposal (nexus approvals)")
+	}
+	return pass("")
 }
 
 func checkRoute(f *gates.Facts, r *gates.RouteFacts) gates.Verdict {

@@ -37,7 +37,7 @@ func throttleSample() gates.Facts {
 }
 
 func checkNoSilentThrottling(f *gates.Facts) gates.Verdict {
-	if len(f.Envelope) == 0 && len(f.Slice) == 0 || !f.Unit.Exists {
+	if len(f.Envelope) == 0 && len(f.Slice) == 0 && len(f.Session) == 0 || !f.Unit.Exists {
 		return skip() // what is new has nothing to shrink from
 	}
 	for i := range f.Envelope {
@@ -54,6 +54,15 @@ func checkNoSilentThrottling(f *gates.Facts) gates.Verdict {
 			if v := judgeShrink(f, what, from, to, s.OwnerApproved, s.NoticeQueued); !v.Allow {
 				return v
 			}
+		}
+	}
+	for i := range f.Session {
+		s := &f.Session[i]
+		if s.Sessions >= s.Current {
+			continue
+		}
+		if v := judgeShrink(f, "the session cap", s.Current, s.Sessions, s.OwnerApproved, s.NoticeQueued); !v.Allow {
+			return v
 		}
 	}
 	return pass("nothing shrinks, or the owner agreed and is told")

@@ -59,7 +59,7 @@ type Config struct {
 
 	HeaderBytesMax int           // of one request, bytes; 0: 32 KiB
 	BodyBytesMax   int64         // of one request, bytes; 0: 1 GiB
-	ConnectionsMax int           // of all slices together; beyond it nothing is accepted; 0: 16384
+	ConnectionsMax int           // of all slices together; beyond it nothing is accepted; 0: slices.GatewayConnectionsMax
 	HeaderTimeout  time.Duration // from the first byte of a request to the end of its header; 0: 5 s
 	IdleTimeout    time.Duration // of a keep-alive connection between requests; 0: 75 s
 	StallTimeout   time.Duration // without one byte of a started body or response moving; 0: 30 s
@@ -102,7 +102,7 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	orInt(&c.HeaderBytesMax, 32<<10)
-	orInt(&c.ConnectionsMax, 16384)
+	orInt(&c.ConnectionsMax, slices.GatewayConnectionsMax)
 	if c.BodyBytesMax == 0 {
 		c.BodyBytesMax = 1 << 30
 	}

@@ -287,6 +287,13 @@ func (p *Page) sliceFacts(r *wire.SliceRow) {
 	if text, style := guaranteeKept(r); text != "" {
 		p.Field("kept", text, style)
 	}
+	if r.SessionCap > 0 {
+		of := ""
+		if !r.CapIsOwn {
+			of = ", the class's number"
+		}
+		p.Field("session cap", count(uint64(r.SessionCap))+" connections at once"+of, theme.Plain)
+	}
 	p.Field("load", fmt.Sprintf("in flight %s, queue %s, refused %s, dropped %s", count(uint64(max(r.InFlight, 0))), count(uint64(max(r.Queue, 0))),
 		count(r.Refused), count(r.Dropped)), theme.Plain)
 	if r.Sessions > 0 || r.Planned > 0 || r.Recovered > 0 {

@@ -128,6 +128,7 @@ func (s *sliceFixture) fillEdges() {
 	}
 	s.RoutesTotal = 2
 	s.Sessions, s.PerMinute, s.Planned, s.Recovered, s.TripP50Ms, s.TripP99Ms = 14, 3, 1021, 17, ptr(1.4), ptr(6.25)
+	s.SessionCap, s.CapIsOwn = 500, true
 	s.GuaranteedBps, s.GuaranteeWindows, s.GuaranteeKept, s.GuaranteePercent = 30e6, 1204, 1203, ptr(93.41)
 	s.Edges = []wire.SliceEdge{{Edge: "node", P99Ms: ptr(12.6), Samples: 300, RateBps: 40e6, Requests: 1000, RetriesLeft: 10, TripP50Ms: ptr(1.4)},
 		{Edge: "front.2", ReportAgeMs: 1200, RateBps: 10e6, Requests: 12, BackendsOut: 1, Ejections: 2, RetriesLeft: 3, LinkRTTMs: ptr(0.21)}}

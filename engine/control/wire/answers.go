@@ -17,6 +17,7 @@ type UnitDetail struct {
 	GuaranteedBps uint64     `json:"guaranteed_bps"`
 	CeilingBps    uint64     `json:"ceiling_bps"`
 	BudgetMs      float64    `json:"budget_ms"`
+	MaxSessions   uint32     `json:"max_sessions"` // connections at once at a gateway; 0: the class's number
 	Domains       []string   `json:"domains"`
 	Routes        []RouteRow `json:"routes"`
 	Tallies       []TallyRow `json:"tallies"`

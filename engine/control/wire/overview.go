@@ -136,6 +136,8 @@ type SliceRow struct {
 	GuaranteedBps uint64     `json:"guaranteed_bps"` // bits per second, 0 is a fair share
 	CeilingBps    uint64     `json:"ceiling_bps"`    // bits per second, 0 is the gateway's capacity
 	BudgetMs      float64    `json:"budget_ms"`
+	SessionCap    int        `json:"session_cap"`         // connections at once at an edge, in force
+	CapIsOwn      bool       `json:"session_cap_own"`     // the slice was given this cap; false: it is its class's
 	Sessions      int        `json:"sessions"`            // that move between edges, held now
 	Planned       uint64     `json:"handoffs_planned"`    // hand-offs since the start, old connection working until the new one was in use
 	Recovered     uint64     `json:"handoffs_recovered"`  // hand-offs since the start after an edge died or fell silent
