@@ -105,8 +105,8 @@ func TestHalfClosedClientGetsItsAnswer(t *testing.T) {
 	nothingLeft(t, g)
 }
 
-// brokenBackend answers each connection's first request by act.
-func brokenBackend(t *testing.T, act func(c *net.TCPConn)) Backend {
+// rawBackend leaves each connection to serve, and closes it after that.
+func rawBackend(t *testing.T, serve func(c *net.TCPConn)) Backend {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -122,14 +122,22 @@ func brokenBackend(t *testing.T, act func(c *net.TCPConn)) Backend {
 			}
 			wg.Go(func() {
 				defer func() { _ = c.Close() }()
-				buf := make([]byte, 4096)
-				if _, err := c.Read(buf); err == nil {
-					act(c.(*net.TCPConn))
-				}
+				serve(c.(*net.TCPConn))
 			})
 		}
 	})
 	return Backend{Address: ln.Addr().String()}
+}
+
+// brokenBackend answers each connection's first request by act.
+func brokenBackend(t *testing.T, act func(c *net.TCPConn)) Backend {
+	t.Helper()
+	return rawBackend(t, func(c *net.TCPConn) {
+		buf := make([]byte, 4096)
+		if _, err := c.Read(buf); err == nil {
+			act(c)
+		}
+	})
 }
 
 func TestBackendsThatBreak(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -29,32 +28,16 @@ func readHead(br *bufio.Reader) (head string, err error) {
 // switchingRaw is a backend that reads a head of a request by itself, says answer, and leaves the connection to then.
 func switchingRaw(t *testing.T, answer string, then func(head string, br *bufio.Reader, c *net.TCPConn)) Backend {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	t.Cleanup(func() { _ = ln.Close(); all.Wait() })
-	all.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() {
-				defer func() { _ = c.Close() }()
-				_ = c.SetDeadline(time.Now().Add(time.Minute)) // a closed connection says so at the read
-				br := bufio.NewReader(c)
-				head, err := readHead(br)
-				if err != nil {
-					return // a connection without a request
-				}
-				_, _ = io.WriteString(c, answer)
-				then(head, br, c.(*net.TCPConn))
-			})
+	return rawBackend(t, func(c *net.TCPConn) {
+		_ = c.SetDeadline(time.Now().Add(time.Minute)) // a closed connection says so at the read
+		br := bufio.NewReader(c)
+		head, err := readHead(br)
+		if err != nil {
+			return // a connection without a request
 		}
+		_, _ = io.WriteString(c, answer)
+		then(head, br, c)
 	})
-	return Backend{Address: ln.Addr().String()}
 }
 
 // TestWhatAnUpgradeIs: the backend gets the request with the protocol and nothing of the client's connection or claims; the client gets the backend's

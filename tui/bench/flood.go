@@ -124,22 +124,28 @@ func (m *measure) floodNode(ctx context.Context) (FloodNode, error) {
 	return n, n.Mark(ctx) // a frame of the console is complete when a tally is in it
 }
 
+// floodConsole gives that node and a console on it; the caller closes the terminal.
+func (m *measure) floodConsole(ctx context.Context) (FloodNode, *terminal, error) {
+	n, err := m.floodNode(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, _, err := m.consoleOf(ctx, n, wide(), "")
+	return n, t, err
+}
+
 // refusals measures how soon the console shows that the gates refused something, under load: from the receipt of the refusal until the counter of
 // refusals shows it.
 func (m *measure) refusals(ctx context.Context) ([]figure, error) {
-	n, err := m.floodNode(ctx)
-	if err != nil {
-		return nil, err
-	}
-	o, err := n.Overview(ctx)
-	if err != nil {
-		return nil, err
-	}
-	t, _, err := m.consoleOf(ctx, n, wide(), "")
+	n, t, err := m.floodConsole(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer t.close("q")
+	o, err := n.Overview(ctx)
+	if err != nil {
+		return nil, err
+	}
 	load := startLoad(ctx, n, m.o.Rate, batches)
 	defer load.stop()
 	ctx, cancel := context.WithCancel(ctx)
@@ -167,11 +173,7 @@ func (m *measure) refusals(ctx context.Context) ([]figure, error) {
 
 // flood measures one: what it costs to publish, what the screen says of what was lost, whether any refusal was, and what is held afterwards.
 func (m *measure) flood(ctx context.Context, p pouring) ([]figure, error) {
-	n, err := m.floodNode(ctx)
-	if err != nil {
-		return nil, err
-	}
-	t, _, err := m.consoleOf(ctx, n, wide(), "")
+	n, t, err := m.floodConsole(ctx)
 	if err != nil {
 		return nil, err
 	}
