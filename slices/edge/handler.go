@@ -16,7 +16,7 @@ import (
 const (
 	// RouteHeader carries the ledger index of the route that a response came by.
 	RouteHeader = "Nexus-Route"
-	// RefusedHeader says over HTTP/2 and HTTP/3 why a request is refused that may be tried again (Retry-After says when); over HTTP/1.1 the body does.
+	// RefusedHeader says over HTTP/2 and HTTP/3 why a request beyond its slice's share is refused (Retry-After says when); over HTTP/1.1 the body does.
 	RefusedHeader = "Nexus-Refused"
 	// ProbePath is answered by the gateway's responder for the gateway's own probes; for everybody else it is a path
 	// like any other.

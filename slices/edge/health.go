@@ -215,5 +215,6 @@ func (b *backends) close() {
 }
 
 func ejectedRefusal(host string) *refusal {
-	return tryAgain(http.StatusServiceUnavailable, ejectedRetry, true, "the service behind "+host+" does not answer; it is asked again twice a second")
+	return &refusal{status: http.StatusServiceUnavailable, text: "the service behind " + host + " does not answer; it is asked again twice a second",
+		retry: ejectedRetry, goOn: true} // with a text in every protocol: somebody sees it in a browser, and no flood makes it
 }
