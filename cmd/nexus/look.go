@@ -1,12 +1,9 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
 	"sort"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/BobbyBlanco400/nexus-cos/tui"
 	"github.com/BobbyBlanco400/nexus-cos/tui/keymap"
@@ -42,23 +39,6 @@ func (a *app) consoleOptions(b *backend, launching bool) (tui.Options, error) {
 	}
 	o.Guide = a.guide(b, o.Theme)
 	return o, nil
-}
-
-// ofShell reports whether a shell waits for this process as a job, to whom the terminal can be given: its parent is of the same session
-// and of another process group. In any other group (ssh -t HOST nexus console, a pane of tmux with this command) the kernel discards a stop
-// (POSIX, "orphaned process group"), and who waits to be continued waits for ever.
-func ofShell() bool {
-	parent := os.Getppid()
-	mine, err := unix.Getsid(0)
-	if err != nil {
-		return false
-	}
-	theirs, err := unix.Getsid(parent)
-	if err != nil || theirs != mine {
-		return false
-	}
-	group, err := unix.Getpgid(parent)
-	return err == nil && group != unix.Getpgrp()
 }
 
 // look chooses colours and glyphs: the setting, else what the environment says of the terminal.
