@@ -64,6 +64,7 @@ type client1 struct {
 	target  *target
 
 	watch watch1
+	next  next1
 
 	passage *passage // what the connection is from now on: not one of HTTP any more
 }
@@ -108,6 +109,7 @@ func (g *Gateway) serveConn(c *conn, secure bool) {
 		return
 	}
 	k := &client1{g: g, c: c, nc: c}
+	k.next.begin(k)
 	if host, _, err := net.SplitHostPort(c.RemoteAddr().String()); err == nil {
 		k.remote = host
 	}
@@ -178,18 +180,8 @@ func (k *client1) await(first bool) bool {
 			until = k.g.config.HeaderTimeout
 		}
 		k.c.readBy(time.Now().Add(until))
-		if k.secure == nil {
-			k.release()
-			if err := k.c.waitReadable(); err != nil {
-				return false
-			}
-			k.c.readable.Store(true)
-			k.acquire()
-		} else {
-			k.acquire()
-			if _, err := k.br.Peek(1); err != nil {
-				return false
-			}
+		if !k.readFirst() {
+			return false
 		}
 	}
 	if !k.c.phase.CompareAndSwap(client1Idle, client1Busy) || k.g.stopping.Load() && !first {
@@ -200,6 +192,33 @@ func (k *client1) await(first bool) bool {
 		until = k.c.headUntil
 	}
 	k.c.readBy(until)
+	return true
+}
+
+// errNothing says that nothing can be read at this moment.
+var errNothing = errors.New("nothing to read")
+
+// readFirst waits for the first byte of a request, and reports false when there is none.
+func (k *client1) readFirst() bool {
+	if s := k.c.bound.Load(); k.secure == nil && s != nil {
+		return k.readNext(s)
+	}
+	if k.secure == nil {
+		return k.waitFirst()
+	}
+	k.acquire()
+	_, err := k.br.Peek(1)
+	return err == nil
+}
+
+// waitFirst waits until there is something to read, holds nothing meanwhile, and reads nothing.
+func (k *client1) waitFirst() bool {
+	k.release()
+	if k.c.waitReadable() != nil {
+		return false
+	}
+	k.c.readable.Store(true)
+	k.acquire()
 	return true
 }
 

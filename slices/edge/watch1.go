@@ -112,5 +112,8 @@ func (k *client1) Read(p []byte) (int, error) {
 		p[0] = k.watch.one[0]
 		return 1, nil
 	}
+	if k.next.now {
+		return k.next.read(p)
+	}
 	return k.nc.Read(p)
 }
