@@ -6,11 +6,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/slices/edge"
 	"github.com/BobbyBlanco400/nexus-cos/slices/shape"
 )
 
-// linkPageBytes is the memory that the workers of an edge share: a page, of which the link takes the beginning.
-const linkPageBytes = 4096
+// What the workers of an edge share: a page, of which the link takes the beginning, and a cache line further the work of the prompt group has its place.
+// Workers of an older program know the first alone, and leave the rest zero.
+const (
+	linkPageBytes = 4096
+	workOffset    = 64
+)
 
 // linkPage makes memory for a link that workers inherit; it has no name and goes with the last of them.
 func linkPage() (*os.File, error) {
@@ -26,20 +31,25 @@ func linkPage() (*os.File, error) {
 	return f, nil
 }
 
-// sharedLink maps an inherited page for the life of this process, and closes the file. A supervisor of an older program gives none: then there is no
-// link, and no error.
-func sharedLink(f *os.File) (*shape.Link, error) {
+// sharedPage maps an inherited page for the life of this process, and closes the file. A supervisor of an older program gives none: then there is
+// neither, and no error.
+func sharedPage(f *os.File) (*shape.Link, *edge.Work, error) {
 	if f == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	page, err := unix.Mmap(int(f.Fd()), 0, linkPageBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err == nil {
 		err = f.Close()
 	}
 	if err != nil {
-		return nil, nexus.Errf("slices edge", nexus.CodeUnavailable, "shared memory", "start the supervisor again", "%w", err)
+		return nil, nil, nexus.Errf("slices edge", nexus.CodeUnavailable, "shared memory", "start the supervisor again", "%w", err)
 	}
-	return shape.OpenLink(page)
+	link, err := shape.OpenLink(page)
+	if err != nil {
+		return nil, nil, err
+	}
+	work, err := edge.OpenWork(page[workOffset:])
+	return link, work, err
 }
 
 // monotonicNs is the clock that all processes of the machine read alike.

@@ -143,7 +143,7 @@ func (a *app) edgeWorker(ctx context.Context, cmd *cobra.Command) error {
 			c.Logger.Error("the weight stays as it is", "nice", nice, "error", err)
 		}
 	}
-	if c.Link, err = sharedLink(w.File(linkFile)); err != nil {
+	if c.Link, c.Work, err = sharedPage(w.File(linkFile)); err != nil {
 		return err
 	}
 	c.LinkClock = monotonicNs

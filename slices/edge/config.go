@@ -54,6 +54,9 @@ type Config struct {
 	Link      *shape.Link
 	LinkClock func() int64
 
+	// Work, with Group and LinkClock, is how the process of the prompt group tells that of the patient group when it has work. nil: neither tells.
+	Work *Work
+
 	Name     string           // this edge's name, told to the home of sessions; "" will do where there is one edge
 	Sessions session.Attacher // the home of sessions that move; nil: they are passed on like any other WebSocket
 

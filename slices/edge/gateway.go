@@ -76,6 +76,15 @@ func New(config Config) (*Gateway, error) {
 	if config.Link != nil {
 		g.scheduler.Share(config.Link, len(slices.Groups()), config.LinkClock, config.CapacityBps)
 	}
+	if config.Work != nil {
+		g.lately.clock = config.LinkClock
+		switch config.Group {
+		case slices.GroupPrompt:
+			g.lately.tells = config.Work
+		case slices.GroupPatient:
+			g.lately.asks = config.Work
+		}
+	}
 	g.capacityBps.Store(config.CapacityBps)
 	g.serving.Store(&serving{table: &Table{}})
 	g.handed = newHanded()

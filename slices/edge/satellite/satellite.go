@@ -72,6 +72,7 @@ type Config struct {
 	// Link and LinkClock are edge.Config's: the home's capacity is all groups' together.
 	Link      *shape.Link
 	LinkClock func() int64
+	Work      *edge.Work // edge.Config's
 
 	Home        string       // path of the home's socket
 	Addr        string       // plain listener, "" for none
@@ -159,7 +160,7 @@ func (s *satellite) run(ctx context.Context) error {
 	late := &lateHome{}
 	config := edge.Config{Name: c.Name, Certificate: c.Certificate, CertificateStatus: c.CertificateStatus,
 		Logger: c.Logger, Sessions: late, Listener: s.plain, TLSListener: s.secure,
-		QUIC: s.quic(), QUICShare: c.QUICShare, Group: c.Group, Pass: c.Pass, Link: c.Link, LinkClock: c.LinkClock}
+		QUIC: s.quic(), QUICShare: c.QUICShare, Group: c.Group, Pass: c.Pass, Link: c.Link, LinkClock: c.LinkClock, Work: c.Work}
 	if err := s.issue(&config); err != nil {
 		return errors.Join(err, s.unbind())
 	}
