@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"fmt"
 	stdslices "slices"
 	"time"
 )
@@ -46,7 +47,9 @@ type Figures struct {
 	Good      int64   `json:"good"`       // answers 200, WebSocket messages, handshakes
 	Answers   int64   `json:"answers"`    // of HTTP, before figures counted too
 	Refused   int64   `json:"refused"`    // other answers
-	Broken    int64   `json:"broken"`     // connections that ended without an answer
+	Broken    int64   `json:"broken"`     // connections that ended without an answer to what was asked on them
+	Idle      int64   `json:"idle"`       // connections that ended while nothing was asked on them, shapeOpen only
+	Samples   int     `json:"samples"`    // latencies that the quantiles stand on
 	Late      int64   `json:"late"`       // due, and not answered when the generator gave up
 	Bytes     int64   `json:"bytes"`      // read and written, without TCP's own
 	Open      int     `json:"open"`       // connections open at the end
@@ -67,13 +70,35 @@ func (f Figures) rate() float64 { return float64(f.Good) / max(f.Seconds, 1e-9) 
 // bytesRate gives bytes a second.
 func (f Figures) bytesRate() float64 { return float64(f.Bytes) / max(f.Seconds, 1e-9) }
 
+// trouble words what befell the requests of a fixed rate, nothing when all were answered well: broken ones were answered later or are among the late.
+// Connections that were closed while nothing was asked on them are said and are no fault.
+func (f Figures) trouble(who string) (note []string) {
+	if f.Late+f.Broken+f.Refused > 0 {
+		note = append(note, fmt.Sprintf("%s%d late, %d broken, %d refused", who, f.Late, f.Broken, f.Refused))
+	}
+	if f.Idle > 0 {
+		note = append(note, fmt.Sprintf("%d idle connections closed", f.Idle))
+	}
+	return note
+}
+
+// standsOn words how many requests the percentiles are of.
+func (f Figures) standsOn() string { return fmt.Sprintf("%d requests", f.Samples) }
+
 // quantiles fills the latencies in.
 func (f *Figures) quantiles(latencies []int64) {
 	if len(latencies) == 0 {
 		return
 	}
 	stdslices.Sort(latencies)
+	f.Samples = len(latencies)
 	f.P50, f.P99, f.P999, f.Max = quantile(latencies, 500), quantile(latencies, 990), quantile(latencies, 999), latencies[len(latencies)-1]
+}
+
+// lag fills in how late the generator was.
+func (f *Figures) lag(lags []int64) {
+	stdslices.Sort(lags)
+	f.LagP99 = quantile(lags, 990)
 }
 
 // quantile gives the value below which a share of per mille of the sorted samples lies (nearest rank).

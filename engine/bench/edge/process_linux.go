@@ -186,6 +186,22 @@ func (r *rig) generator(ctx context.Context, job Job) (Figures, error) {
 	return f, nil
 }
 
+// result is what a generator came to.
+type result struct {
+	Figures
+	err error
+}
+
+// begin runs a job beside others; its result comes once.
+func (r *rig) begin(ctx context.Context, job Job) <-chan result {
+	done := make(chan result, 1)
+	go func() {
+		f, err := r.generator(ctx, job)
+		done <- result{f, err}
+	}()
+	return done
+}
+
 // serves waits until the proxy answers the victim's host.
 func serves(ctx context.Context, p *process, name, addr string) error {
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}

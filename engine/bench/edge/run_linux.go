@@ -145,10 +145,11 @@ func Alone(ctx context.Context, o Options) (Report, error) {
 // expected is how long the whole takes.
 func (r *rig) expected() time.Duration {
 	step := r.Duration + warm + settle
+	tenant := r.tenant("").Duration + warm + settle
 	ofRates := time.Duration(len(rates)+1+len(protocols())) * step
-	perRun := step + ofRates + 2*(r.shareLength()+warm) // direct, and the two ceilings
+	perRun := tenant + ofRates + 2*(r.shareLength()+warm) // direct, and the two ceilings
 	for _, c := range contenders() {
-		perRun += time.Duration(len(c.configurations())) * (time.Duration(len(floods())+1)*step + time.Second)
+		perRun += time.Duration(len(c.configurations())) * (time.Duration(len(r.chosen(c, ""))+1)*tenant + time.Second)
 		if !c.floodsOnly {
 			perRun += ofRates + r.shareLength() + warm
 		}
