@@ -72,6 +72,10 @@ func (r *rig) beside(ctx context.Context, f flood, p, flooded *running, name str
 	if job.Shape == shapeTLSDials || f.overQUIC() { // the UDP port has the same number
 		job.Addr = flooded.tlsAddr
 	}
+	machine, err := r.witness(ctx)
+	if err != nil {
+		return err
+	}
 	offender := r.begin(ctx, job)
 	victim, err := r.generator(ctx, r.tenant(p.addr))
 	reached := <-offender
@@ -94,6 +98,9 @@ func (r *rig) beside(ctx context.Context, f flood, p, flooded *running, name str
 	note = append(note, victim.trouble("VICTIM: ")...)
 	c := r.report.add(f.name+": "+name, "us p99", float64(victim.P99), strings.Join(note, "; "), victim.P50, victim.P99, victim.P999)
 	c.Kind, c.Flood = KindFlood, f.name
+	if err := machine.says(c); err != nil {
+		return err
+	}
 	return sleep(ctx, settle)
 }
 

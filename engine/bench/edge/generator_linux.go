@@ -63,7 +63,7 @@ func generate(ctx context.Context, job Job) (Figures, error) {
 	defer runtime.UnlockOSThread()
 	debug.SetGCPercent(800)
 	g := &generator{job: job, scratch: make([]byte, 128<<10), links: make([]socket, job.Connections),
-		chance: rand.New(rand.NewPCG(1, 1))} //nolint:gosec // the same arrivals for all who are compared
+		chance: rand.New(rand.NewPCG(1, 1+job.Seed))} //nolint:gosec // the same arrivals for all who are compared
 	if err := g.prepare(); err != nil {
 		return Figures{}, err
 	}

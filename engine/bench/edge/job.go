@@ -36,6 +36,7 @@ type Job struct {
 	Connections int           `json:"connections"`        // at once
 	Rate        float64       `json:"rate"`               // requests a second, shapeOpen and shapeClients only
 	Pause       time.Duration `json:"pause,omitempty"`    // added to each time between two requests, shapeOpen only
+	Seed        uint64        `json:"seed,omitempty"`     // of the times between requests, shapeOpen only: who is compared has the same, who asks beside it another
 	Warm        time.Duration `json:"warm"`               // before figures count
 	Duration    time.Duration `json:"duration"`           // of what counts
 	Nice        int           `json:"nice"`               // scheduling weight of the process

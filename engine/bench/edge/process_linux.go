@@ -89,6 +89,11 @@ func (p *process) processorTime() (time.Duration, bool) {
 	if p == nil {
 		return 0, false
 	}
+	return processorTimeOf(p.cmd.Process.Pid)
+}
+
+// processorTimeOf is processorTime of any process.
+func processorTimeOf(root int) (time.Duration, bool) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		return 0, false
@@ -103,7 +108,6 @@ func (p *process) processorTime() (time.Duration, bool) {
 			parents[s.pid], ticks[s.pid] = s.parent, s.ticks
 		}
 	}
-	root := p.cmd.Process.Pid
 	_, found := parents[root]
 	var sum int64
 	for pid := range parents {
