@@ -92,6 +92,9 @@ func (r *rig) beside(ctx context.Context, f flood, p, flooded *running, name str
 	if job.Shape == shapeLoris {
 		note = append(note, fmt.Sprintf("%d of %d connections open at the end", reached.Open, job.Connections))
 	}
+	if reached.Asked > 0 {
+		note = append(note, fmt.Sprintf("%d were asked where they are", reached.Asked))
+	}
 	if reached.Refused+reached.Broken > 0 {
 		note = append(note, fmt.Sprintf("offender: %d refused, %d cut", reached.Refused, reached.Broken))
 	}

@@ -340,7 +340,8 @@ func TestACaseIsPartOfALine(t *testing.T) {
 		any    bool
 	}{{"", 6, true}, {"broadcasts: nginx", 1, true}, {"nginx, default", 6, true}, {"nginx, tuned", 0, true}, {"connections", 4, true},
 		{"most requests: nginx", 0, true}, {"most requests: nginx, tuned", 0, false}, {"most requests: nexus edge, one", 0, false},
-		{"QUIC handshakes", 0, true}, {"no such", 0, false}, {"over TLS", 0, true}, {"silent tenant", 0, true},
+		{"QUIC handshakes", 0, true}, {"half QUIC hellos", 0, true},
+		{"half QUIC hellos a second: nginx", 0, false}, {"no such", 0, false}, {"over TLS", 0, true}, {"silent tenant", 0, true},
 		{"beside 512 connections: caddy", 0, true}, {"silent tenant beside 64", 0, false}, {"a silent tenant beside 512 connections: nexus edge, one", 0, false}} {
 		r := &rig{Options: Options{Case: c.of}}
 		nginx := contenders()[stdslices.IndexFunc(contenders(), func(c contender) bool { return c.name == "nginx" })]

@@ -8,13 +8,14 @@ import (
 
 // Shapes of what a generator sends on each of its connections.
 const (
-	shapeOpen     = "open"      // requests at a fixed rate, each on a connection that is free
-	shapeClosed   = "closed"    // the next request as soon as the last was answered
-	shapeStream   = "stream"    // one WebSocket, read as fast as it comes
-	shapeLoris    = "loris"     // a header that never ends, one line a second
-	shapeTLSDials = "tlsdials"  // a handshake, then the end, and again
-	shapeQUIC     = "quicdials" // the same over QUIC
-	shapeClients  = "clients"   // requests at a fixed rate by Protocol
+	shapeOpen     = "open"       // requests at a fixed rate, each on a connection that is free
+	shapeClosed   = "closed"     // the next request as soon as the last was answered
+	shapeStream   = "stream"     // one WebSocket, read as fast as it comes
+	shapeLoris    = "loris"      // a header that never ends, one line a second
+	shapeTLSDials = "tlsdials"   // a handshake, then the end, and again
+	shapeQUIC     = "quicdials"  // the same over QUIC
+	shapeHellos   = "quichellos" // half of such handshakes at a fixed rate
+	shapeClients  = "clients"    // requests at a fixed rate by Protocol
 )
 
 // Protocols of shapeClients.
@@ -34,7 +35,7 @@ type Job struct {
 	Path        string        `json:"path"`               // asked for
 	Protocol    string        `json:"protocol,omitempty"` // shapeClients only
 	Connections int           `json:"connections"`        // at once
-	Rate        float64       `json:"rate"`               // requests a second, shapeOpen and shapeClients only
+	Rate        float64       `json:"rate"`               // requests a second, shapeOpen and shapeClients; hellos, shapeHellos
 	Pause       time.Duration `json:"pause,omitempty"`    // added to each time between two requests, shapeOpen only
 	Seed        uint64        `json:"seed,omitempty"`     // of the times between requests, shapeOpen only: who is compared has the same, who asks beside it another
 	Warm        time.Duration `json:"warm"`               // before figures count
@@ -45,11 +46,12 @@ type Job struct {
 // Figures are what a generator saw while figures counted; one JSON object on its standard output.
 type Figures struct {
 	Seconds   float64 `json:"seconds"`
-	Good      int64   `json:"good"`       // answers 200, WebSocket messages, handshakes
+	Good      int64   `json:"good"`       // answers 200, WebSocket messages, handshakes, answered hellos
 	Answers   int64   `json:"answers"`    // of HTTP, before figures counted too
 	Refused   int64   `json:"refused"`    // other answers
 	Broken    int64   `json:"broken"`     // connections that ended without an answer to what was asked on them
 	Idle      int64   `json:"idle"`       // connections that ended while nothing was asked on them, shapeOpen only
+	Asked     int64   `json:"asked"`      // clients that were asked by a Retry where they are, shapeHellos only
 	Samples   int     `json:"samples"`    // latencies that the quantiles stand on
 	Late      int64   `json:"late"`       // due, and not answered when the generator gave up
 	Bytes     int64   `json:"bytes"`      // read and written, without TCP's own

@@ -70,6 +70,8 @@ func Part(ctx context.Context, part string, in io.Reader, out io.Writer) error {
 			do = handshakes
 		case shapeQUIC:
 			do = quicHandshakes
+		case shapeHellos:
+			do = hellos
 		case shapeClients:
 			do = clients
 		}
