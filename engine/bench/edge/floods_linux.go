@@ -37,14 +37,15 @@ func (r *rig) contend(ctx context.Context, c contender, tuned bool) error {
 	if len(r.chosen(c, name)) == 0 {
 		return nil
 	}
-	idle, err := r.generator(ctx, r.victim(p.addr))
+	idle, err := r.generator(ctx, r.tenant(p.addr))
 	if err != nil {
 		return err
 	}
 	if c.name == oursName && !tuned && idle.Good > 0 {
 		r.exchangeBytes = float64(idle.Bytes) / float64(idle.Good)
 	}
-	r.report.add("no flood: "+name, "us p99", float64(idle.P99), "load "+machineLoad(), idle.P50, idle.P99, idle.P999)
+	r.report.add("no flood: "+name, "us p99", float64(idle.P99), strings.Join(append([]string{"load " + machineLoad(), idle.standsOn()},
+		idle.trouble("")...), "; "), idle.P50, idle.P99, idle.P999)
 	for _, f := range r.chosen(c, name) {
 		if err := r.flood(ctx, f, p, name, tuned); err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
@@ -67,40 +68,42 @@ func (r *rig) flood(ctx context.Context, f flood, p *running, name string, tuned
 // beside is flood with the neighbour at a process that may be another one.
 func (r *rig) beside(ctx context.Context, f flood, p, flooded *running, name string, tuned bool) error {
 	job := f.job
-	job.Addr, job.Warm, job.Duration = flooded.addr, warm, r.Duration
+	job.Addr, job.Warm, job.Duration = flooded.addr, warm, r.tenant(p.addr).Duration
 	if job.Shape == shapeTLSDials || f.overQUIC() { // the UDP port has the same number
 		job.Addr = flooded.tlsAddr
 	}
-	offender := make(chan struct{})
-	var reached Figures
-	var offenderErr error
-	go func() {
-		defer close(offender)
-		reached, offenderErr = r.generator(ctx, job)
-	}()
-	victim, err := r.generator(ctx, r.victim(p.addr))
-	<-offender
+	machine, err := r.witness(ctx)
 	if err != nil {
 		return err
 	}
-	if offenderErr != nil {
-		return fmt.Errorf("offender: %w", offenderErr)
+	offender := r.begin(ctx, job)
+	victim, err := r.generator(ctx, r.tenant(p.addr))
+	reached := <-offender
+	if err != nil {
+		return err
 	}
-	note := []string{"load " + machineLoad()}
-	if s := f.reached(f.rate(reached), tuned); s != "" {
+	if reached.err != nil {
+		return fmt.Errorf("offender: %w", reached.err)
+	}
+	note := []string{"load " + machineLoad(), victim.standsOn()}
+	if s := f.reached(f.rate(reached.Figures), tuned); s != "" {
 		note = append(note, s)
 	}
 	if job.Shape == shapeLoris {
 		note = append(note, fmt.Sprintf("%d of %d connections open at the end", reached.Open, job.Connections))
 	}
+	if reached.Asked > 0 {
+		note = append(note, fmt.Sprintf("%d were asked where they are", reached.Asked))
+	}
 	if reached.Refused+reached.Broken > 0 {
 		note = append(note, fmt.Sprintf("offender: %d refused, %d cut", reached.Refused, reached.Broken))
 	}
-	if victim.Late+victim.Broken+victim.Refused > 0 {
-		note = append(note, fmt.Sprintf("VICTIM: %d late, %d broken, %d refused", victim.Late, victim.Broken, victim.Refused))
-	}
+	note = append(note, victim.trouble("VICTIM: ")...)
 	c := r.report.add(f.name+": "+name, "us p99", float64(victim.P99), strings.Join(note, "; "), victim.P50, victim.P99, victim.P999)
 	c.Kind, c.Flood = KindFlood, f.name
+	if err := machine.says(c); err != nil {
+		return err
+	}
 	return sleep(ctx, settle)
 }
 

@@ -63,7 +63,7 @@ func generate(ctx context.Context, job Job) (Figures, error) {
 	defer runtime.UnlockOSThread()
 	debug.SetGCPercent(800)
 	g := &generator{job: job, scratch: make([]byte, 128<<10), links: make([]socket, job.Connections),
-		chance: rand.New(rand.NewPCG(1, 1))} //nolint:gosec // the same arrivals for all who are compared
+		chance: rand.New(rand.NewPCG(1, 1+job.Seed))} //nolint:gosec // the same arrivals for all who are compared
 	if err := g.prepare(); err != nil {
 		return Figures{}, err
 	}
@@ -141,17 +141,29 @@ func (g *generator) dial(i int32) error {
 	return unix.EpollCtl(g.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLOUT, Fd: i})
 }
 
-// broken ends a connection; it is opened again at the next tick.
+// broken notes a connection that ended. With a request in hand that request is broken, and still due: its latency goes on until it is answered on
+// another one. A connection at a fixed rate that has no request in hand owes none: closing it is its server's right, and breaks nothing.
 func (g *generator) broken(i int32) {
+	l := &g.links[i]
+	counts := &g.figures.Broken
+	if g.job.Shape == shapeOpen {
+		if l.busy {
+			g.queue = append([]time.Time{l.due}, g.queue...) // it is older than those that wait
+		} else if l.connected {
+			counts = &g.figures.Idle
+		}
+	}
+	if g.counting(time.Now()) {
+		*counts++
+	}
+	g.renew(i)
+}
+
+// renew ends a connection; it is opened again at the next tick.
+func (g *generator) renew(i int32) {
 	l := &g.links[i]
 	if l.fd > 0 {
 		_ = unix.Close(l.fd) // nothing is read from it any more
-	}
-	if l.busy && g.job.Shape == shapeOpen {
-		g.queue = append(g.queue, l.due) // still due: its latency goes on
-	}
-	if g.counting(time.Now()) {
-		g.figures.Broken++
 	}
 	l.fd, l.busy, l.connected = 0, false, false
 	g.dead = append(g.dead, i)
@@ -359,8 +371,7 @@ func (g *generator) complete(i int32, now time.Time) {
 	}
 	l.busy = false
 	if l.answer.closes || g.job.Shape == shapeLoris {
-		g.broken(i)
-		g.figures.Broken = max(0, g.figures.Broken-1) // answered: not broken
+		g.renew(i) // answered: not broken
 		return
 	}
 	g.ready(i)
@@ -400,8 +411,7 @@ func (g *generator) sum() Figures {
 	}
 	f.Seconds = g.job.Duration.Seconds()
 	f.quantiles(g.latencies)
-	stdslices.Sort(g.lags)
-	f.LagP99 = quantile(g.lags, 990)
+	f.lag(g.lags)
 	whole := int(g.job.Duration / windowLength)
 	f.WindowsBy = f.WindowsBy[:min(whole, len(f.WindowsBy))]
 	return *f

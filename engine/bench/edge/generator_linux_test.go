@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"bufio"
+	"context"
 	"crypto/tls"
 	"math/rand/v2"
 	"net"
@@ -70,6 +72,148 @@ func TestALatencyCountsFromWhenItWasDue(t *testing.T) {
 	}
 	if f.Late < 16 || f.Late > 24 || f.P50 < lateMost.Microseconds() {
 		t.Errorf("%d late of about 20, p50 %d us: silence must count", f.Late, f.P50)
+	}
+}
+
+// answerer serves connections one after the other with what the function does to each, by its number from 0.
+func answerer(t *testing.T, serve func(i int, c net.Conn)) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := 0; ; i++ {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			context.AfterFunc(t.Context(), func() { _ = c.Close() }) // before the clean-ups
+			wg.Go(func() {
+				defer func() { _ = c.Close() }()
+				serve(i, c)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = ln.Close()
+		wg.Wait()
+	})
+	return ln.Addr().String()
+}
+
+// answerAll answers every request of a connection.
+func answerAll(c net.Conn) {
+	for br := bufio.NewReader(c); ; {
+		if _, _, err := readRequest(br); err != nil {
+			return
+		}
+		if _, err := c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")); err != nil {
+			return
+		}
+	}
+}
+
+// openJob is a load at a fixed rate that counts from its beginning.
+func openJob(addr string, connections int) Job {
+	return Job{Shape: shapeOpen, Addr: addr, Source: victimSource, Host: victimHost, Path: pathSmall, Connections: connections, Rate: 50,
+		Duration: time.Second}
+}
+
+// TestAClosedIdleConnectionBreaksNothing: a server may close a connection on which nothing is asked. That is said apart; only what was asked, and a
+// connection that was refused, is broken; and a load without a rate always has something in hand.
+func TestAClosedIdleConnectionBreaksNothing(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	waits, older := now.Add(-time.Second), now.Add(-2*time.Second)
+	g := &generator{job: Job{Shape: shapeOpen}, counts: now.Add(-time.Minute), end: now.Add(time.Hour), queue: []time.Time{waits},
+		links: []socket{{connected: true}, {connected: true, busy: true, due: older}, {}, {connected: true}}}
+	for i := range g.links {
+		g.broken(int32(i))
+	}
+	if g.figures.Idle != 2 || g.figures.Broken != 2 || len(g.dead) != 4 || len(g.queue) != 2 || !g.queue[0].Equal(older) {
+		t.Errorf("%d idle, %d broken, %d to be opened again, due %v", g.figures.Idle, g.figures.Broken, len(g.dead), g.queue)
+	}
+	g.job.Shape = shapeLoris
+	g.links[0].connected = true
+	if g.broken(0); g.figures.Idle != 2 || g.figures.Broken != 3 {
+		t.Errorf("a head that is cut short: %d idle, %d broken", g.figures.Idle, g.figures.Broken)
+	}
+	for _, c := range []struct {
+		of   Figures
+		want []string
+	}{{Figures{Idle: 7}, []string{"7 idle connections closed"}}, {Figures{Broken: 1}, []string{"WHO: 0 late, 1 broken, 0 refused"}}, {Figures{Good: 1}, nil},
+		{Figures{Late: 1, Idle: 2}, []string{"WHO: 1 late, 0 broken, 0 refused", "2 idle connections closed"}}} {
+		if got := c.of.trouble("WHO: "); !stdslices.Equal(got, c.want) {
+			t.Errorf("%+v: %q, want %q", c.of, got, c.want)
+		}
+	}
+}
+
+// TestABrokenRequestIsAskedAgain: a request whose connection ends is broken, and its latency goes on until it is answered on another one.
+func TestABrokenRequestIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	const held = 300 * time.Millisecond
+	addr := answerer(t, func(i int, c net.Conn) {
+		if i > 0 {
+			answerAll(c)
+			return
+		}
+		_, _, _ = readRequest(bufio.NewReader(c))
+		time.Sleep(held) // and ends without an answer
+	})
+	f, err := generate(t.Context(), openJob(addr, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Broken != 1 || f.Idle != 0 || f.Late != 0 || f.Max < held.Microseconds() || f.Samples < 30 || int64(f.Samples) != f.Answers {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestAnAnswerThatClosesBreaksNothing: an answer that ends its connection is an answer, before figures count too.
+func TestAnAnswerThatClosesBreaksNothing(t *testing.T) {
+	t.Parallel()
+	addr := answerer(t, func(_ int, c net.Conn) {
+		_, _, _ = readRequest(bufio.NewReader(c))
+		_, _ = c.Write([]byte("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")) // the generator closes
+	})
+	for _, shape := range []string{shapeOpen, shapeClosed} {
+		job := openJob(addr, 2)
+		job.Shape = shape
+		f, err := generate(t.Context(), job)
+		if err != nil || f.Good == 0 || f.Broken != 0 || f.Idle != 0 {
+			t.Errorf("%s: %v: %+v", shape, err, f)
+		}
+	}
+}
+
+// TestAClientAsksAgain: as TestABrokenRequestIsAskedAgain, for the clients of the rates over TLS.
+func TestAClientAsksAgain(t *testing.T) {
+	t.Parallel()
+	const held = 100 * time.Millisecond
+	addr := answerer(t, func(i int, c net.Conn) {
+		if i < 1 || i > 3 { // the first request opens the connection, and does not count
+			for br := bufio.NewReader(c); ; {
+				if _, _, err := readRequest(br); err != nil {
+					return
+				}
+				if _, err := c.Write([]byte("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")); err != nil {
+					return
+				}
+			}
+		}
+		_, _, _ = readRequest(bufio.NewReader(c))
+		time.Sleep(held)
+	})
+	f, err := clients(t.Context(), Job{Shape: shapeClients, Protocol: protocolPlain, Addr: addr, Source: victimSource, Host: victimHost, Path: pathSmall,
+		Connections: 1, Rate: 20, Duration: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Broken < 3 || f.Late != 0 || int64(f.Samples) != f.Good || f.Max < 3*held.Microseconds() {
+		t.Errorf("%+v", f)
 	}
 }
 
@@ -196,7 +340,8 @@ func TestACaseIsPartOfALine(t *testing.T) {
 		any    bool
 	}{{"", 6, true}, {"broadcasts: nginx", 1, true}, {"nginx, default", 6, true}, {"nginx, tuned", 0, true}, {"connections", 4, true},
 		{"most requests: nginx", 0, true}, {"most requests: nginx, tuned", 0, false}, {"most requests: nexus edge, one", 0, false},
-		{"QUIC handshakes", 0, true}, {"no such", 0, false}, {"over TLS", 0, true}, {"silent tenant", 0, true},
+		{"QUIC handshakes", 0, true}, {"half QUIC hellos", 0, true},
+		{"half QUIC hellos a second: nginx", 0, false}, {"no such", 0, false}, {"over TLS", 0, true}, {"silent tenant", 0, true},
 		{"beside 512 connections: caddy", 0, true}, {"silent tenant beside 64", 0, false}, {"a silent tenant beside 512 connections: nexus edge, one", 0, false}} {
 		r := &rig{Options: Options{Case: c.of}}
 		nginx := contenders()[stdslices.IndexFunc(contenders(), func(c contender) bool { return c.name == "nginx" })]
@@ -251,5 +396,24 @@ func TestStatLines(t *testing.T) {
 		if _, ok := parseStat([]byte(line)); ok {
 			t.Errorf("%q was taken", line)
 		}
+	}
+}
+
+// TestATenantsPercentilesStandOnEnough: however short a run, and no shorter than it.
+func TestATenantsPercentilesStandOnEnough(t *testing.T) {
+	t.Parallel()
+	for run, want := range map[time.Duration]time.Duration{time.Second: tenantLength, 3 * time.Second: tenantLength, 10 * time.Second: 10 * time.Second} {
+		r := &rig{Options: Options{Duration: run, Runs: 3}}
+		if got := r.tenant("").Duration; got != want || r.victim("").Duration != run {
+			t.Errorf("runs of %v: the tenant's %v, want %v", run, got, want)
+		}
+	}
+	r := &rig{Options: Options{Duration: time.Second, Runs: 3}}
+	if whole := r.expected(); whole < 25*time.Minute || whole > 33*time.Minute {
+		t.Errorf("three runs of a second take %v: docs/bench.md says about half an hour", whole)
+	}
+	var f Figures
+	if f.quantiles([]int64{3, 1, 2}); f.Samples != 3 || f.standsOn() != "3 requests" {
+		t.Errorf("percentiles of %d: %q", f.Samples, f.standsOn())
 	}
 }

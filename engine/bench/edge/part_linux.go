@@ -18,10 +18,11 @@ const (
 	PartBackend   = "backend"
 	PartGenerator = "generator"
 	PartProxy     = "proxy"
+	PartRelay     = "relay"
 )
 
-// Part is one process of the bench: it reads its job from in and writes what it has to say to out as one line of JSON. A backend and
-// a proxy serve until ctx ends. Errors: CodeUsage for an unknown part, and those of the job.
+// Part is one process of the bench: it reads its job from in and writes what it has to say to out as one line of JSON. A backend, a
+// proxy and a relay serve until ctx ends. Errors: CodeUsage for an unknown part, and those of the job.
 func Part(ctx context.Context, part string, in io.Reader, out io.Writer) error {
 	switch part {
 	case PartBackend:
@@ -41,6 +42,20 @@ func Part(ctx context.Context, part string, in io.Reader, out io.Writer) error {
 			return err
 		}
 		return p.Serve(ctx)
+	case PartRelay:
+		var to string
+		if err := json.NewDecoder(in).Decode(&to); err != nil {
+			return err
+		}
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		if err := json.NewEncoder(out).Encode(ln.Addr().String()); err != nil {
+			return err
+		}
+		relay(ctx, ln, to)
+		return nil
 	case PartGenerator:
 		var job Job
 		if err := json.NewDecoder(in).Decode(&job); err != nil {
@@ -55,6 +70,8 @@ func Part(ctx context.Context, part string, in io.Reader, out io.Writer) error {
 			do = handshakes
 		case shapeQUIC:
 			do = quicHandshakes
+		case shapeHellos:
+			do = hellos
 		case shapeClients:
 			do = clients
 		}

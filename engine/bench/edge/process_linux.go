@@ -89,6 +89,11 @@ func (p *process) processorTime() (time.Duration, bool) {
 	if p == nil {
 		return 0, false
 	}
+	return processorTimeOf(p.cmd.Process.Pid)
+}
+
+// processorTimeOf is processorTime of any process.
+func processorTimeOf(root int) (time.Duration, bool) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		return 0, false
@@ -103,7 +108,6 @@ func (p *process) processorTime() (time.Duration, bool) {
 			parents[s.pid], ticks[s.pid] = s.parent, s.ticks
 		}
 	}
-	root := p.cmd.Process.Pid
 	_, found := parents[root]
 	var sum int64
 	for pid := range parents {
@@ -184,6 +188,22 @@ func (r *rig) generator(ctx context.Context, job Job) (Figures, error) {
 		return Figures{}, fmt.Errorf("generator said %q: %w", out, err)
 	}
 	return f, nil
+}
+
+// result is what a generator came to.
+type result struct {
+	Figures
+	err error
+}
+
+// begin runs a job beside others; its result comes once.
+func (r *rig) begin(ctx context.Context, job Job) <-chan result {
+	done := make(chan result, 1)
+	go func() {
+		f, err := r.generator(ctx, job)
+		done <- result{f, err}
+	}()
+	return done
 }
 
 // serves waits until the proxy answers the victim's host.

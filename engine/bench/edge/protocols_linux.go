@@ -61,8 +61,8 @@ func (r *rig) protocol(ctx context.Context, c contender, p *running, protocol st
 		return err
 	}
 	note := "load " + machineLoad()
-	if f.Late+f.Broken+f.Refused > 0 {
-		note += fmt.Sprintf("; %d late, %d broken, %d refused", f.Late, f.Broken, f.Refused)
+	for _, s := range f.trouble("") {
+		note += "; " + s
 	}
 	base := r.report.last(clientDirect)
 	f.P50, f.P99, f.P999 = f.P50-base[0], f.P99-base[1], f.P999-base[2]

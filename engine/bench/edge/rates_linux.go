@@ -12,14 +12,21 @@ func (r *rig) victim(addr string) Job {
 		Rate: victimRate, Warm: warm, Duration: r.Duration}
 }
 
+// tenant is victim where its percentiles stand by themselves: alone, and beside a flood. Its figures count for tenantLength at least.
+func (r *rig) tenant(addr string) Job {
+	job := r.victim(addr)
+	job.Duration = max(job.Duration, tenantLength)
+	return job
+}
+
 // direct measures the backend alone: the baseline of everything else.
 func (r *rig) direct(ctx context.Context) error {
 	addr := r.backends[0]
-	idle, err := r.generator(ctx, r.victim(addr))
+	idle, err := r.generator(ctx, r.tenant(addr))
 	if err != nil {
 		return err
 	}
-	note := fmt.Sprintf("load %s; the generator itself late by %.2f ms at p99", machineLoad(), float64(idle.LagP99)/1000)
+	note := fmt.Sprintf("load %s; %s; the generator itself late by %.2f ms at p99", machineLoad(), idle.standsOn(), float64(idle.LagP99)/1000)
 	note += voided(idle.P99)
 	r.report.add(fmt.Sprintf("idle baseline, direct, %d rps", victimRate), "us p99", float64(idle.P99), note, idle.P50, idle.P99, idle.P999).Kind =
 		KindBaseline
@@ -45,8 +52,8 @@ func (r *rig) rates(ctx context.Context, name, addr string) error {
 		}
 		line := fmt.Sprintf("%.0f rps: %s", at.perSecond, name)
 		note := fmt.Sprintf("load %s", machineLoad())
-		if f.Late+f.Broken+f.Refused > 0 {
-			note += fmt.Sprintf("; %d late, %d broken, %d refused", f.Late, f.Broken, f.Refused)
+		for _, s := range f.trouble("") {
+			note += "; " + s
 		}
 		unit := "us p99"
 		if name == "direct" {

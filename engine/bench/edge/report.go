@@ -37,7 +37,11 @@ type Case struct {
 	P50    []int64   // microseconds, one a run; nil where latency is not measured
 	P99    []int64
 	P999   []int64
-	Note   string // of the last run
+	// Machine is the p99 of the same tenant in the same seconds through a relay that knows no requests, microseconds, one a run: as many processes on
+	// its way, and none of them flooded. Of KindFlood in Alone only.
+	Machine []int64
+	Others  []float64 // what other programs took of all processors meanwhile, percent; as Machine
+	Note    string    // of the last run
 }
 
 // Report is the cases in the order in which they were first measured.
@@ -90,6 +94,11 @@ func median[T int64 | float64](values []T) T {
 // Medians gives the medians of a case's runs: the value, and latencies in microseconds.
 func (c *Case) Medians() (value float64, p50, p99, p999 int64) {
 	return median(c.Values), median(c.P50), median(c.P99), median(c.P999)
+}
+
+// Meanwhile gives the medians of Machine, in microseconds, and Others, in percent; 0 where they were not measured.
+func (c *Case) Meanwhile() (machineP99 int64, others float64) {
+	return median(c.Machine), median(c.Others)
 }
 
 // pairs adds, for each case named "FLOOD: ARRANGEMENT", in how many runs its p99 was below that of the same flood with the base arrangement in

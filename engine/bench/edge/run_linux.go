@@ -32,6 +32,7 @@ type rig struct {
 	home          *home
 	cert, key     string  // PEM files
 	both          string  // the two in one file
+	relay         string  // address of one to the victim's backend; "": what the machine itself takes beside a flood is not measured
 	exchangeBytes float64 // of one small request and its answer through the edge; 0: not measured yet
 	report        Report
 }
@@ -124,7 +125,8 @@ func (r *rig) wantsTop(c contender, tuned bool) bool {
 	return !tuned && !c.floodsOnly && strings.Contains(topLine(c.name), r.Case)
 }
 
-// Alone measures this program's edge with contracts in force, without the peers: baseline, every flood over TCP, guarantee and ceiling. Errors: as Run.
+// Alone measures this program's edge with contracts in force, without the peers: baseline, every flood over TCP and what the
+// machine itself takes beside each, guarantee and ceiling. Errors: as Run.
 func Alone(ctx context.Context, o Options) (Report, error) {
 	r := &rig{Options: o}
 	stop, err := r.prepare()
@@ -138,6 +140,12 @@ func Alone(ctx context.Context, o Options) (Report, error) {
 	if err := r.direct(ctx); err != nil {
 		return r.report, err
 	}
+	p, address, err := r.startServing(PartRelay, r.backends[0])
+	if err != nil {
+		return r.report, err
+	}
+	defer p.stop()
+	r.relay = address
 	err = r.contend(ctx, contender{name: oursName, start: startOurs, noHTTP3: "left out: the suites are to be short"}, true)
 	return r.report, err
 }
@@ -145,10 +153,11 @@ func Alone(ctx context.Context, o Options) (Report, error) {
 // expected is how long the whole takes.
 func (r *rig) expected() time.Duration {
 	step := r.Duration + warm + settle
+	tenant := r.tenant("").Duration + warm + settle
 	ofRates := time.Duration(len(rates)+1+len(protocols())) * step
-	perRun := step + ofRates + 2*(r.shareLength()+warm) // direct, and the two ceilings
+	perRun := tenant + ofRates + 2*(r.shareLength()+warm) // direct, and the two ceilings
 	for _, c := range contenders() {
-		perRun += time.Duration(len(c.configurations())) * (time.Duration(len(floods())+1)*step + time.Second)
+		perRun += time.Duration(len(c.configurations())) * (time.Duration(len(r.chosen(c, ""))+1)*tenant + time.Second)
 		if !c.floodsOnly {
 			perRun += ofRates + r.shareLength() + warm
 		}

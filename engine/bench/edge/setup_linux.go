@@ -1,8 +1,10 @@
 package edge
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -46,7 +48,7 @@ func (r *rig) prepare() (stop func(), err error) {
 		return nil, err
 	}
 	for i := range r.backends {
-		p, address, err := r.startBackend()
+		p, address, err := r.startServing(PartBackend, nil)
 		if err != nil {
 			stop()
 			return nil, err
@@ -69,8 +71,14 @@ func (r *rig) backendOf(host string) string {
 	return r.backends[1]
 }
 
-func (r *rig) startBackend() (*process, string, error) {
-	cmd := exec.Command(r.Binary, "bench-part", PartBackend)
+// startServing starts a part that says where it serves.
+func (r *rig) startServing(part string, job any) (*process, string, error) {
+	in, err := json.Marshal(job)
+	if err != nil {
+		return nil, "", err
+	}
+	cmd := exec.Command(r.Binary, "bench-part", part)
+	cmd.Stdin = bytes.NewReader(in)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, "", err
@@ -82,7 +90,7 @@ func (r *rig) startBackend() (*process, string, error) {
 	var address string
 	if _, err := fmt.Fscanf(out, "%q\n", &address); err != nil {
 		p.stop()
-		return nil, "", fmt.Errorf("backend: %w: %s", err, p.said)
+		return nil, "", fmt.Errorf("%s: %w: %s", part, err, p.said)
 	}
 	return p, address, nil
 }

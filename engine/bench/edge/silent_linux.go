@@ -51,8 +51,8 @@ func (r *rig) silent(ctx context.Context, f flood, p *running, name string) erro
 		return err
 	}
 	note := fmt.Sprintf("load %s; p99 is the worst of %d requests; offender %.0f %s", machineLoad(), seen.Answers, f.rate(offender), f.unit)
-	if seen.Late+seen.Broken+seen.Refused > 0 {
-		note += fmt.Sprintf("; TENANT: %d late, %d broken, %d refused", seen.Late, seen.Broken, seen.Refused)
+	for _, s := range seen.trouble("TENANT: ") {
+		note += "; " + s
 	}
 	r.report.add(silentLine(f.job.Connections, name), "us p99", float64(seen.P99), note, seen.P50, seen.P99, seen.P999)
 	return sleep(ctx, settle)
