@@ -156,16 +156,16 @@ they say. Exits 1 when a slice's p99 is over its budget, or nothing was measured
 func (a *app) judgeProbe(before, after []wire.SliceRow) error {
 	had := map[string]uint64{}
 	for _, s := range before {
-		had[s.Slice] = s.Samples
+		had[s.Slice] = s.Probes
 	}
 	bad := 0
 	for _, s := range after {
 		switch {
-		case s.P99Ms == nil || s.Samples <= had[s.Slice]:
-			a.say("slice %s: nothing new was measured", s.Slice)
+		case s.P99Ms == nil || s.Probes <= had[s.Slice]:
+			a.say("slice of %s: nothing new was measured", s.Label)
 			bad++
 		case *s.P99Ms > s.BudgetMs:
-			a.say("slice %s: p99 of %.2f ms is over its budget of %g ms", s.Slice, *s.P99Ms, s.BudgetMs)
+			a.say("slice of %s: p99 of %.2f ms is over its budget of %g ms", s.Label, *s.P99Ms, s.BudgetMs)
 			bad++
 		}
 	}

@@ -55,3 +55,23 @@ func TestWhoseTheSessionCapIs(t *testing.T) {
 		t.Errorf("%v\n%s", err, b.String())
 	}
 }
+
+// TestAProbeThatGoesOnIsSomethingNew: with as many probes of the last minute as a moment before, new ones have been measured all the same.
+func TestAProbeThatGoesOnIsSomethingNew(t *testing.T) {
+	t.Parallel()
+	p99, over := 0.5, 11.0
+	row := func(label string, p99 *float64, probes uint64) wire.SliceRow {
+		return wire.SliceRow{Slice: "id of " + label, Label: label, P99Ms: p99, BudgetMs: 10, Samples: 300, Probes: probes}
+	}
+	before := []wire.SliceRow{row("GOES-ON", &p99, 900), row("STANDS", &p99, 900), row("OVER", &over, 900)}
+	var said bytes.Buffer
+	a := &app{err: &said}
+	if err := a.judgeProbe(before[:1], []wire.SliceRow{row("GOES-ON", &p99, 915)}); err != nil || said.Len() > 0 {
+		t.Errorf("probed 15 times more: %v, %s", err, said.String())
+	}
+	err := a.judgeProbe(before, []wire.SliceRow{row("GOES-ON", &p99, 915), row("STANDS", &p99, 900), row("OVER", &over, 915), row("NEW", nil, 0)})
+	want := "slice of STANDS: nothing new was measured\nslice of OVER: p99 of 11.00 ms is over its budget of 10 ms\nslice of NEW: nothing new was measured\n"
+	if err == nil || said.String() != want {
+		t.Errorf("%v\n%swant\n%s", err, said.String(), want)
+	}
+}

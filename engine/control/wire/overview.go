@@ -127,8 +127,9 @@ type SliceRow struct {
 	BaselineP50Ms *float64   `json:"baseline_p50_ms"`
 	BaselineP99Ms *float64   `json:"baseline_p99_ms"` // of requests straight to the responder: over the budget, the machine is too slow
 	GatewayP99Ms  *float64   `json:"gateway_p99_ms"`  // first byte read to last written, less backend time
-	Samples       uint64     `json:"samples"`
-	RateBps       float64    `json:"rate_bps"` // bits per second, last second
+	Samples       uint64     `json:"samples"`         // probes of the last minute
+	Probes        uint64     `json:"probes"`          // since the node started, at all edges: grows with each
+	RateBps       float64    `json:"rate_bps"`        // bits per second, last second
 	InFlight      int        `json:"in_flight"`
 	Queue         int        `json:"queue"`
 	Refused       uint64     `json:"refused"`
