@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 )
@@ -73,5 +74,34 @@ func TestAProbeThatGoesOnIsSomethingNew(t *testing.T) {
 	want := "slice of STANDS: nothing new was measured\nslice of OVER: p99 of 11.00 ms is over its budget of 10 ms\nslice of NEW: nothing new was measured\n"
 	if err == nil || said.String() != want {
 		t.Errorf("%v\n%swant\n%s", err, said.String(), want)
+	}
+}
+
+// TestTheRecordShowsWhatIsOpen: a breach is seen with its evidence before any minute is posted; no figure stands for minutes that are not known yet.
+func TestTheRecordShowsWhatIsOpen(t *testing.T) {
+	t.Parallel()
+	at, kept, worst := time.Date(2026, 11, 28, 1, 18, 20, 0, time.UTC), 99.5, 61.29
+	var b bytes.Buffer
+	if err := serviceTable([]wire.ServiceUnit{
+		{Unit: "OPEN", Months: []wire.ServiceMonth{{Month: "2026-11", Breaches: 1, ShortBreaches: 1, ShortWindows: 7, WorstPercent: &worst}},
+			Breach: &wire.ServiceBreach{Since: at, P99Ms: 1087.751}, Short: &wire.ServiceShort{Since: at, Windows: 30, Short: 2, WorstPercent: worst}},
+		{Unit: "KEPT", BudgetMs: 10, Months: []wire.ServiceMonth{{Month: "2026-11", Kept: 199, Broken: 1, WorstP99Ms: 12.5, Attainment: &kept}}},
+		{Unit: "NONE"},
+	}).print(&b); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(b.String(), "\n")
+	for i, want := range []string{"UNIT NAME MONTH ATTAINMENT % KEPT min BROKEN VOID BREACHES WORST P99 ms BUDGET SHORT NOW",
+		"OPEN - 2026-11 - 0 0 0 2 - 0 7 OVER since 2026-11-28 01:18Z: p99 1087.75 ms; SHORT since 2026-11-28 01:18Z: 2 of 30 windows, the worst with 61.2 %",
+		"KEPT - 2026-11 99.5000 199 1 0 0 12.50 10 0 kept", "NONE - - - - - - - - 0 - -"} {
+		if got := strings.Join(strings.Fields(lines[i]), " "); got != want {
+			t.Errorf("%s\nwant\n%s", got, want)
+		}
+	}
+	for want, row := range map[string]wire.SliceRow{"none is open": {}, "over its budget since 2026-11-28 01:18Z; " +
+		"less than its guaranteed rate since 2026-11-28 01:18Z: nexus slices record A": {Label: "A", OverSince: &at, ShortSince: &at}} {
+		if got := breachText(&row); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
 	}
 }

@@ -80,7 +80,7 @@ func addPresent(sum, s *edge.SliceStats) {
 		if p.Recent == 0 || q.WorstPercent < p.WorstPercent {
 			p.WorstPercent = q.WorstPercent
 		}
-		p.Recent += q.Recent
+		p.Recent, p.Short = p.Recent+q.Recent, p.Short+q.Short
 	}
 }
 

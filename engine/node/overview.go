@@ -207,6 +207,7 @@ func sliceRow(n *Node, s edge.SliceStats) wire.SliceRow {
 			if u := st.Units[s.Slice.Unit]; u != nil {
 				row.Label, row.Name = u.Label, u.Name
 			}
+			row.OverSince, row.ShortSince = breachesSince(st, s.Slice.Unit)
 		})
 	}
 	ms := func(micros int64) *float64 { v := float64(micros) / 1000; return &v }

@@ -155,6 +155,10 @@ type SliceRow struct {
 	GuaranteeKept    uint64   `json:"guarantee_windows_kept"` // of them: with at least 98 % of what was owed
 	GuaranteePercent *float64 `json:"guarantee_kept_percent"` // the least that went in a window of the last minute, of what was owed; nil: none was judged
 
+	// Breaches of the service-level record that are open: since when, nil: none.
+	OverSince  *time.Time `json:"over_since"`  // of the latency budget
+	ShortSince *time.Time `json:"short_since"` // of the guaranteed rate
+
 	Edges       []SliceEdge  `json:"edges,omitempty"`
 	Routes      []SliceRoute `json:"routes,omitempty"` // SliceRoutesMax at most
 	RoutesTotal int          `json:"routes_total"`     // hosts at each edge
