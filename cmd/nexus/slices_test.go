@@ -105,3 +105,35 @@ func TestTheRecordShowsWhatIsOpen(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatAFlagCannotBe: a value that is no value is refused in words of the command line, not of the library.
+func TestWhatAFlagCannotBe(t *testing.T) {
+	t.Parallel()
+	for words, want := range map[string]string{
+		"slices set A --sessions -1":                         `invalid argument "-1" for "--sessions" flag: not a whole number from 0 up`,
+		"slices set A --sessions 9e9":                        `invalid argument "9e9" for "--sessions" flag: not a whole number from 0 up`,
+		"slices set A --sessions 1e9999":                     "not a whole number from 0 up",
+		"slices set A --sessions " + strings.Repeat("9", 30): "out of range",
+		"slices set A --budget 5":                            "without a unit: ms, s, m or h",
+		"slices set A --budget 5x":                           "not a duration such as 10ms, 30s or 5m",
+		"slices set A --budget soon":                         "not a duration such as 10ms, 30s or 5m",
+		"slices top --count x":                               "not a whole number (see",
+		"slices top --nothing":                               "unknown flag: --nothing",
+	} {
+		code, _, said := runApp(t, nil, strings.Fields(words)...)
+		if code != exitUsage || !strings.Contains(said, want) || strings.Contains(said, "strconv") || strings.Contains(said, "time: ") {
+			t.Errorf("%s: exit %d, %s", words, code, said)
+		}
+	}
+}
+
+// TestWhatASlicePromises: rates are said in units that lose nothing.
+func TestWhatASlicePromises(t *testing.T) {
+	t.Parallel()
+	for want, got := range map[string]string{"a fair share, ceiling the gateway's capacity": bandwidth(0, 0),
+		"1 bit/s guaranteed, ceiling 8 Mbit/s": bandwidth(1, 8e6), "500 Mbit/s guaranteed": bandwidth(5e8, 0), "1.5 Gbit/s guaranteed": bandwidth(15e8, 0)} {
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
