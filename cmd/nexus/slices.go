@@ -92,6 +92,14 @@ func breachText(s *wire.SliceRow) string {
 	return strings.Join(open, "; ") + ": nexus slices record " + s.Label
 }
 
+// atCeiling explains the latency of a slice that wants more than it may.
+func atCeiling(s *wire.SliceRow) string {
+	if !s.AtCeiling() {
+		return ""
+	}
+	return ", at its ceiling: what is more waits for it, the probes too"
+}
+
 // ownCapText says which session cap a unit's slice was given.
 func ownCapText(most uint32) string {
 	if most == 0 {
@@ -127,7 +135,7 @@ func printSlice(w io.Writer, s wire.SliceRow) error {
 		"guarantee", keptText(s), "breach", breachText(&s), "session cap", sessionCapText(s.SessionCap, s.CapIsOwn),
 		"p50", milliseconds(s.P50Ms)+" ms added, by the probe", "p99", milliseconds(s.P99Ms)+" ms", "p99.9", milliseconds(s.P999Ms)+" ms",
 		"baseline p50", milliseconds(s.BaselineP50Ms)+" ms", "gateway p99", milliseconds(s.GatewayP99Ms)+" ms inside the gateway, less backend time",
-		"samples", strconv.FormatUint(s.Samples, 10), "rate", fmt.Sprintf("%.2f Mbit/s", s.RateBps/1e6), "in flight", strconv.Itoa(s.InFlight),
+		"samples", strconv.FormatUint(s.Samples, 10), "rate", fmt.Sprintf("%.2f Mbit/s", s.RateBps/1e6)+atCeiling(&s), "in flight", strconv.Itoa(s.InFlight),
 		"round trip", fmt.Sprintf("p50 %s ms, p99 %s ms, client to home and back, as clients of sessions told it",
 			milliseconds(s.TripP50Ms), milliseconds(s.TripP99Ms)),
 		"sessions", fmt.Sprintf("%d that move between edges", s.Sessions),

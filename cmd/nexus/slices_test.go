@@ -127,6 +127,18 @@ func TestWhatAFlagCannotBe(t *testing.T) {
 	}
 }
 
+// TestALateSliceMayBeAtItsCeiling: only a slice with a ceiling of its own can be at it, and then the command says what its latency is.
+func TestALateSliceMayBeAtItsCeiling(t *testing.T) {
+	t.Parallel()
+	for want, row := range map[string]wire.SliceRow{"8.00 Mbit/s\n": {RateBps: 8e6}, "7.80 Mbit/s\n": {RateBps: 7.8e6, CeilingBps: 8e6},
+		"7.90 Mbit/s, at its ceiling: what is more waits for it, the probes too\n": {RateBps: 7.9e6, CeilingBps: 8e6}} {
+		var b bytes.Buffer
+		if err := printSlice(&b, row); err != nil || !strings.Contains(b.String(), want) {
+			t.Errorf("%v\n%s\nwant %s", err, b.String(), want)
+		}
+	}
+}
+
 // TestWhatASlicePromises: rates are said in units that lose nothing.
 func TestWhatASlicePromises(t *testing.T) {
 	t.Parallel()

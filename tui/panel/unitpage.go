@@ -284,6 +284,9 @@ func (p *Page) sliceFacts(r *wire.SliceRow) {
 	})
 	p.Field("bandwidth", fmt.Sprintf("now %s, guarantee %s, ceiling %s", bits(r.RateBps), zeroMeans(r.GuaranteedBps, "none: a fair share"),
 		zeroMeans(r.CeilingBps, "the gateway's capacity")), theme.Plain)
+	if r.AtCeiling() {
+		p.Field("", "at its ceiling: what is more waits for it, the probes too", theme.Warn)
+	}
 	if text, style := guaranteeKept(r); text != "" {
 		p.Field("kept", text, style)
 	}

@@ -164,6 +164,12 @@ type SliceRow struct {
 	RoutesTotal int          `json:"routes_total"`     // hosts at each edge
 }
 
+// AtCeiling reports whether the slice had all that its ceiling allows in the last second: what it asks for besides waits for its own ceiling, its probes
+// among it, so its latency then says nothing of the gateway.
+func (r *SliceRow) AtCeiling() bool {
+	return r.CeilingBps > 0 && r.RateBps >= 0.98*float64(r.CeilingBps)
+}
+
 // SliceEdge is one slice at one edge: the node's own gateway or an edge process, by its last report. nil: not measured.
 type SliceEdge struct {
 	Edge        string   `json:"edge"`
