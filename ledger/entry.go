@@ -42,7 +42,7 @@ const (
 	KindPayout        EntryKind = 26 // a payout on its way, paid or failed, with postings; or its terms
 	KindStatement     EntryKind = 27 // a month's statement issued, by its digest
 	KindDispute       EntryKind = 28 // a dispute opened, answered or closed
-	KindService       EntryKind = 29 // minutes in which a slice kept its budget, a breach of it, or its end
+	KindService       EntryKind = 29 // minutes in which a slice kept its budget, a breach of it or of its guaranteed rate, or its end
 	KindRecording     EntryKind = 30 // the recording of an SSH session, by its digest
 	KindPublication   EntryKind = 31 // what the platform owes the public each month, by its digest
 	KindErasure       EntryKind = 32 // a person's words erased: asked for, and the key destroyed by a node

@@ -173,6 +173,7 @@ func TestSizes(t *testing.T) {
 		{"1GB", parseBytes, 1_000_000_000}, {"1G", parseBytes, 1 << 30}, {"2TiB", parseBytes, 2 << 40}, {"100B", parseBytes, 100},
 		{"0.5B", parseBytes, -1}, {"99999999999TiB", parseBytes, -1}, {"0", parseBytes, -1}, {"0x10", parseBytes, -1}, {"1PiB", parseBytes, -1},
 		{"10M", parseBits, 10_000_000}, {"1.5Gbit", parseBits, 1_500_000_000}, {"9600", parseBits, 9600},
+		{"10 Mbit/s", parseBits, 10_000_000}, {"7bit/s", parseBits, 7}, {"10MB/s", parseBits, -1}, {"10M/s", parseBits, -1}, {"8GB/s", parseBytes, -1},
 	} {
 		got, err := c.parse("flag", c.text)
 		if c.want < 0 {
@@ -181,6 +182,17 @@ func TestSizes(t *testing.T) {
 			}
 		} else if err != nil || got != c.want {
 			t.Errorf("%q: %d, %v, want %d", c.text, got, err, c.want)
+		}
+	}
+}
+
+// TestWhySizesAreRefused: a number that is too large or below 0 is called so, and bytes are not taken for bits.
+func TestWhySizesAreRefused(t *testing.T) {
+	t.Parallel()
+	for text, why := range map[string]string{"99999999999999999999": "too large", "-5M": "must be above 0", " -1": "must be above 0", "0": "must be above 0",
+		"10MB": "unknown unit MB (bits, not bytes, per second such as 10M or 1G)", "1e9": "not a size"} {
+		if _, err := parseBits("guarantee", text); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%q: %v, want %q", text, err, why)
 		}
 	}
 }

@@ -37,7 +37,7 @@ Without a command, on a terminal, it opens the console of the running node.`,
 	}
 	a.addFlags(root.PersistentFlags(), false)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return nexus.Errf(cmd.CommandPath(), nexus.CodeUsage, "command line", "see "+cmd.CommandPath()+" --help", "%w", err)
+		return nexus.Errf(cmd.CommandPath(), nexus.CodeUsage, "command line", "see "+cmd.CommandPath()+" --help", "%w", plainFlag(err))
 	})
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Running:"}, &cobra.Group{ID: groupAct, Title: "Acting:"},

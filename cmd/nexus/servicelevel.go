@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +20,10 @@ func (a *app) serviceRecordCommand() *cobra.Command {
 		ValidArgsFunction: a.completeUnits,
 		Long: `Once a minute the node judges what the probes of each slice measured: kept, broken, or void when even the direct baseline was over the
 budget. Minutes become entries of the unit's chain every hour, at the turn of a month and when the node stops; a breach becomes an entry,
-a notice to the owner and an audit finding at once. Attainment is kept of kept and broken minutes.`,
+a notice to the owner and an audit finding at once. Attainment is kept of kept and broken minutes.
+
+A guaranteed rate is judged in windows of 2 s, at all edges. A minute with a window in which less than 98 % went of what was owed is a breach too, with entry,
+notice and finding; a minute with windows and none short ends it. SHORT counts such windows; those of a breach that is open are added when it ends.`,
 		Example: "  nexus slices record\n  nexus slices record IMVU-001 --month 2026-11 -o json"}
 	cmd.Flags().String("month", "", "one month only, YYYY-MM")
 	cmd.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, args []string) error {
@@ -42,16 +47,11 @@ a notice to the owner and an audit finding at once. Attainment is kept of kept a
 }
 
 func serviceTable(units []wire.ServiceUnit) *table {
-	t := &table{head: []string{"UNIT", "NAME", "MONTH", ">ATTAINMENT %", ">KEPT min", ">BROKEN", ">VOID", ">BREACHES", ">WORST P99 ms", ">BUDGET", "NOW"},
+	t := &table{head: []string{"UNIT", "NAME", "MONTH", ">ATTAINMENT %", ">KEPT min", ">BROKEN", ">VOID", ">BREACHES", ">WORST P99 ms",
+		">BUDGET", ">SHORT", "NOW"},
 		none: "nothing was judged yet: the first minutes are posted after an hour, or when the node stops"}
 	for _, u := range units {
-		now := "kept"
-		if n := len(u.Months); n == 0 || u.Months[n-1].Attainment == nil {
-			now = "-"
-		}
-		if u.Breach != nil {
-			now = fmt.Sprintf("OVER since %s", u.Breach.Since.Format("2006-01-02 15:04Z"))
-		}
+		now := serviceNow(&u)
 		for i, m := range u.Months {
 			if i < len(u.Months)-1 {
 				t.add(serviceCells(u, m, "")...)
@@ -60,18 +60,34 @@ func serviceTable(units []wire.ServiceUnit) *table {
 			t.add(serviceCells(u, m, now)...)
 		}
 		if len(u.Months) == 0 {
-			t.add(u.Unit, u.Name, "-", "-", "-", "-", "-", "-", "-", fmt.Sprintf("%g", u.BudgetMs), now)
+			t.add(u.Unit, u.Name, "-", "-", "-", "-", "-", "-", "-", fmt.Sprintf("%g", u.BudgetMs), "-", now)
 		}
 	}
 	return t
 }
 
+// serviceNow says how a slice stands: the minute that opened a breach is its evidence.
+func serviceNow(u *wire.ServiceUnit) string {
+	var now []string
+	if b := u.Breach; b != nil {
+		now = append(now, fmt.Sprintf("OVER since %s: p99 %.2f ms", b.Since.Format("2006-01-02 15:04Z"), b.P99Ms))
+	}
+	if s := u.Short; s != nil {
+		now = append(now, fmt.Sprintf("SHORT since %s: %d of %d windows, the worst with %s %%", s.Since.Format("2006-01-02 15:04Z"), s.Short, s.Windows,
+			keptPercent(&s.WorstPercent)))
+	}
+	if n := len(u.Months); len(now) == 0 && n > 0 && u.Months[n-1].Attainment != nil {
+		return "kept"
+	}
+	return cmp.Or(strings.Join(now, "; "), "-")
+}
+
 func serviceCells(u wire.ServiceUnit, m wire.ServiceMonth, now string) []string {
-	attained := "-"
+	attained, worst := "-", "-" // minutes are posted every hour: before, nothing is known of them
 	if m.Attainment != nil {
-		attained = strconv.FormatFloat(*m.Attainment, 'f', 4, 64)
+		attained, worst = strconv.FormatFloat(*m.Attainment, 'f', 4, 64), strconv.FormatFloat(m.WorstP99Ms, 'f', 2, 64)
 	}
 	count := func(n uint64) string { return strconv.FormatUint(n, 10) }
-	return []string{u.Unit, u.Name, m.Month, attained, count(m.Kept), count(m.Broken), count(m.Void), count(m.Breaches),
-		strconv.FormatFloat(m.WorstP99Ms, 'f', 2, 64), fmt.Sprintf("%g", u.BudgetMs), now}
+	return []string{u.Unit, u.Name, m.Month, attained, count(m.Kept), count(m.Broken), count(m.Void), count(m.Breaches + m.ShortBreaches), worst,
+		fmt.Sprintf("%g", u.BudgetMs), count(m.ShortWindows), now}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // sizePattern is a decimal number and a unit.
-var sizePattern = regexp.MustCompile(`^([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([A-Za-z]*)$`)
+var sizePattern = regexp.MustCompile(`^([0-9]{1,30}(?:\.[0-9]{1,9})?)\s*([A-Za-z]*(?:/s)?)$`)
 
 // parseBytes reads a size: bare numbers are GB as the platform counts them (2^30 bytes, like GiB), and MiB, GB, TiB and so
 // on are what they are everywhere else.
@@ -27,8 +27,8 @@ func parseCores(flag, text string) (int64, error) {
 
 // parseBits reads a rate in bits per second such as 10M or 1.5Gbit.
 func parseBits(flag, text string) (int64, error) {
-	return parseScaled(flag, text, "bits per second such as 10M or 1G", map[string]int64{"": 1, "k": 1e3, "kbit": 1e3, "m": 1e6, "mbit": 1e6,
-		"g": 1e9, "gbit": 1e9})
+	return parseScaled(flag, text, "bits, not bytes, per second such as 10M or 1G", map[string]int64{"": 1, "bit": 1, "bit/s": 1,
+		"k": 1e3, "kbit": 1e3, "kbit/s": 1e3, "m": 1e6, "mbit": 1e6, "mbit/s": 1e6, "g": 1e9, "gbit": 1e9, "gbit/s": 1e9})
 }
 
 // parseScaled multiplies exactly; a result that is not a whole number is refused, not rounded.
@@ -37,6 +37,9 @@ func parseScaled(flag, text, hint string, units map[string]int64) (int64, error)
 		return 0, nexus.Errf("", nexus.CodeUsage, fmt.Sprintf("--%s %q", flag, text), hint, "%s", why)
 	}
 	m := sizePattern.FindStringSubmatch(strings.TrimSpace(text))
+	if m == nil && strings.HasPrefix(strings.TrimSpace(text), "-") {
+		return bad("must be above 0")
+	}
 	if m == nil {
 		return bad("not a size")
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -76,6 +77,29 @@ func keptText(s wire.SliceRow) string {
 		s.GuaranteeKept, s.GuaranteeWindows)
 }
 
+// breachText says which breaches of the service-level record are open, and where more of them stands.
+func breachText(s *wire.SliceRow) string {
+	var open []string
+	if s.OverSince != nil {
+		open = append(open, "over its budget since "+s.OverSince.UTC().Format("2006-01-02 15:04Z"))
+	}
+	if s.ShortSince != nil {
+		open = append(open, "less than its guaranteed rate since "+s.ShortSince.UTC().Format("2006-01-02 15:04Z"))
+	}
+	if open == nil {
+		return "none is open"
+	}
+	return strings.Join(open, "; ") + ": nexus slices record " + s.Label
+}
+
+// atCeiling explains the latency of a slice that wants more than it may.
+func atCeiling(s *wire.SliceRow) string {
+	if !s.AtCeiling() {
+		return ""
+	}
+	return ", at its ceiling: what is more waits for it, the probes too"
+}
+
 // ownCapText says which session cap a unit's slice was given.
 func ownCapText(most uint32) string {
 	if most == 0 {
@@ -108,10 +132,10 @@ func (n *node) slice(ctx context.Context, word string) (wire.SliceRow, error) {
 func printSlice(w io.Writer, s wire.SliceRow) error {
 	return pairs(w, "slice", s.Slice, "unit", s.Label+" "+s.Unit, "name", s.Name, "class", s.Class, "budget", fmt.Sprintf("%g ms", s.BudgetMs),
 		"guaranteed", fmt.Sprintf("%d bit/s", s.GuaranteedBps), "ceiling", fmt.Sprintf("%d bit/s (0: the gateway's capacity)", s.CeilingBps),
-		"guarantee", keptText(s), "session cap", sessionCapText(s.SessionCap, s.CapIsOwn),
+		"guarantee", keptText(s), "breach", breachText(&s), "session cap", sessionCapText(s.SessionCap, s.CapIsOwn),
 		"p50", milliseconds(s.P50Ms)+" ms added, by the probe", "p99", milliseconds(s.P99Ms)+" ms", "p99.9", milliseconds(s.P999Ms)+" ms",
 		"baseline p50", milliseconds(s.BaselineP50Ms)+" ms", "gateway p99", milliseconds(s.GatewayP99Ms)+" ms inside the gateway, less backend time",
-		"samples", strconv.FormatUint(s.Samples, 10), "rate", fmt.Sprintf("%.2f Mbit/s", s.RateBps/1e6), "in flight", strconv.Itoa(s.InFlight),
+		"samples", strconv.FormatUint(s.Samples, 10), "rate", fmt.Sprintf("%.2f Mbit/s", s.RateBps/1e6)+atCeiling(&s), "in flight", strconv.Itoa(s.InFlight),
 		"round trip", fmt.Sprintf("p50 %s ms, p99 %s ms, client to home and back, as clients of sessions told it",
 			milliseconds(s.TripP50Ms), milliseconds(s.TripP99Ms)),
 		"sessions", fmt.Sprintf("%d that move between edges", s.Sessions),
@@ -156,16 +180,16 @@ they say. Exits 1 when a slice's p99 is over its budget, or nothing was measured
 func (a *app) judgeProbe(before, after []wire.SliceRow) error {
 	had := map[string]uint64{}
 	for _, s := range before {
-		had[s.Slice] = s.Samples
+		had[s.Slice] = s.Probes
 	}
 	bad := 0
 	for _, s := range after {
 		switch {
-		case s.P99Ms == nil || s.Samples <= had[s.Slice]:
-			a.say("slice %s: nothing new was measured", s.Slice)
+		case s.P99Ms == nil || s.Probes <= had[s.Slice]:
+			a.say("slice of %s: nothing new was measured", s.Label)
 			bad++
 		case *s.P99Ms > s.BudgetMs:
-			a.say("slice %s: p99 of %.2f ms is over its budget of %g ms", s.Slice, *s.P99Ms, s.BudgetMs)
+			a.say("slice of %s: p99 of %.2f ms is over its budget of %g ms", s.Label, *s.P99Ms, s.BudgetMs)
 			bad++
 		}
 	}

@@ -109,14 +109,14 @@ func knownClass(word string) error {
 	return usage(fmt.Sprintf("--class %q", word), "one of "+strings.Join(names, ", "), "no such class")
 }
 
-// bandwidth says what a slice promises and allows, rates in Mbit/s.
+// bandwidth says what a slice promises and allows.
 func bandwidth(guaranteedBps, ceilingBps uint64) string {
 	guarantee, ceiling := "a fair share", "the gateway's capacity"
 	if guaranteedBps > 0 {
-		guarantee = fmt.Sprintf("%g Mbit/s guaranteed", float64(guaranteedBps)/1e6)
+		guarantee = wire.Human(fmt.Sprintf("%d bit/s guaranteed", guaranteedBps))
 	}
 	if ceilingBps > 0 {
-		ceiling = fmt.Sprintf("%g Mbit/s", float64(ceilingBps)/1e6)
+		ceiling = wire.Human(fmt.Sprintf("%d bit/s", ceilingBps))
 	}
 	return guarantee + ", ceiling " + ceiling
 }

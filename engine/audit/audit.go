@@ -95,6 +95,7 @@ type subject struct {
 	domains  int
 	routes   []state.Route
 	breach   state.SliceBreach
+	short    state.SliceShort
 	disputes []state.Dispute
 	payouts  []state.Payout
 }
@@ -194,8 +195,10 @@ func (s *scrub) subjects(only string) (out []subject, err error) {
 			}
 			_, owner := st.Identities[u.Owner]
 			_, breach := st.ServiceLevel(u.ID)
+			_, short := st.ShortWindows(u.ID)
 			exit, _ := st.ExitOf(u.ID)
-			out = append(out, subject{breach: breach, serving: st.Serving(u), released: exit.ReleasedMs != 0, disputes: disputes[u.ID], payouts: payouts[u.ID],
+			out = append(out, subject{breach: breach, short: short, serving: st.Serving(u),
+				released: exit.ReleasedMs != 0, disputes: disputes[u.ID], payouts: payouts[u.ID],
 				unit: *u, accounts: accounts[u.ID], head: st.Chain.Head(u.ID), owner: owner, domains: domains[u.ID], routes: routes[u.ID]})
 		}
 	})
@@ -231,6 +234,9 @@ func (s *scrub) unit(x *subject) {
 	s.inTime(!x.breach.Open, label, "service level", fmt.Sprintf("over the budget since %s: added p99 of %s",
 		time.UnixMilli(x.breach.SinceMs).UTC().Format(time.RFC3339), inMs(x.breach.AddedP99)), "at most "+inMs(u.Slice.BudgetMicros),
 		fmt.Sprintf("%d probes, %d missed, direct baseline p99 %s", x.breach.Samples, x.breach.Missed, inMs(x.breach.BaselineP99)))
+	s.inTime(!x.short.Open, label, "guaranteed rate",
+		fmt.Sprintf("not kept since %s: %s", time.UnixMilli(x.short.SinceMs).UTC().Format(time.RFC3339), x.short.Text()),
+		fmt.Sprintf("98 %% of what is owed of %d bit/s in each window of 2 s", x.short.GuaranteedBps), "nexus slices record "+label)
 	if s.edge != nil && x.serving {
 		index, ok := s.edge.Observe(u.ID)
 		wanted := max(u.UpdatedIndex, u.CreatedIndex, u.Slice.Index)

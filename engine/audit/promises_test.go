@@ -33,3 +33,27 @@ func TestPromisesFallDue(t *testing.T) {
 		}
 	}
 }
+
+// A guaranteed rate that is not kept is a finding while it is open, beside the latency budget.
+func TestAShortRateIsAFinding(t *testing.T) {
+	t.Parallel()
+	for _, open := range []bool{false, true} {
+		x := &subject{unit: state.Unit{Label: "IMVU-001"},
+			short: state.SliceShort{Open: open, SinceMs: 1000, GuaranteedBps: 4e6, Windows: 30, Short: 2, WorstPpm: 612_345}}
+		var s scrub
+		s.unit(x)
+		found := 0
+		for _, f := range s.findings {
+			if f.Where != "guaranteed rate" {
+				continue
+			}
+			found++
+			if f.What != "not kept since 1970-01-01T00:00:01Z: 2 of 30 windows of 2 s short, the worst with 61.2 % of what was owed" || !f.Late {
+				t.Errorf("%+v", f)
+			}
+		}
+		if open != (found == 1) {
+			t.Errorf("open: %t, %d findings", open, found)
+		}
+	}
+}

@@ -176,7 +176,7 @@ func (s *source) parts(ctx context.Context) ([]part, error) {
 		{"words.jsonl", "what the sealed texts in the entries say, as the owner may read them", 1, s.words},
 		{"notices.jsonl", "every notice about the unit", 1, s.entries(ledger.KindNotice)},
 		{"approvals.jsonl", "every proposal about the unit and what became of it", 1, s.entries(ledger.KindProposal)},
-		{"service-level.jsonl", "minutes in which the slice kept its budget, and breaches", 1, s.entries(ledger.KindService)},
+		{"service-level.jsonl", "minutes in which the slice kept its budget, breaches of it, and of its guaranteed rate", 1, s.entries(ledger.KindService)},
 		{"ownership-proof.json", "who owns the unit, to be checked offline: nexus platform prove --check", 0, s.ownership},
 	}
 	for _, format := range journal.Formats() {

@@ -3,6 +3,7 @@ package control
 import (
 	"fmt"
 	"net/http"
+	stdslices "slices"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
@@ -30,10 +31,13 @@ func (s *Server) serviceRecord(_ http.ResponseWriter, r *http.Request, who calle
 				continue
 			}
 			months, open := st.ServiceLevel(u.ID)
-			if only == nil && len(months) == 0 && !open.Open {
+			shorts, short := st.ShortWindows(u.ID)
+			if only == nil && len(months)+len(shorts) == 0 && !open.Open && !short.Open {
 				continue
 			}
-			out.Units = append(out.Units, serviceUnit(u, months, open, month))
+			unit := serviceUnit(u, months, open, month)
+			addShort(&unit, shorts, short, month)
+			out.Units = append(out.Units, unit)
 		}
 	})
 	return out, err
@@ -41,9 +45,10 @@ func (s *Server) serviceRecord(_ http.ResponseWriter, r *http.Request, who calle
 
 func serviceUnit(u *state.Unit, months []state.ServiceMonth, open state.SliceBreach, only string) wire.ServiceUnit {
 	ms := func(micros int64) float64 { return float64(micros) / 1000 }
-	out := wire.ServiceUnit{Unit: u.Label, Name: u.Name, BudgetMs: ms(u.Slice.BudgetMicros), Months: []wire.ServiceMonth{}}
+	out := wire.ServiceUnit{Unit: u.Label, Name: u.Name, BudgetMs: ms(u.Slice.BudgetMicros), GuaranteedBps: uint64(u.Slice.GuaranteedBps),
+		Months: []wire.ServiceMonth{}}
 	for _, m := range months {
-		row := wire.ServiceMonth{Month: fmt.Sprintf("%04d-%02d", m.Month/100, m.Month%100), Kept: m.Kept, Broken: m.Broken, Void: m.Void,
+		row := wire.ServiceMonth{Month: state.MonthText(m.Month), Kept: m.Kept, Broken: m.Broken, Void: m.Void,
 			Breaches: m.Breaches, WorstP99Ms: ms(m.WorstP99)}
 		if ppm, ok := m.AttainmentPpm(); ok {
 			percent := float64(ppm) / 10_000
@@ -58,4 +63,27 @@ func serviceUnit(u *state.Unit, months []state.ServiceMonth, open state.SliceBre
 			BaselineP99Ms: ms(open.BaselineP99), Samples: open.Samples, Missed: open.Missed}
 	}
 	return out
+}
+
+// addShort adds what came of the guaranteed rate. A month may have windows and no minutes: those are posted later.
+func addShort(u *wire.ServiceUnit, months []state.ShortMonth, open state.SliceShort, only string) {
+	for _, m := range months {
+		word := state.MonthText(m.Month)
+		if only != "" && only != word {
+			continue
+		}
+		at := stdslices.IndexFunc(u.Months, func(row wire.ServiceMonth) bool { return row.Month >= word })
+		if at < 0 {
+			at = len(u.Months)
+		}
+		if at == len(u.Months) || u.Months[at].Month != word {
+			u.Months = stdslices.Insert(u.Months, at, wire.ServiceMonth{Month: word})
+		}
+		worst := float64(m.WorstPpm) / 10_000
+		u.Months[at].ShortBreaches, u.Months[at].ShortWindows, u.Months[at].WorstPercent = m.Breaches, m.Windows, &worst
+	}
+	if open.Open {
+		u.Short = &wire.ServiceShort{Since: utc(open.SinceMs), GuaranteedBps: open.GuaranteedBps, Windows: open.Windows, Short: open.Short,
+			WorstPercent: float64(open.WorstPpm) / 10_000}
+	}
 }

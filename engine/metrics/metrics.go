@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -108,6 +109,18 @@ var families = []family{
 			if s.GuaranteePercent != nil {
 				emit(*s.GuaranteePercent / 100)
 			}
+		})},
+	{"nexus_slice_breach_open", "1 while a breach of the service-level record is open, of the latency budget or the guaranteed rate.", prometheus.GaugeValue,
+		[]string{"slice", "unit", "class", "promise"},
+		perSlice(func(s *wire.SliceRow, emit func(float64, ...string)) {
+			open := func(since *time.Time) float64 {
+				if since == nil {
+					return 0
+				}
+				return 1
+			}
+			emit(open(s.OverSince), "latency")
+			emit(open(s.ShortSince), "guarantee")
 		})},
 	sliceFamily("nexus_slice_ceiling_bits_per_second", "Ceiling rate; 0 is the gateway's capacity.", prometheus.GaugeValue,
 		func(s *wire.SliceRow) float64 { return float64(s.CeilingBps) }),

@@ -65,6 +65,7 @@ func addCounters(sum, s *edge.SliceStats) {
 	g.Requests, g.BytesIn, g.BytesOut = g.Requests+h.Requests, g.BytesIn+h.BytesIn, g.BytesOut+h.BytesOut
 	g.Refused, g.Dropped, g.Stalls, g.Cut, g.Failed = g.Refused+h.Refused, g.Dropped+h.Dropped, g.Stalls+h.Stalls, g.Cut+h.Cut, g.Failed+h.Failed
 	g.Strays += h.Strays
+	sum.Probes += s.Probes
 	sum.Promise.Windows, sum.Promise.Kept = sum.Promise.Windows+s.Promise.Windows, sum.Promise.Kept+s.Promise.Kept
 	b, c := &sum.Backends, &s.Backends
 	b.Ejections, b.Turned, b.Retries, b.RetriesDenied = b.Ejections+c.Ejections, b.Turned+c.Turned, b.Retries+c.Retries, b.RetriesDenied+c.RetriesDenied
@@ -79,7 +80,7 @@ func addPresent(sum, s *edge.SliceStats) {
 		if p.Recent == 0 || q.WorstPercent < p.WorstPercent {
 			p.WorstPercent = q.WorstPercent
 		}
-		p.Recent += q.Recent
+		p.Recent, p.Short = p.Recent+q.Recent, p.Short+q.Short
 	}
 }
 

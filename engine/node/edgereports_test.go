@@ -142,3 +142,19 @@ func TestRowsOfEdges(t *testing.T) {
 		t.Errorf("routes %+v", row.Routes)
 	}
 }
+
+// TestProbesOfAllEdgesAreCounted: what says that something new was measured grows with the probes of each edge, those that have gone included.
+func TestProbesOfAllEdgesAreCounted(t *testing.T) {
+	t.Parallel()
+	e, now := newEdgeReports(), time.Unix(1_700_000_000, 0)
+	probed := func(n int64) edge.SliceStats {
+		s := atEdge(1, 0, 0)
+		s.Probes = n
+		return s
+	}
+	tell(e, 1, now, probed(3000))
+	tell(e, 2, now, probed(40))
+	if row := sliceRow(&Node{}, e.whole(probed(500), now.Add(time.Hour))); row.Probes != 3540 {
+		t.Errorf("%d probes", row.Probes)
+	}
+}

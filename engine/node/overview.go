@@ -193,9 +193,9 @@ func (k *overviewKeeper) measure(n *Node) bool {
 
 func sliceRow(n *Node, s edge.SliceStats) wire.SliceRow {
 	row := wire.SliceRow{Slice: s.Slice.ID.String(), Unit: s.Slice.Unit.String(), Label: s.Slice.Name, Class: s.Slice.Class.String(),
-		Samples: uint64(s.Added.Samples), RateBps: float64(s.Gateway.RateBps), InFlight: int(s.Gateway.InFlight), Queue: int(s.Gateway.Queue),
-		Refused: uint64(s.Gateway.Refused), Dropped: uint64(s.Gateway.Dropped), GuaranteedBps: s.Slice.GuaranteedBps,
-		CeilingBps: s.Slice.CeilingBps, BudgetMs: float64(s.Slice.LatencyBudgetMicros) / 1000, BytesIn: s.Gateway.BytesIn,
+		Samples: uint64(s.Added.Samples), Probes: uint64(s.Probes), RateBps: float64(s.Gateway.RateBps),
+		InFlight: int(s.Gateway.InFlight), Queue: int(s.Gateway.Queue), Refused: uint64(s.Gateway.Refused), Dropped: uint64(s.Gateway.Dropped),
+		GuaranteedBps: s.Slice.GuaranteedBps, CeilingBps: s.Slice.CeilingBps, BudgetMs: float64(s.Slice.LatencyBudgetMicros) / 1000, BytesIn: s.Gateway.BytesIn,
 		BytesOut: s.Gateway.BytesOut, Requests: s.Gateway.Requests, GuaranteeWindows: s.Promise.Windows, GuaranteeKept: s.Promise.Kept,
 		SessionCap: s.Slice.Sessions(), CapIsOwn: s.Slice.MaxSessions > 0}
 	if s.Promise.Recent > 0 {
@@ -207,6 +207,7 @@ func sliceRow(n *Node, s edge.SliceStats) wire.SliceRow {
 			if u := st.Units[s.Slice.Unit]; u != nil {
 				row.Label, row.Name = u.Label, u.Name
 			}
+			row.OverSince, row.ShortSince = breachesSince(st, s.Slice.Unit)
 		})
 	}
 	ms := func(micros int64) *float64 { v := float64(micros) / 1000; return &v }

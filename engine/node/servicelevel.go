@@ -17,7 +17,8 @@ import (
 const servicePostEvery = time.Hour
 
 // serviceLevel keeps the service-level record (SPEC section 4): once a minute it judges what the probes of each slice measured
-// in that minute, posts a breach or its end at once, and the counts of minutes every hour, when the month ends and when the node stops. Counts
+// in that minute, and its guaranteed rate (shortwindows.go), posts a breach or its end at once, and the counts of minutes every hour,
+// when the month ends and when the node stops. Counts
 // that cannot be posted wait, span by span (outbox); what a killed node had counted and not posted stays unmeasured, and the next start says
 // so: nothing is made up for it. Owned by one goroutine.
 type serviceLevel struct {
@@ -26,6 +27,7 @@ type serviceLevel struct {
 	edges  *edgeReports
 	span   span
 	counts map[nexus.ID]*state.MinutesRow
+	short  map[nexus.ID]*shortCount // by unit, while a breach of the guaranteed rate is open
 }
 
 func newServiceLevel(post func(context.Context, string, nexus.ID, any) error, view func(func(*state.State)), node nexus.PublicKey, now time.Time,
@@ -34,7 +36,8 @@ func newServiceLevel(post func(context.Context, string, nexus.ID, any) error, vi
 		view(func(s *state.State) { at = s.MinutesPostedTo(node) })
 		return at
 	}}
-	return &serviceLevel{out: out, view: view, edges: edges, span: span{fromMs: now.UnixMilli()}, counts: map[nexus.ID]*state.MinutesRow{}}
+	return &serviceLevel{out: out, view: view, edges: edges, span: span{fromMs: now.UnixMilli()}, counts: map[nexus.ID]*state.MinutesRow{},
+		short: map[nexus.ID]*shortCount{}}
 }
 
 // minute judges the minute that ends now. stats are the figures of the last minute of every slice
@@ -49,6 +52,7 @@ func (l *serviceLevel) minute(ctx context.Context, now time.Time, stats []edge.S
 	l.span.look(now, l.cut)
 	for i := range stats {
 		keep(l.judge(ctx, now, &stats[i]))
+		keep(l.promise(ctx, now, &stats[i]))
 	}
 	if l.span.due(now) {
 		l.cut(now.UnixMilli())
@@ -157,6 +161,9 @@ func monthEnd(t time.Time) time.Time {
 func (n *Node) serviceLoop(ctx context.Context) {
 	post := func(ctx context.Context, kind string, unit nexus.ID, body any) error {
 		_, err := n.Engine().Act(ctx, kind, unit, body)
+		if err == nil {
+			logLevel(n.log, unit, body)
+		}
 		return err
 	}
 	now, key := time.Now(), n.key.Public()

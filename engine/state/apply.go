@@ -299,6 +299,7 @@ var preparers = map[string]func(*step) error{
 	KindConsentUse:       (*step).consentUse,
 	KindSliceMinutes:     (*step).sliceMinutes,
 	KindSliceBreach:      (*step).sliceBreach,
+	KindSliceShort:       (*step).sliceShort,
 	KindPhaseRerun:       (*step).phaseRerun,
 	KindSessionRecord:    (*step).sessionRecord,
 	KindIdentityBind:     (*step).bindingTake,

@@ -55,6 +55,7 @@ const (
 	KindConsentUse       = "consent.use"
 	KindSliceMinutes     = "slice.minutes"
 	KindSliceBreach      = "slice.breach"
+	KindSliceShort       = "slice.short"
 	KindPhaseRerun       = "phase.rerun"
 	KindSessionRecord    = "session.record"
 )
@@ -71,7 +72,7 @@ func Kinds() []string {
 		KindAuditFinding, KindRefusalRollup, KindNodeStop, KindLedgerEdit, KindClusterRules, KindProposalOpen, KindProposalGrant,
 		KindProposalRefuse, KindProposalWithdraw, KindProposalExpire, KindUnitTransfer, KindOwnershipSettle, KindNoticeMark,
 		KindGateSetSwitch, KindRefusalFlood, KindPolicySet, KindConsentGive, KindConsentWithdraw, KindConsentUse,
-		KindSliceMinutes, KindSliceBreach, KindPhaseRerun, KindSessionRecord, KindIdentityErase, KindIdentityErased, KindExitBegin,
+		KindSliceMinutes, KindSliceBreach, KindSliceShort, KindPhaseRerun, KindSessionRecord, KindIdentityErase, KindIdentityErased, KindExitBegin,
 		KindExitCancel, KindExitComplete, KindExitSettle, KindUnitImport, KindIdentityBind, KindIdentityAttest, KindIdentityUnbind,
 		KindExitFail, KindPublicationIssue, KindPricesPublish, KindPricesTell, KindUsagePost}
 }

@@ -50,8 +50,8 @@ func DescribeBody(kind ledger.EntryKind, body []byte) any {
 		return read(&RefusalFlood{})
 	case ledger.KindAudit:
 		return read(&AuditFinding{})
-	case ledger.KindSlice:
-		return sliceEntry(body)
+	case ledger.KindSlice, ledger.KindService: // of two forms each
+		return formOf(kind, body)
 	case ledger.KindRoute:
 		return read(&Route{})
 	case ledger.KindNotice:
@@ -84,8 +84,6 @@ func laterBody(kind ledger.EntryKind) any {
 	switch kind {
 	case ledger.KindBinding:
 		return &BindingEntry{}
-	case ledger.KindService:
-		return &ServiceEntry{}
 	case ledger.KindRecording:
 		return &RecordingEntry{}
 	case ledger.KindErasure:

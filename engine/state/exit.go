@@ -276,6 +276,9 @@ func (st *step) exitSettle() error {
 func (st *step) release(u *Unit) {
 	u.Slice.GuaranteedBps = 0
 	st.s.setSessionCap(u.ID, 0)
+	if r := st.s.short[u.ID]; r != nil { // nothing is guaranteed any more, and nobody will measure it
+		r.Open = SliceShort{}
+	}
 	for _, host := range sortedKeys(st.s.Routes) {
 		if st.s.Routes[host].Unit == u.ID {
 			delete(st.s.Routes, host)

@@ -85,6 +85,10 @@ func platformActs() map[string]acting {
 			w.now = 10 * hourMs
 			return act{w.node, "", w.unit, breach(w, true, 25_000)}
 		},
+		state.KindSliceShort: func(w *house) act {
+			w.now = 10 * hourMs
+			return act{w.node, "", w.unit, short(w, true, 2)}
+		},
 		state.KindSourceRegister: func(w *house) act {
 			return act{w.operator, "", nexus.ID{}, state.SourceRegister{Name: "shop", Class: state.ClassProvider, Key: w.shop.Public()}}
 		},
@@ -509,7 +513,7 @@ var alsoTaken = byWhom(map[string][]string{
 	},
 	"node platform": {state.KindExitFail},
 	"platform": {state.KindPublicationIssue, state.KindUsagePost,
-		state.KindIdentityErased, state.KindSessionRecord, state.KindSliceBreach, state.KindSliceMinutes},
+		state.KindIdentityErased, state.KindSessionRecord, state.KindSliceBreach, state.KindSliceMinutes, state.KindSliceShort},
 	"revoked": {state.KindNoticeMark},
 })
 

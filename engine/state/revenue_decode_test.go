@@ -44,9 +44,12 @@ func TestDecodePostOver(t *testing.T) {
 		if err := decodePost(want.Encode(), p); err != nil || !reflect.DeepEqual(*p, want) {
 			t.Fatalf("%+v was read as %+v, %v", want, *p, err)
 		}
-		c := seenCommand{post: p}
-		if c.done(); c.post != nil || len(p.Events) != 0 {
+		if p.wipe(); len(p.Events) != 0 { // not done: it gives the room to whoever applies a batch at this moment
 			t.Fatal("a batch that was applied can still be read")
 		}
+	}
+	c := seenCommand{post: p}
+	if c.done(); c.post != nil {
+		t.Fatal("a batch that was applied can still be read")
 	}
 }

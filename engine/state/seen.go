@@ -113,10 +113,15 @@ func decodePooled(body []byte) *RevenuePost {
 func (c *seenCommand) done() {
 	if p := c.post; p != nil {
 		c.post = nil
-		clear(p.Events) // holds on to nothing of the command
-		p.Source, p.Events = "", p.Events[:0]
+		p.wipe()
 		posts.Put(p)
 	}
+}
+
+// wipe leaves room for another batch, which holds on to nothing of the command.
+func (p *RevenuePost) wipe() {
+	clear(p.Events)
+	p.Source, p.Events = "", p.Events[:0]
 }
 
 // verify reports whether the node signed the evidence.

@@ -268,9 +268,13 @@ func (f *Fold) movement(e *ledger.Entry) (m movement, ok bool, err error) {
 
 // service takes what was measured in the month itself, whenever it was posted.
 func (f *Fold) service(e *ledger.Entry) error {
-	var b state.ServiceEntry
-	if err := nexus.Decode(e.Body, &b); err != nil {
+	body, err := state.ServiceBody(e.Body)
+	if err != nil {
 		return f.bad(e, "%v", err)
+	}
+	b, minutes := body.(*state.ServiceEntry)
+	if !minutes { // a guaranteed rate: attainment is of minutes and latency
+		return nil
 	}
 	s := &f.doc.Service
 	switch {

@@ -425,7 +425,7 @@ func (g *Gateway) Snapshot() []SliceStats {
 		stats.Gateway.Queue = gate.Requests + gate.Readers
 		stats.Gateway.Dropped = gate.Dropped
 		if prober != nil {
-			stats.Added = prober.stats(s.ID, now)
+			stats.Added, stats.Probes = prober.stats(s.ID, now), prober.probed(s.ID)
 		}
 		out = append(out, stats)
 	}

@@ -37,6 +37,9 @@ func TestProberRunsPerSliceAndStops(t *testing.T) {
 			}
 			continue
 		}
+		if s.Probes < s.Added.Samples || s.Probes == 0 {
+			t.Errorf("%s: %d probes in all, %d of the last minute", s.Slice.Name, s.Probes, s.Added.Samples)
+		}
 		if s.Added.Missed != 0 || s.Added.ThroughP50 <= 0 || s.Added.BaselineP50 <= 0 ||
 			s.Added.AddedP50 != max(s.Added.ThroughP50-s.Added.BaselineP50, 0) {
 			t.Errorf("%s: %+v", s.Slice.Name, s.Added)

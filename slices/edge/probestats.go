@@ -11,6 +11,7 @@ import (
 type probeSeries struct {
 	samples  []probeSample
 	next     int
+	total    int64 // ever added: what says that there is something new, when as many come as go
 	inFlight int
 }
 
@@ -21,6 +22,7 @@ type probeSample struct {
 }
 
 func (s *probeSeries) add(sample probeSample) {
+	s.total++
 	if len(s.samples) < probeSamplesMax {
 		s.samples = append(s.samples, sample)
 		return
@@ -66,6 +68,16 @@ func (p *Prober) stats(slice nexus.ID, now time.Time) AddedLatency {
 	a.AddedP99 = max(a.ThroughP99-a.BaselineP99, a.AddedP50)
 	a.AddedP999 = max(a.ThroughP999-quantile(straight, 999), a.AddedP99)
 	return a
+}
+
+// probed gives how many probes of a slice were answered or missed since it is probed here.
+func (p *Prober) probed(slice nexus.ID) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if series := p.slices[slice]; series != nil {
+		return series.total
+	}
+	return 0
 }
 
 // HistogramLimitsMicros are the upper ends of a distribution's buckets, in microseconds; what is above the last is in one more.

@@ -29,6 +29,7 @@ type SliceStats struct {
 	Slice    slices.Slice   `json:"slice"`
 	Hosts    int            `json:"hosts"`
 	Added    AddedLatency   `json:"added"`
+	Probes   int64          `json:"probes"` // answered or missed since this edge probes the slice
 	Gateway  meter.Snapshot `json:"gateway"`
 	Promise  shape.Kept     `json:"promise,omitzero"` // how the guaranteed rate was kept here
 	Backends BackendStats   `json:"backends"`

@@ -17,6 +17,7 @@ type Kept struct {
 	Windows uint64 `json:"windows"` // since the start
 	Kept    uint64 `json:"kept"`    // of them, with at least 98 % of what was owed
 	Recent  int    `json:"recent"`  // windows of the last minute
+	Short   int    `json:"short"`   // of these, with less than 98 % of what was owed
 	// WorstPercent is the smallest share of what was owed that went in a window of the last minute, 0 to 100. With Recent 0 it means nothing.
 	WorstPercent float64 `json:"worst_percent"`
 }
@@ -115,6 +116,9 @@ func (p *promise) told(nowNs int64) Kept {
 	for _, w := range p.recent {
 		if w.endNs > 0 && w.endNs > nowNs-recentWindows*WindowNs {
 			k.Recent++
+			if w.share < keptShare {
+				k.Short++
+			}
 			k.WorstPercent = min(k.WorstPercent, w.share*100)
 		}
 	}

@@ -30,13 +30,13 @@ func TestAWindowThatWasNotKept(t *testing.T) {
 	// The link became smaller than what is promised on it: half of what is owed goes.
 	s := newSim(20_000_000, Rates{GuaranteedBps: 40_000_000})
 	s.run(10.5, always)
-	if k := s.kept(0); k.Windows != 5 || k.Kept != 0 || k.WorstPercent < 48 || k.WorstPercent > 52 {
+	if k := s.kept(0); k.Windows != 5 || k.Kept != 0 || k.Short != 5 || k.WorstPercent < 48 || k.WorstPercent > 52 {
 		t.Errorf("%+v, want 5 windows, none kept, half of each", k)
 	}
 	// It grew again, in the middle of a window that caught up, and a minute later nothing is left of it but the count.
 	s.d.link.setRate(80_000_000, QuantumBytes, s.nowNs)
 	s.run(70, always)
-	if k := s.kept(0); k.Windows != 40 || k.Kept != 35 || k.Recent != recentWindows || k.WorstPercent < 98 {
+	if k := s.kept(0); k.Windows != 40 || k.Kept != 35 || k.Short != 0 || k.Recent != recentWindows || k.WorstPercent < 98 {
 		t.Errorf("%+v, want 40 windows, 35 kept, none of the last minute broken", k)
 	}
 }

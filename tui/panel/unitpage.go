@@ -284,8 +284,14 @@ func (p *Page) sliceFacts(r *wire.SliceRow) {
 	})
 	p.Field("bandwidth", fmt.Sprintf("now %s, guarantee %s, ceiling %s", bits(r.RateBps), zeroMeans(r.GuaranteedBps, "none: a fair share"),
 		zeroMeans(r.CeilingBps, "the gateway's capacity")), theme.Plain)
+	if r.AtCeiling() {
+		p.Field("", "at its ceiling: what is more waits for it, the probes too", theme.Warn)
+	}
 	if text, style := guaranteeKept(r); text != "" {
 		p.Field("kept", text, style)
+	}
+	if text := breaches(r); text != "" {
+		p.Field("breach", text, theme.Bad)
 	}
 	if r.SessionCap > 0 {
 		of := ""
@@ -324,6 +330,18 @@ func guaranteeKept(r *wire.SliceRow) (string, theme.Style) {
 	default:
 		return fmt.Sprintf("%.1f %% in the last minute; %s", math.Floor(*worst*10)/10, windows), theme.Good
 	}
+}
+
+// breaches says which breaches of the service-level record are open.
+func breaches(r *wire.SliceRow) string {
+	var open []string
+	if r.OverSince != nil {
+		open = append(open, "over its budget since "+r.OverSince.UTC().Format("2006-01-02 15:04Z"))
+	}
+	if r.ShortSince != nil {
+		open = append(open, "less than its guaranteed rate since "+r.ShortSince.UTC().Format("2006-01-02 15:04Z"))
+	}
+	return strings.Join(open, "; ")
 }
 
 // GateHead is what stands above a gate's decisions.

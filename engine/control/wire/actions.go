@@ -62,6 +62,7 @@ func unitWords() map[string]string {
 		"slice.sessions":   "how many connections a unit's slice may have at once changes: slices set --sessions",
 		"slice.minutes":    "minutes in which slices kept their budget: slices record",
 		"slice.breach":     "a slice missed its budget, or keeps it again: slices record",
+		"slice.short":      "a slice got less of its guaranteed rate than it was owed, or gets it again: slices record",
 		"route.set":        "a host of a unit leads somewhere: route set",
 		"route.drop":       "a host of a unit leads nowhere any more: route drop",
 		"domain.claim":     "a unit takes a domain",

@@ -127,8 +127,9 @@ type SliceRow struct {
 	BaselineP50Ms *float64   `json:"baseline_p50_ms"`
 	BaselineP99Ms *float64   `json:"baseline_p99_ms"` // of requests straight to the responder: over the budget, the machine is too slow
 	GatewayP99Ms  *float64   `json:"gateway_p99_ms"`  // first byte read to last written, less backend time
-	Samples       uint64     `json:"samples"`
-	RateBps       float64    `json:"rate_bps"` // bits per second, last second
+	Samples       uint64     `json:"samples"`         // probes of the last minute
+	Probes        uint64     `json:"probes"`          // since the node started, at all edges: grows with each
+	RateBps       float64    `json:"rate_bps"`        // bits per second, last second
 	InFlight      int        `json:"in_flight"`
 	Queue         int        `json:"queue"`
 	Refused       uint64     `json:"refused"`
@@ -154,9 +155,19 @@ type SliceRow struct {
 	GuaranteeKept    uint64   `json:"guarantee_windows_kept"` // of them: with at least 98 % of what was owed
 	GuaranteePercent *float64 `json:"guarantee_kept_percent"` // the least that went in a window of the last minute, of what was owed; nil: none was judged
 
+	// Breaches of the service-level record that are open: since when, nil: none.
+	OverSince  *time.Time `json:"over_since"`  // of the latency budget
+	ShortSince *time.Time `json:"short_since"` // of the guaranteed rate
+
 	Edges       []SliceEdge  `json:"edges,omitempty"`
 	Routes      []SliceRoute `json:"routes,omitempty"` // SliceRoutesMax at most
 	RoutesTotal int          `json:"routes_total"`     // hosts at each edge
+}
+
+// AtCeiling reports whether the slice had all that its ceiling allows in the last second: what it asks for besides waits for its own ceiling, its probes
+// among it, so its latency then says nothing of the gateway.
+func (r *SliceRow) AtCeiling() bool {
+	return r.CeilingBps > 0 && r.RateBps >= 0.98*float64(r.CeilingBps)
 }
 
 // SliceEdge is one slice at one edge: the node's own gateway or an edge process, by its last report. nil: not measured.

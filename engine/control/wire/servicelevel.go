@@ -7,13 +7,15 @@ type ServiceRecord struct {
 	Units []ServiceUnit `json:"units"`
 }
 
-// ServiceUnit is one unit's slice. Breach is the one that is open now.
+// ServiceUnit is one unit's slice. Breach and Short are what is open now, nil: nothing.
 type ServiceUnit struct {
-	Unit     string         `json:"unit"` // label
-	Name     string         `json:"name"`
-	BudgetMs float64        `json:"budget_ms"` // added latency allowed at the 99th percentile
-	Months   []ServiceMonth `json:"months"`    // oldest first
-	Breach   *ServiceBreach `json:"breach"`
+	Unit          string         `json:"unit"` // label
+	Name          string         `json:"name"`
+	BudgetMs      float64        `json:"budget_ms"`      // added latency allowed at the 99th percentile
+	GuaranteedBps uint64         `json:"guaranteed_bps"` // bits per second, 0: a fair share
+	Months        []ServiceMonth `json:"months"`         // oldest first
+	Breach        *ServiceBreach `json:"breach"`         // of the budget
+	Short         *ServiceShort  `json:"short"`          // of the guaranteed rate
 }
 
 // ServiceMonth counts one month's minutes. Attainment is kept of kept and broken, in percent; nil when no minute was judged.
@@ -25,6 +27,19 @@ type ServiceMonth struct {
 	Breaches   uint64   `json:"breaches"`
 	WorstP99Ms float64  `json:"worst_p99_ms"`
 	Attainment *float64 `json:"attainment_percent"`
+
+	ShortBreaches uint64   `json:"short_breaches"` // of the guaranteed rate, that began in it
+	ShortWindows  uint64   `json:"short_windows"`  // of 2 s, with less than 98 % of what was owed; those of a breach that is open are counted when it ends
+	WorstPercent  *float64 `json:"worst_kept_percent"`
+}
+
+// ServiceShort is the evidence of a guaranteed rate that was not kept: the minute that opened the breach.
+type ServiceShort struct {
+	Since         time.Time `json:"since"`
+	GuaranteedBps uint64    `json:"guaranteed_bps"`
+	Windows       uint32    `json:"windows"` // of 2 s, judged in that minute
+	Short         uint32    `json:"short"`   // of them, with less than 98 % of what was owed
+	WorstPercent  float64   `json:"worst_kept_percent"`
 }
 
 // ServiceBreach is the evidence of a breach: the minute that opened it.
