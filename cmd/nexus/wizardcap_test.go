@@ -17,7 +17,7 @@ func TestTheWizardGivesACap(t *testing.T) {
 	agent := n.agent(maria)
 	for _, c := range []struct {
 		name, unit, shows, cap string
-		steps                   []string
+		steps                  []string
 	}{
 		{"Mine", "IMVU-001", "created", "500 connections at once", nil},
 		{"Hers --owner eva", "IMVU-002", "not done", "the class's number", []string{"Name of the owner"}},
