@@ -71,8 +71,8 @@ func (e *Engine) checkImport(a *nexus.Action) error {
 	if a.Kind != state.KindUnitImport {
 		return nil
 	}
-	var b state.UnitImport
-	if err := nexus.Decode(a.Body, &b); err != nil {
+	b, err := state.DecodeUnitImport(a.Body)
+	if err != nil {
 		return nil
 	}
 	kept, err := os.ReadFile(ImportEvidencePath(e.cfg.DataDir, b.Evidence.Manifest))

@@ -177,6 +177,13 @@ func (r *rig) judged(unit nexus.ID, owner nexus.KeySigner) {
 		{r.operator(), state.KindNodeAdmit, nexus.ID{}, state.NodeAdmit{Key: node, Name: "second"}},
 		{r.operator(), state.KindNodeRemove, nexus.ID{}, state.NodeAdmit{Key: node, Name: "second"}},
 		{testKey(7), state.KindRefusalRollup, nexus.ID{}, state.RefusalRollup{Reason: "r", Source: "s", Count: 1}},
+		{r.operator(), state.KindSliceSet, unit, state.SliceSet{Class: "bulk", BudgetMicros: 1}},
+		{owner, state.KindSliceSet, unit, state.SliceSet{Class: "bulk"}},
+		{owner, state.KindSliceSessions, unit, state.SliceSessions{Sessions: 99}},
+		{r.operator(), state.KindProposalOpen, unit, state.ProposalOpen{Kind: state.KindSliceSessions,
+			Body: nexus.Encode(state.SliceSessions{Sessions: 9})}},
+		{owner, state.KindPolicySet, unit, state.PolicySet{Policy: state.UnitPolicy{Rules: []state.PolicyRule{
+			{Name: "capped", Effect: state.EffectDeny, On: []string{state.KindSliceSessions}}}}}},
 	} {
 		if rec, err := r.do(x.by, x.kind, x.unit, x.body); rec.Index == 0 {
 			r.t.Fatalf("%s came to no decision: %v", x.kind, err)

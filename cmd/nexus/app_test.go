@@ -349,8 +349,9 @@ func TestTryFields(t *testing.T) {
 	for kind, fields := range map[string]map[string]bool{
 		state.KindIMVUCreate: {"name=Shop": true, "cpu_milli=4000": true, "CPUMilli=1": true, "cpu_milli=x": false, "nosuch=1": false, "percent=300": false,
 			"owner_must_exist=yes": false, "owner_must_exist=true": true, "parent=zz": false},
-		state.KindLedgerEdit:  {"seq=3": true, "seq=-1": false},
-		state.KindRevenuePost: {"events=1": false, "first_seq=1": true},
+		state.KindLedgerEdit:    {"seq=3": true, "seq=-1": false},
+		state.KindRevenuePost:   {"events=1": false, "first_seq=1": true},
+		state.KindSliceSessions: {"sessions=64": true, "sessions=4294967296": false},
 	} {
 		for field, ok := range fields {
 			name, value, _ := strings.Cut(field, "=")

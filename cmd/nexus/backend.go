@@ -253,7 +253,11 @@ func (b *backend) CreateUnit(ctx context.Context, req wire.UnitCreate) (wire.Uni
 	if err != nil {
 		return wire.UnitCreated{}, err
 	}
-	return n.createUnit(ctx, full)
+	made, err := n.createUnit(ctx, full)
+	if err != nil && made.Unit.ID != "" { // the unit stands: whoever tried again would make a second one
+		made.Undone, err = err.Error(), nil
+	}
+	return made, err
 }
 
 // DryRun implements tui.Backend and wizard.Backend.

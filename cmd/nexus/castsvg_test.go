@@ -31,7 +31,7 @@ func docPictures() []docPicture {
 		{"console-overview", "the overview at 120x36", []string{"1 Launch 12/12", "IMVU-002 Night Show     interactive", "IMVU-004 Own", "5 Cluster"}},
 		{"console-evidence", "the evidence of a refused decision at 120x40", []string{"Decision #", "G06 revenue-metering"}},
 		{"console-home", "the home of a creator at 120x30", []string{"Home of eva", "your share", "decide    IMVU-001"}},
-		{"console-wizard", "the review of the guided creation at 100x30", []string{"step 8 of 9", "All 17 gates would allow it"}},
+		{"console-wizard", "the review of the guided creation at 100x30", []string{"New unit rec step 8 of 9", "All 17 gates would allow it"}},
 	}
 }
 

@@ -12,8 +12,12 @@ func TestTheWizardOffersNoPlatformClass(t *testing.T) {
 	t.Parallel()
 	a := &app{getenv: func(string) string { return "" }, now: time.Now, conf: &config{values: map[string]configValue{}}}
 	offered := map[string]bool{}
-	for _, c := range a.wizardOptions(nil, creationRequest{}).Classes {
+	o := a.wizardOptions(nil, creationRequest{})
+	for _, c := range o.Classes {
 		offered[c.Value] = true
+		if o.ClassSessions[c.Value] <= 0 || o.SessionsMax != slices.GatewayConnectionsMax {
+			t.Errorf("%s has %d sessions, a gateway %d", c.Value, o.ClassSessions[c.Value], o.SessionsMax)
+		}
 	}
 	for _, c := range slices.ClassSpecs() {
 		if offered[c.Name] != (c.Class != slices.ClassControl) {

@@ -203,6 +203,9 @@ func (a *app) guide(b *backend, look theme.Options) tui.Guide {
 		if created.OwnerKeyFile != "" {
 			said += "; its owner's key is " + created.OwnerKeyFile
 		}
+		if created.Undone != "" {
+			said += "; but " + created.Undone
+		}
 		return said, nil
 	}
 }
@@ -218,7 +221,8 @@ func draftFile(dir, kind string) string {
 // wizardOptions are what the wizard offers and where it keeps its draft.
 func (a *app) wizardOptions(b *backend, req creationRequest) wizard.Options {
 	o := wizard.Options{Backend: b, Prefill: req.UnitCreate, Theme: theme.Detect(a.getenv), Accessible: a.conf.yes("plain"),
-		BaseDomain: a.conf.text("base_domain")}
+		BaseDomain: a.conf.text("base_domain"), ClassSessions: map[string]int{}, SessionsMax: slices.GatewayConnectionsMax,
+		Recorded: a.guest != nil && a.guest.session.Recorded}
 	if dir := a.stateFolder(); dir != "" {
 		o.DraftFile = draftFile(dir, req.Kind)
 	}
@@ -228,6 +232,7 @@ func (a *app) wizardOptions(b *backend, req creationRequest) wizard.Options {
 	for _, c := range slices.ClassSpecs() {
 		if c.Class != slices.ClassControl { // the platform's own
 			o.Classes = append(o.Classes, wizard.Choice{Value: c.Class.String(), Words: c.Purpose})
+			o.ClassSessions[c.Class.String()] = c.SessionsMax
 		}
 	}
 	return o

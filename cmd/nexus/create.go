@@ -20,8 +20,6 @@ type creationRequest struct {
 	Slug   string
 	Domain string
 	Parent nexus.ID
-
-	Sessions uint32 // session cap of the slice, an act of its own; 0: the class's number
 }
 
 // creationKinds maps a unit's kind to the action that makes it.

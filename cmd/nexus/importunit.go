@@ -56,7 +56,7 @@ an owner not known here is issued an identity in the same act. The same bundle a
 }
 
 // takeIn has the node keep the bundle, and holds what it read out of it to what was read here.
-func (n *node) takeIn(ctx context.Context, dir string, key nexus.PublicKey, mine *state.UnitImport) (wish state.UnitImport, err error) {
+func (n *node) takeIn(ctx context.Context, dir string, key nexus.PublicKey, mine *state.UnitImportSlice) (wish state.UnitImportSlice, err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return wish, err
 	}
@@ -64,13 +64,13 @@ func (n *node) takeIn(ctx context.Context, dir string, key nexus.PublicKey, mine
 	if err := n.Post(ctx, "/v1/imports", wire.TakeIn{Dir: dir, Key: key.String()}, &ans); err != nil {
 		return wish, err
 	}
-	if !bytes.Equal(ans.Wish, nexus.Encode(*mine)) {
+	if !bytes.Equal(ans.Wish, nexus.Encode(mine.Body())) {
 		return wish, nexus.Errf("imvu import", nexus.CodeConflict, dir, "import it again", "the node read something else: the folder changed meanwhile")
 	}
-	return wish, nexus.Decode(ans.Wish, &wish)
+	return state.DecodeUnitImport(ans.Wish)
 }
 
-func (n *node) importFlags(ctx context.Context, cmd *cobra.Command, wish *state.UnitImport) error {
+func (n *node) importFlags(ctx context.Context, cmd *cobra.Command, wish *state.UnitImportSlice) error {
 	f := cmd.Flags()
 	for flag, into := range map[string]*string{"name": &wish.Name, "owner-name": &wish.OwnerName} {
 		if text, _ := f.GetString(flag); text != "" {
@@ -92,8 +92,8 @@ func (n *node) importFlags(ctx context.Context, cmd *cobra.Command, wish *state.
 	return err
 }
 
-func (n *node) importUnit(ctx context.Context, wish state.UnitImport) error {
-	r, err := n.act(ctx, state.KindUnitImport, nexus.ID{}, wish)
+func (n *node) importUnit(ctx context.Context, wish state.UnitImportSlice) error {
+	r, err := n.act(ctx, state.KindUnitImport, nexus.ID{}, wish.Body())
 	if err != nil {
 		return err
 	}

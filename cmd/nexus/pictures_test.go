@@ -40,7 +40,7 @@ func TestPictures(t *testing.T) {
 		"console-home": {key: eva, columns: 120, rows: 30, env: agent, flags: []string{"-A"}},
 		"console-wizard": {key: eva, columns: 100, rows: 30, env: agent, flags: []string{"-A"},
 			before: []string{"Home of eva", "What shall it be?", "Who shall own it?", "People read the name", "Envelope", "step 5", "step 6", "step 7"},
-			keys:   []string{"W", "\r", "\r", "Morning Show\r", "\r", "\r", "\r", "\r"}},
+			keys:   []string{"W", "\r", "\r", "Morning Show\r", "\r", "\r", "\r\r", "\r"}},
 	}
 	for _, p := range docPictures() {
 		s := sessions[p.name]

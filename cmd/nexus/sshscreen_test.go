@@ -221,7 +221,7 @@ func TestLinesOverSSHAreLeftByCtrlC(t *testing.T) {
 		says string
 		code int
 	}{"console --plain": {"ctrl-c leaves", exitDone}, "gates log --follow": {"this session is recorded", exitInterrupted},
-		"console --theme mono": {" rec ", exitDone}} {
+		"console --theme mono": {" rec ", exitDone}, "imvu create -i": {"New unit rec ", exitDone}} {
 		s := n.runSSH(command, 100, 40, key, nil)
 		eventuallyTrue(t, command, func() bool { return s.Shows(c.says) }, s.Text)
 		if got := n.runningRecordings(records); got != 1 {

@@ -297,7 +297,7 @@ func setField(body any, name, value string) error {
 			return bad("not a number")
 		}
 		f.SetInt(i)
-	case reflect.Uint8, reflect.Uint64:
+	case reflect.Uint8, reflect.Uint32, reflect.Uint64:
 		u, err := strconv.ParseUint(value, 10, f.Type().Bits())
 		if err != nil {
 			return bad("not a number in range")

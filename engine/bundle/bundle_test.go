@@ -31,7 +31,7 @@ func TestAUnitMovesWithItsHistory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec := to.must(to.keys.Operator, state.KindUnitImport, nexus.ID{}, wish)
+	rec := to.must(to.keys.Operator, state.KindUnitImport, nexus.ID{}, wish.Body())
 	var made state.UnitImported
 	if err := nexus.Decode(rec.Result, &made); err != nil || made.ID != unit || made.Known || made.Label != "IMVU-001" {
 		t.Fatalf("imported as %+v, %v", made, err)
@@ -44,6 +44,9 @@ func TestAUnitMovesWithItsHistory(t *testing.T) {
 		}
 		if s.Accounts[state.AccountKey{Unit: unit, Currency: "USD"}] != nil {
 			t.Error("the past became an account of this platform")
+		}
+		if n := s.SessionCap(unit); n != 321 {
+			t.Errorf("it left with a cap of 321 sessions and has one of %d", n)
 		}
 	})
 	to.sell(unit, "new", 100, "") // and an event id of the past may come again here: it is another platform's
@@ -61,12 +64,12 @@ func TestAUnitMovesWithItsHistory(t *testing.T) {
 		t.Fatal(err)
 	}
 	third.must(ada, state.KindIdentityIssue, nexus.ID{}, state.IdentityIssue{Name: "ada", Key: ada.Public(), Role: 2})
-	third.must(ada, state.KindUnitImport, nexus.ID{}, wish)
+	third.must(ada, state.KindUnitImport, nexus.ID{}, wish.Body())
 	last := third.bundle(unit)
 	if len(last.Report.Came) != 1 || len(last.Report.Came[0].Came) != 1 {
 		t.Errorf("the third bundle came with %+v", last.Report.Came)
 	}
-	if again := third.must(ada, state.KindUnitImport, nexus.ID{}, wish); nexus.Decode(again.Result, &made) != nil || !made.Known {
+	if again := third.must(ada, state.KindUnitImport, nexus.ID{}, wish.Body()); nexus.Decode(again.Result, &made) != nil || !made.Known {
 		t.Errorf("taken in twice: %+v", made)
 	}
 	swapImported(t, to, second, from.bundle(unit), first.Report.Digest)
@@ -152,7 +155,7 @@ func TestAnImportWantsItsEvidence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := to.do(to.keys.Operator, state.KindUnitImport, nexus.ID{}, wish); nexus.CodeOf(err) != nexus.CodeConflict {
+	if _, err := to.do(to.keys.Operator, state.KindUnitImport, nexus.ID{}, wish.Body()); nexus.CodeOf(err) != nexus.CodeConflict {
 		t.Errorf("without the bundle: %v", err)
 	}
 	if _, err := bundle.Take(context.Background(), to.eng, got.Dir, key(66).Public(), to.keys.Operator.Public()); nexus.CodeOf(err) != nexus.CodeCorrupt {
@@ -163,10 +166,10 @@ func TestAnImportWantsItsEvidence(t *testing.T) {
 	}
 	stolen := wish
 	stolen.Evidence.Owner = key(9).Public()
-	if _, err := to.do(to.keys.Operator, state.KindUnitImport, nexus.ID{}, stolen); nexus.CodeOf(err) != nexus.CodeConflict {
+	if _, err := to.do(to.keys.Operator, state.KindUnitImport, nexus.ID{}, stolen.Body()); nexus.CodeOf(err) != nexus.CodeConflict {
 		t.Errorf("for another owner: %v", err)
 	}
-	to.must(to.keys.Operator, state.KindUnitImport, nexus.ID{}, wish)
+	to.must(to.keys.Operator, state.KindUnitImport, nexus.ID{}, wish.Body())
 	// A node whose evidence went says so instead of writing a bundle without it.
 	if err := os.RemoveAll(engine.ImportPath(to.eng.DataDir(), got.Report.Digest)); err != nil {
 		t.Fatal(err)

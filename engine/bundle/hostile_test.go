@@ -112,7 +112,7 @@ func TestTakingInAgainMendsWhatWasKept(t *testing.T) {
 	from, to := newRig(t), newRig(t)
 	unit, ada := from.populate()
 	got := from.leave(unit, ada)
-	take := func() state.UnitImport {
+	take := func() state.UnitImportSlice {
 		t.Helper()
 		wish, err := bundle.Take(context.Background(), to.eng, got.Dir, from.eng.NodeKey(), to.keys.Operator.Public())
 		if err != nil {
@@ -120,7 +120,7 @@ func TestTakingInAgainMendsWhatWasKept(t *testing.T) {
 		}
 		return wish
 	}
-	to.must(to.keys.Operator, state.KindUnitImport, nexus.ID{}, take())
+	to.must(to.keys.Operator, state.KindUnitImport, nexus.ID{}, take().Body())
 	kept := engine.ImportPath(to.eng.DataDir(), got.Report.Digest)
 	for name, harm := range map[string]func(){
 		"gone":    func() { _ = os.RemoveAll(kept) },
@@ -193,5 +193,5 @@ func TestOthersBundlesAreNotTakenIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	to.must(ada, state.KindUnitImport, nexus.ID{}, wish)
+	to.must(ada, state.KindUnitImport, nexus.ID{}, wish.Body())
 }

@@ -16,11 +16,11 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
-// Evidence is what a verified bundle proves of its unit, and what the unit was: the body of a unit.import but for what the new place
+// Evidence is what a verified bundle proves of its unit, and what the unit was: what a unit.import says but for what the new place
 // decides. Error: nexus.CodeCorrupt when unit.json, the entries and the manifest do not speak of one unit.
-func Evidence(dir string, rep *verify.BundleReport) (state.UnitImport, error) {
-	var out state.UnitImport
-	bad := func(format string, args ...any) (state.UnitImport, error) {
+func Evidence(dir string, rep *verify.BundleReport) (state.UnitImportSlice, error) {
+	var out state.UnitImportSlice
+	bad := func(format string, args ...any) (state.UnitImportSlice, error) {
 		return out, nexus.Errf("import bundle", nexus.CodeCorrupt, dir, "do not trust it; fetch it again from the node", format, args...)
 	}
 	root, err := os.OpenRoot(dir)
@@ -64,9 +64,10 @@ func Evidence(dir string, rep *verify.BundleReport) (state.UnitImport, error) {
 	if err != nil {
 		return bad("%w", err)
 	}
-	out = state.UnitImport{Label: u.Label, Name: u.Name, Slug: u.Slug, OwnerName: u.OwnerName, Jurisdiction: u.Jurisdiction, Parent: u.Parent,
+	out.UnitImport = state.UnitImport{Label: u.Label, Name: u.Name, Slug: u.Slug, OwnerName: u.OwnerName, Jurisdiction: u.Jurisdiction, Parent: u.Parent,
 		Envelope: state.Envelope{CPUMilli: u.CPUMilli, MemoryBytes: u.MemoryBytes, StorageBytes: u.StorageBytes, Processes: u.Processes},
 		Class:    s.Class, GuaranteedBps: s.GuaranteedBps, CeilingBps: s.CeilingBps}
+	out.BudgetMicros, out.Sessions = s.BudgetMicros, s.MaxSessions
 	out.Evidence = ledger.ImportBody{Unit: m.Unit.ID, Origin: m.Cluster, Key: key.Key, Checkpoint: m.Checkpoint, Owner: owner, Kind: body.Kind,
 		Percent: body.Percent, Seq: proof.Sequence, Head: proof.Head, Siblings: proof.Siblings, Manifest: rep.Digest}
 	for _, b := range proof.Balances {
@@ -99,7 +100,7 @@ func exportProof(root *os.Root) (*verify.UnitProof, error) {
 // unit comes from. Taking it again changes nothing where it is kept whole, and mends what was kept where it is not. Nothing acts on the
 // state. By is who asks: the unit's owner or an operator, since nobody else can import it and the disk is the platform's. Errors: as Check
 // and Refusal, and of the disk; nexus.CodeRefused for anybody else, nexus.CodeConflict while another takes the same bundle in.
-func Take(ctx context.Context, eng *engine.Engine, dir string, key, by nexus.PublicKey) (state.UnitImport, error) {
+func Take(ctx context.Context, eng *engine.Engine, dir string, key, by nexus.PublicKey) (state.UnitImportSlice, error) {
 	return takeInto(ctx, eng.DataDir(), dir, key, func(owner nexus.PublicKey) error {
 		may := false
 		eng.View(func(st *state.State) { may = st.MayTakeIn(by, owner) })
@@ -112,20 +113,20 @@ func Take(ctx context.Context, eng *engine.Engine, dir string, key, by nexus.Pub
 }
 
 // takeInto is Take for a data directory, or a backup, that keeps bundles in the same places. Nothing is kept unless may allows it of the unit's owner.
-func takeInto(ctx context.Context, dataDir, dir string, key nexus.PublicKey, may func(owner nexus.PublicKey) error) (state.UnitImport, error) {
+func takeInto(ctx context.Context, dataDir, dir string, key nexus.PublicKey, may func(owner nexus.PublicKey) error) (state.UnitImportSlice, error) {
 	rep, err := Check(ctx, dir, key)
 	if err != nil {
-		return state.UnitImport{}, err
+		return state.UnitImportSlice{}, err
 	}
 	if err := Refusal(&rep); err != nil {
-		return state.UnitImport{}, err
+		return state.UnitImportSlice{}, err
 	}
 	wish, err := Evidence(dir, &rep)
 	if err != nil {
 		return wish, err
 	}
 	if err := may(wish.Evidence.Owner); err != nil {
-		return state.UnitImport{}, err
+		return state.UnitImportSlice{}, err
 	}
 	target := engine.ImportPath(dataDir, rep.Digest)
 	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {

@@ -173,7 +173,7 @@ func (s *Server) takeIn(_ http.ResponseWriter, r *http.Request, who caller) (any
 	}
 	defer end()
 	wish, err := s.node.TakeIn(r.Context(), b.Dir, key, who.query.Actor)
-	return wire.TakenIn{Wish: nexus.Encode(wish)}, err
+	return wire.TakenIn{Wish: nexus.Encode(wish.Body())}, err
 }
 
 // Bundle opens the stream of a unit's bundle. The caller closes it.

@@ -67,8 +67,8 @@ func (c *crowd) Bundle(ctx context.Context, _ nexus.ID, w *multipart.Writer, _ f
 	return err
 }
 
-func (c *crowd) TakeIn(ctx context.Context, _ string, _, _ nexus.PublicKey) (state.UnitImport, error) {
-	return state.UnitImport{}, c.works(ctx)
+func (c *crowd) TakeIn(ctx context.Context, _ string, _, _ nexus.PublicKey) (state.UnitImportSlice, error) {
+	return state.UnitImportSlice{}, c.works(ctx)
 }
 
 func signer(n byte) nexus.KeySigner {

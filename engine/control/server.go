@@ -51,7 +51,7 @@ type Node interface {
 	// Bundle writes a unit's bundle as parts; TakeIn verifies one in a folder of this machine and keeps it for its
 	// owner or an operator.
 	Bundle(ctx context.Context, unit nexus.ID, w *multipart.Writer, told func(part, of int, path string, percent int)) error
-	TakeIn(ctx context.Context, dir string, key, by nexus.PublicKey) (state.UnitImport, error)
+	TakeIn(ctx context.Context, dir string, key, by nexus.PublicKey) (state.UnitImportSlice, error)
 	StopRequested()
 }
 

@@ -16,7 +16,7 @@ func (n *Node) Bundle(ctx context.Context, unit nexus.ID, w *multipart.Writer, t
 }
 
 // TakeIn implements control.Node.
-func (n *Node) TakeIn(ctx context.Context, dir string, key, by nexus.PublicKey) (state.UnitImport, error) {
+func (n *Node) TakeIn(ctx context.Context, dir string, key, by nexus.PublicKey) (state.UnitImportSlice, error) {
 	return bundle.Take(ctx, n.Engine(), dir, key, by)
 }
 

@@ -112,13 +112,15 @@ func (st *step) sliceSet() error {
 	f := st.s.sliceFacts(u, u.Slice, want, st.cmd.Evidence.CapacityBps, st.facts.Unit.ActorOwns)
 	f.OwnerApproved, f.NoticeQueued = st.ownerApproves(u), true
 	st.facts.Slice, st.facts.Signal = []gates.SliceFacts{f}, st.signalFacts(b.Class, u.Slice.Class)
+	st.facts.Session = st.capByClass(u, b.Class)
 	st.here(u)
 	st.reach(u, "network", st.administers(u))
 	st.facts.Exit.Hinders = !st.ownerApproves(u)
 	st.effect = func() {
 		u.Slice = want
 		st.draft(u.ID, ledger.KindSlice, want)
-		st.notice(u, "slice of %s is now %s, %d bit/s guaranteed, %d bit/s ceiling", u.Label, want.Class, want.GuaranteedBps, want.CeilingBps)
+		st.notice(u, "slice of %s is now %s, %d bit/s guaranteed, %d bit/s ceiling%s", u.Label, want.Class, want.GuaranteedBps, want.CeilingBps,
+			capWords(st.facts.Session))
 		st.events = append(st.events, nexus.Event{Type: "slice.set", Index: st.index, Unit: u.ID, MustDeliver: true})
 	}
 	return nil

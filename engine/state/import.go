@@ -191,8 +191,8 @@ func plainNote(text string) bool {
 }
 
 func (st *step) unitImport() error {
-	var b UnitImport
-	if !st.body(&b) {
+	b, ok := st.importBody()
+	if !ok {
 		return nil
 	}
 	ev := &b.Evidence
@@ -215,8 +215,10 @@ func (st *step) unitImport() error {
 	c.Slug = u.Slug
 	st.checkCreate(&c, u)
 	st.createFacts(&c, u)
+	capped := st.importCap(u, &b)
 	st.effect = func() {
 		st.create(u, c.OwnerName, issued)
+		capped()
 		st.took(u, ev, came)
 		var made UnitCreated
 		_ = nexus.Decode(st.result, &made) // written by create a line above
@@ -226,7 +228,7 @@ func (st *step) unitImport() error {
 }
 
 // importedUnit makes the unit as it is to be here: the same id and rule, label and slug when they are free.
-func (st *step) importedUnit(b *UnitImport) *Unit {
+func (st *step) importedUnit(b *UnitImportSlice) *Unit {
 	s, ev := st.s, &b.Evidence
 	u := &Unit{ID: ev.Unit, Name: b.Name, Kind: ev.Kind, Percent: ev.Percent, Parent: b.Parent, Owner: ev.Owner, Status: "active",
 		Jurisdiction: b.Jurisdiction, Envelope: b.Envelope, CreatedMs: st.now, CreatedIndex: st.index}
@@ -246,6 +248,9 @@ func (st *step) importedUnit(b *UnitImport) *Unit {
 	}
 	u.Slice = SliceSpec{Class: class, GuaranteedBps: b.GuaranteedBps, CeilingBps: b.CeilingBps, Index: st.index}
 	u.Slice.BudgetMicros = budgetMicros(u.Slice.Class)
+	if n := b.BudgetMicros; n > 0 && n <= maxBudgetMicros && class == orDefault(b.Class, DefaultClass) { // another class has its own
+		u.Slice.BudgetMicros = n
+	}
 	return u
 }
 
@@ -277,7 +282,7 @@ func (st *step) importOwner(b *UnitCreate, u *Unit) (issued bool) {
 // comeBack takes a unit in that this log knows: one that was taken in from the same bundle stays as it is, one that has left may come
 // back by its owner's word, to the standing that it left from; any other id is taken. Whoever else would bring it back would end an exit
 // that is not theirs (gate 13), and a bundle lies with everybody whom the owner gave it to.
-func (st *step) comeBack(u *Unit, b *UnitImport, came Imported, may bool) {
+func (st *step) comeBack(u *Unit, b *UnitImportSlice, came Imported, may bool) {
 	st.unitFacts(u)
 	may = may || st.facts.Unit.ActorOwns // the bundle may name the key that the owner's present one followed
 	st.facts.Identity.MayIssue = may
@@ -306,6 +311,10 @@ func (st *step) comeBack(u *Unit, b *UnitImport, came Imported, may bool) {
 	case len(list) >= maxImports:
 		st.fail(nexus.CodeConflict, "unit "+u.Label, "", "came from %d logs already", len(list))
 	}
+	capped := func() {}
+	if x.ReleasedMs != 0 { // before that it has the one that it left with, or what its owner made of it since
+		capped = st.importCap(u, b)
+	}
 	st.effect = func() {
 		delete(st.s.exits, u.ID)
 		u.Status = x.Was // leaving ends no suspension, and coming back neither
@@ -313,6 +322,7 @@ func (st *step) comeBack(u *Unit, b *UnitImport, came Imported, may bool) {
 			st.s.Domains[u.Domain], st.s.Domains["stage."+u.Domain] = u.ID, u.ID
 		}
 		st.unitEntry(u, "returned")
+		capped()
 		if b.Evidence.Origin == st.s.Cluster { // its own history is here
 			st.notice(u, "%s is back", u.Label)
 		} else {

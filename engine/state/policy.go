@@ -63,7 +63,17 @@ type PolicyTerm struct {
 // policyKinds gives an empty body of each kind that a policy can speak of: changes to the unit by action on it.
 func policyKinds() map[string]any {
 	return map[string]any{KindRouteSet: RouteSet{}, KindRouteDrop: RouteSet{}, KindSliceSet: SliceSet{}, KindUnitScale: UnitScale{},
-		KindUnitSuspend: UnitReason{}, KindUnitResume: UnitReason{}, KindDomainClaim: DomainClaim{}, KindUnitTransfer: UnitTransfer{}}
+		KindUnitSuspend: UnitReason{}, KindUnitResume: UnitReason{}, KindDomainClaim: DomainClaim{}, KindUnitTransfer: UnitTransfer{},
+		KindSliceSessions: SliceSessions{}}
+}
+
+// policyKinds are those of the level: before level 6 a policy could not speak of a session cap, and the refusal names what it can speak of.
+func (s *State) policyKinds() map[string]any {
+	kinds := policyKinds()
+	if !s.sixth() {
+		delete(kinds, KindSliceSessions)
+	}
+	return kinds
 }
 
 // PolicyKinds lists the kinds of action that a policy can speak of, sorted.
@@ -128,7 +138,9 @@ func policyErr(subject, hint, format string, args ...any) *nexus.Error {
 
 // Validate reports the first thing that is wrong with a policy. A field that one of a rule's kinds does not have, a value of
 // another type, a number out of range: all are found here, so that no rule can be in force that silently never holds.
-func (p *UnitPolicy) Validate() error {
+func (p *UnitPolicy) Validate() error { return p.validate(policyKinds()) }
+
+func (p *UnitPolicy) validate(kinds map[string]any) error {
 	if n := len(nexus.Encode(*p)); n > MaxPolicyBytes {
 		return policyErr("policy", fmt.Sprintf("at most %d bytes", MaxPolicyBytes), "%d bytes", n)
 	}
@@ -142,14 +154,14 @@ func (p *UnitPolicy) Validate() error {
 			return policyErr(fmt.Sprintf("rule %q", r.Name), "give each rule a name of its own", "stands twice")
 		}
 		names[r.Name] = true
-		if err := r.validate(!p.Guardian.IsZero()); err != nil {
+		if err := r.validate(!p.Guardian.IsZero(), kinds); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *PolicyRule) validate(guardian bool) error {
+func (r *PolicyRule) validate(guardian bool, kinds map[string]any) error {
 	subject := fmt.Sprintf("rule %q", clipTo(r.Name, maxPolicyNameBytes))
 	bad := func(hint, format string, args ...any) error { return policyErr(subject, hint, format, args...) }
 	if err := ValidName(r.Name); err != nil || len(r.Name) > maxPolicyNameBytes {
@@ -172,8 +184,8 @@ func (r *PolicyRule) validate(guardian bool) error {
 		return bad(fmt.Sprintf("at most %d terms", maxPolicyTerms), "%d terms", len(r.When))
 	}
 	for _, kind := range r.On {
-		if _, ok := policyKinds()[kind]; !ok {
-			return bad("one of "+strings.Join(PolicyKinds(), ", "), "a policy cannot speak of %q", clipTo(kind, 40))
+		if _, ok := kinds[kind]; !ok {
+			return bad("one of "+strings.Join(sortedKeys(kinds), ", "), "a policy cannot speak of %q", clipTo(kind, 40))
 		}
 		fields := PolicyFields(kind)
 		for i := range r.When {

@@ -193,7 +193,7 @@ func (st *step) policySet() error {
 	if have := st.s.policies[u.ID]; have != nil {
 		version, before = have.Version, have.Policy
 	}
-	if err := b.Policy.Validate(); err != nil {
+	if err := b.Policy.validate(st.s.policyKinds()); err != nil {
 		st.invalid = orErr(st.invalid, err)
 	}
 	g := st.s.Identities[b.Policy.Guardian]

@@ -275,8 +275,9 @@ func TestPolicyOnlyTightens(t *testing.T) {
 		e := w.a.Units[w.imvu].Envelope
 		bodies := map[string]any{state.KindUnitScale: state.UnitScale(e), state.KindUnitSuspend: state.UnitReason{}, state.KindUnitResume: state.UnitReason{},
 			state.KindRouteSet: state.RouteSet{Host: w.a.Units[w.imvu].Domain, Backend: "http://127.0.0.1:9000"},
-			state.KindSliceSet: state.SliceSet{Class: "interactive", CeilingBps: 1 << 20}, state.KindDomainClaim: state.DomainClaim{Name: "x.example"},
-			state.KindRouteDrop: state.RouteSet{Host: w.a.Units[w.imvu].Domain}, state.KindUnitTransfer: state.UnitTransfer{To: w.operator.Public()}}
+			state.KindSliceSet: state.SliceSet{Class: "interactive", CeilingBps: 1 << 20}, state.KindSliceSessions: sessions(9),
+			state.KindDomainClaim: state.DomainClaim{Name: "x.example"},
+			state.KindRouteDrop:   state.RouteSet{Host: w.a.Units[w.imvu].Domain}, state.KindUnitTransfer: state.UnitTransfer{To: w.operator.Public()}}
 		for _, kind := range kinds {
 			for _, by := range []nexus.KeySigner{w.ada, w.operator, signer(77)} {
 				var cmd state.Command

@@ -34,8 +34,12 @@ const (
 	// (docs/decisions/0067-ones-own-acts-are-no-news.md); a session cap can be proposed (docs/decisions/0073-session-caps.md).
 	RulesOwnActs = 5
 
+	// RulesSessionCaps: a class whose number of sessions is smaller shrinks a slice that has no cap of its own; a unit that comes keeps the cap and the
+	// latency budget that it left with; a unit's policy can speak of its cap (docs/decisions/0071-caps-that-stay.md).
+	RulesSessionCaps = 6
+
 	// RulesMax is the level that this version raises a ledger to when it opens it.
-	RulesMax = RulesOwnActs
+	RulesMax = RulesSessionCaps
 )
 
 // RulesRaise is the body of cluster.rules: the level from here on. Levels rise one by one.

@@ -101,6 +101,36 @@ func (st *step) sliceSessions() error {
 	return nil
 }
 
+// sixth reports whether the rules of level 6 hold.
+func (s *State) sixth() bool { return s.Rules >= RulesSessionCaps }
+
+// capByClass are the facts of a slice without a cap of its own whose class, and with it the number in force, changes; else nil. Below level 6 that was
+// no change of a cap (docs/decisions/0071-caps-that-stay.md).
+func (st *step) capByClass(u *Unit, class string) []gates.SessionFacts {
+	from, to := st.s.capsOfClasses(u, class)
+	if from == to {
+		return nil
+	}
+	return []gates.SessionFacts{{Sessions: to, Current: from, Most: slices.GatewayConnectionsMax, ByPolicy: st.facts.Unit.ActorOwns,
+		OwnerApproved: st.ownerApproves(u), NoticeQueued: true}}
+}
+
+// capsOfClasses gives the cap in force before and after a change of class; the same number where the class does not say it.
+func (s *State) capsOfClasses(u *Unit, class string) (from, to int64) {
+	if _, err := slices.ParseClass(class); err != nil || !s.sixth() || s.SessionCap(u.ID) != 0 { // gate 8 refuses a class that there is not
+		return 0, 0
+	}
+	return sessionsInForce(0, u.Slice.Class), sessionsInForce(0, class)
+}
+
+// capWords says in a notice what the cap has become, when it changed.
+func capWords(f []gates.SessionFacts) string {
+	if len(f) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", at most %d connections at once in place of %d", f[0].Sessions, f[0].Current)
+}
+
 // sessionsText words a cap for people.
 func sessionsText(sessions uint32, class string) string {
 	n := sessionsInForce(sessions, class)

@@ -129,6 +129,13 @@ func (s *State) changeWords(p *Proposal) string {
 		return describeChange(p)
 	}
 	switch p.Kind {
+	case KindSliceSet:
+		var b SliceSet
+		if u := s.Units[p.Unit]; u != nil && nexus.Decode(p.Body, &b) == nil {
+			if from, to := s.capsOfClasses(u, b.Class); from != to {
+				return wordsOfChange("%s; at most %d connections at once in place of %d, by the class", describeChange(p), to, from)
+			}
+		}
 	case KindUnitTransfer:
 		var b UnitTransfer
 		if nexus.Decode(p.Body, &b) == nil {

@@ -198,7 +198,7 @@ func (w *leaver) elsewhere(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	a, err := engine.NewAction(operator, second.Cluster(), state.KindUnitImport, nexus.ID{}, wish, second.Now())
+	a, err := engine.NewAction(operator, second.Cluster(), state.KindUnitImport, nexus.ID{}, wish.Body(), second.Now())
 	if err != nil {
 		return err
 	}

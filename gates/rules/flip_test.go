@@ -446,6 +446,7 @@ func networkAndTagFlips() []flip {
 		{8, "Route.Exists", nil, "not_by_policy", sameRoute},
 		{8, "Unit.ActorOwns", nil, "not_by_policy", ownersNewRoute},
 		{8, "Unit.Tightened", []string{"routes on weekdays only"}, "unit_policy", nil},
+		{8, "Unit.Tightened", []string{"never fewer than 500"}, "unit_policy", sessionsKept},
 		{9, "Tags.Jurisdiction", "", "untagged", nil},
 		{9, "Tags.Jurisdiction", "EU-GDPR", "tag_crossing", nil},
 		{9, "Tags.Jurisdiction", "XX-NONE", "unknown_jurisdiction", nil},

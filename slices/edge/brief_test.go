@@ -1,11 +1,20 @@
 package edge
 
 import (
+	"bytes"
+	"context"
+	"crypto/tls"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"github.com/BobbyBlanco400/nexus-cos/slices"
 	"github.com/BobbyBlanco400/nexus-cos/slices/shape"
@@ -14,16 +23,8 @@ import (
 // TestARefusalOverHTTP2IsAHeadAlone: with when to try again and why, and nothing behind it.
 func TestARefusalOverHTTP2IsAHeadAlone(t *testing.T) {
 	t.Parallel()
-	over := make(chan struct{})
-	to := backend(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/hold" {
-			_ = http.NewResponseController(w).Flush() // the client waits for it
-			<-over
-		}
-	})
-	t.Cleanup(func() { close(over) })
 	s := unit("s", func(s *slices.Slice) { s.MaxInFlight = 1 })
-	g := gateway(t, table(t, []Route{route("a.test", s, to)}, s))
+	g := gateway(t, table(t, []Route{route("a.test", s, holding(t))}, s))
 	c := client(t, g.Addr(), h2c)
 	get(t, c, "http://a.test/").want(t, 200, "")
 	resp, err := c.Get("http://a.test/hold")
@@ -49,6 +50,169 @@ func TestARefusalOverHTTP2IsAHeadAlone(t *testing.T) {
 	}
 	if no.ContentLength != 0 {
 		t.Errorf("length %d", no.ContentLength)
+	}
+}
+
+// TestAPersonIsRefusedInWords: over HTTP/2 and HTTP/3 a navigation, and who takes a page, has the text that all have over HTTP/1.1; nobody else has it.
+func TestAPersonIsRefusedInWords(t *testing.T) {
+	t.Parallel()
+	s, ca := unit("s"), newCA(t)
+	g := gateway(t, table(t, []Route{route("a.test", s, holding(t))}, s), func(c *Config) {
+		c.Addr, c.TLSAddr, c.Certificate, c.QUIC = "", "127.0.0.1:0", ca.Certificate, true
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	config := &tls.Config{RootCAs: ca.Pool(), ServerName: "a.test"}
+	http2 := client(t, g.TLSAddr(), func(tr *http.Transport) { tr.TLSClientConfig, tr.ForceAttemptHTTP2 = config, true }).Transport
+	config3 := config.Clone()
+	config3.NextProtos = []string{http3.NextProtoH3}
+	qc, err := quic.DialAddr(ctx, g.QUICAddr(), config3, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = qc.CloseWithError(0, "") }()
+	for major, on := range map[int]http.RoundTripper{2: http2, 3: (&http3.Transport{}).NewClientConn(qc)} {
+		g.states[s.ID].gate.SetLimits(shape.GateLimits{InFlightMax: 8})
+		defer hold(ctx, t, on)()
+		g.states[s.ID].gate.SetLimits(shape.GateLimits{InFlightMax: 1, QueueMax: 0, MaxWait: 7 * time.Second})
+		for _, c := range []struct {
+			method, name, value string
+			words               bool
+		}{
+			{"GET", "", "", false},
+			{"GET", "Accept", "*/*", false},
+			{"GET", "Accept", "application/json, text/plain", false},
+			{"GET", "Sec-Fetch-Mode", "cors", false},
+			{"GET", "Sec-Fetch-Mode", "navigate", true},
+			{"GET", "Accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", true},
+			{"GET", "Accept", "*/*;q=0.1, Text/HTML", true},
+			{"HEAD", "Sec-Fetch-Mode", "navigate", false},
+		} {
+			r, err := http.NewRequestWithContext(ctx, c.method, "https://a.test/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.name != "" {
+				r.Header.Set(c.name, c.value)
+			}
+			eventually(t, "it is refused", func() bool { return refusedOnce(t, on, r, major, c.words) })
+		}
+	}
+}
+
+// holding is a backend that keeps who asks for /hold until the end of the test.
+func holding(t *testing.T) Backend {
+	t.Helper()
+	over := make(chan struct{})
+	to := backend(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/hold" {
+			_ = http.NewResponseController(w).Flush() // the client waits for it
+			<-over
+		}
+	})
+	t.Cleanup(func() { close(over) })
+	return to
+}
+
+// hold has a place until the given function is called.
+func hold(ctx context.Context, t *testing.T, on http.RoundTripper) (end func()) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://a.test/hold", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := on.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = resp.Body.Close() }
+}
+
+// refusedOnce asks, and holds a refusal to what it is to have; a request may find the place that was taken to read it, and is answered.
+func refusedOnce(t *testing.T, on http.RoundTripper, r *http.Request, major int, words bool) bool {
+	t.Helper()
+	resp, err := on.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return false
+	}
+	const why = "this host has more requests than its share: queue full; try again in 7 s"
+	body, kind := "", ""
+	if words {
+		body, kind = why+"\n", "text/plain; charset=utf-8"
+	} else if r.Method == http.MethodHead {
+		kind = "text/plain; charset=utf-8"
+	}
+	h := resp.Header
+	if resp.ProtoMajor != major || resp.StatusCode != http.StatusServiceUnavailable || h.Get("Retry-After") != "7" || h.Get(RefusedHeader) != why ||
+		string(b) != body || h.Get("Content-Type") != kind {
+		t.Errorf("%s over %s with %v: %d %q, fields %v", r.Method, resp.Proto, r.Header, resp.StatusCode, b, h)
+	}
+	return true
+}
+
+// TestWordsThatNobodyTakesAreNotKept: a client that opens no window for the text loses its stream after the stall timeout, and no other.
+func TestWordsThatNobodyTakesAreNotKept(t *testing.T) {
+	t.Parallel()
+	s := unit("s")
+	g := gateway(t, table(t, []Route{route("a.test", s, holding(t))}, s), func(c *Config) { c.StallTimeout = 100 * time.Millisecond })
+	nc, err := net.Dial("tcp", g.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = nc.Close() }()
+	_ = nc.SetDeadline(time.Now().Add(time.Minute)) // a closed socket says so later
+	_, _ = io.WriteString(nc, http2Preface)         // what fails here fails at the reads below
+	fr := http2.NewFramer(nc, nc)
+	_ = fr.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+	ask := func(stream uint32, path string) {
+		var fields bytes.Buffer
+		enc := hpack.NewEncoder(&fields)
+		for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":path", path}, {":authority", "a.test"}, {"sec-fetch-mode", "navigate"}} {
+			_ = enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}) // a Buffer takes everything
+		}
+		_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: fields.Bytes(), EndStream: true, EndHeaders: true})
+	}
+	// next gives the next answer to a stream: true for a head, false for its end.
+	next := func(stream uint32) (head, last bool) {
+		for {
+			f, err := fr.ReadFrame()
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch f := f.(type) {
+			case *http2.HeadersFrame:
+				if f.StreamID == stream {
+					return true, f.StreamEnded()
+				}
+			case *http2.RSTStreamFrame:
+				if f.StreamID == stream {
+					return false, true
+				}
+				t.Fatalf("stream %d was ended", f.StreamID)
+			}
+		}
+	}
+	ask(1, "/hold")
+	next(1)
+	g.states[s.ID].gate.SetLimits(shape.GateLimits{InFlightMax: 1, QueueMax: 0, MaxWait: time.Second})
+	for stream := uint32(3); ; stream += 2 {
+		ask(stream, "/")
+		head, last := next(stream)
+		if last {
+			continue // it found the place that was taken to read it, and its answer has no body
+		}
+		if end, _ := next(stream); !head || end {
+			t.Error("the text has no end")
+		}
+		return
 	}
 }
 

@@ -16,7 +16,8 @@ import (
 const (
 	// RouteHeader carries the ledger index of the route that a response came by.
 	RouteHeader = "Nexus-Route"
-	// RefusedHeader says over HTTP/2 and HTTP/3 why a request beyond its slice's share is refused (Retry-After says when); over HTTP/1.1 the body does.
+	// RefusedHeader says over HTTP/2 and HTTP/3 why a request beyond its slice's share is refused (Retry-After says when). The body says it over HTTP/1.1, and
+	// to a person in every protocol.
 	RefusedHeader = "Nexus-Refused"
 	// ProbePath is answered by the gateway's responder for the gateway's own probes; for everybody else it is a path
 	// like any other.
@@ -156,15 +157,37 @@ func (n *refusal) answer(w http.ResponseWriter, r *http.Request) {
 	if n.status == 0 {
 		return
 	}
-	if n.brief[0] != nil && r.ProtoMajor >= 2 {
-		// A head alone: a text behind it would be one more frame, and would have to be watched for a client that takes none of it.
+	if r.ProtoMajor >= 2 && n.brief[0] != nil {
 		h := w.Header()
 		h["Retry-After"], h[RefusedHeader] = n.brief[0], n.brief[1]
-		w.WriteHeader(n.status)
-		return
+		if !forAPerson(r.Header) {
+			// A head alone: a text behind it would be one more frame, and would have to be watched for a client that takes none of it.
+			w.WriteHeader(n.status)
+			return
+		}
+	} else {
+		n.fields(w.Header())
 	}
-	n.fields(w.Header())
+	if r.ProtoMajor == 2 {
+		steady := newSteadyWriter(w, connFrom(r.Context()))
+		defer steady.last()
+		w = steady
+	}
 	refuse(w, r, n.status, n.text)
+}
+
+// forAPerson reports whether somebody is going to look at the answer: a browser's navigation (Fetch Metadata, Sec-Fetch-Mode; browsers send it to trustworthy
+// origins alone), or who takes text/html (RFC 9110, section 12.5.1). Whatever a client says of itself may be untrue; all it gains is the text.
+func forAPerson(h http.Header) bool {
+	if mode := h["Sec-Fetch-Mode"]; len(mode) == 1 && mode[0] == "navigate" {
+		return true
+	}
+	for _, accept := range h["Accept"] {
+		if strings.Contains(strings.ToLower(accept), "text/html") {
+			return true
+		}
+	}
+	return false
 }
 
 // slowDown is what requests are told that a slice's gate refuses, as long as it is the same.

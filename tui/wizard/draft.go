@@ -3,6 +3,7 @@ package wizard
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -32,6 +33,7 @@ type draft struct {
 	Processes    string `json:"processes"`
 	Jurisdiction string `json:"jurisdiction"`
 	Class        string `json:"class"`
+	Sessions     string `json:"sessions"`
 	Decision     string `json:"-"` // at the review: create, change, leave
 }
 
@@ -81,6 +83,9 @@ func (d *draft) prefill(req wire.UnitCreate) {
 	if req.Owner != "" {
 		d.OwnerChoice = "other"
 	}
+	if req.Sessions > 0 {
+		d.Sessions = strconv.FormatUint(uint64(req.Sessions), 10)
+	}
 	e := req.Envelope
 	if e.CPUCores > 0 {
 		d.Preset, d.CPU = ownValues, strconv.FormatFloat(e.CPUCores, 'f', -1, 64)
@@ -127,6 +132,8 @@ func (d *draft) request() (wire.UnitCreate, error) {
 	storage, problem := parseSize("storage", d.Storage)
 	set(problem)
 	processes, problem := parseProcesses(d.Processes)
+	set(problem)
+	req.Sessions, problem = parseSessions(d.Sessions, 0)
 	set(problem)
 	req.Envelope.MemoryBytes, req.Envelope.StorageBytes, req.Envelope.Processes = memory, storage, processes
 	return req, err
@@ -199,6 +206,22 @@ func parseProcesses(s string) (uint64, error) {
 		return 0, malformed("processes "+strconv.Quote(s), "a number such as 512", "not a positive integer")
 	}
 	return n, nil
+}
+
+// parseSessions reads a session cap; nothing and 0 are the class's number. most is the highest one, 0 when it is not known.
+func parseSessions(s string, most int) (uint32, error) {
+	text := strings.TrimSpace(s)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 32)
+	switch {
+	case err != nil:
+		return 0, malformed("session cap "+strconv.Quote(s), "a number such as 500, or nothing for the class's", "not a number of connections")
+	case most > 0 && n > uint64(most):
+		return 0, malformed("session cap "+text, fmt.Sprintf("at most %d", most), "more than a gateway takes")
+	}
+	return uint32(n), nil
 }
 
 // ValidName says of a display name what is wrong with it, as people put it, before a node is asked: UTF-8, 1 to 80 printable characters. The

@@ -389,7 +389,11 @@ func (m *model) View() string {
 	if m.wait == creating {
 		at, name = len(path)+1, createName
 	}
-	top := th.NewLine(width).Add(theme.Strong, "New unit ").Add(theme.Faint, fmt.Sprintf("step %d of %d ", at, len(path)+1)).
+	l := th.NewLine(width).Add(theme.Strong, "New unit ")
+	if m.options.Recorded {
+		l.Add(theme.Warn, "rec ")
+	}
+	top := l.Add(theme.Faint, fmt.Sprintf("step %d of %d ", at, len(path)+1)).
 		Add(theme.Accent, name).Add(theme.Plain, " ").Fill(theme.Faint, th.Symbols.Rule, 0).String()
 	var ask []string
 	if m.wait == "" {

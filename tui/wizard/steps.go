@@ -216,16 +216,33 @@ func jurisdictionStep() step {
 
 func classStep() step {
 	return step{name: "slice", when: ownSizes,
-		words: func(*session) []string {
-			return []string{"The class of your network slice sets its latency budget and its place in the queue. " +
+		words: func(w *session) []string {
+			out := []string{"The class of your network slice sets its latency budget and its place in the queue. " +
 				"Interactive promises less than " +
 				"10 ms of added latency at the 99th percentile, measured live and shown to you."}
+			if w.options.ClassSessions[w.draft.Class] > 0 {
+				out = append(out, "The session cap bounds the connections at once at a gateway; the next one is asked to try again. It can be changed later.",
+					more+"nothing typed: "+capText(w))
+			}
+			return out
 		},
 		fields: func(w *session) []field {
-			return []field{{title: "Class of the slice", value: &w.draft.Class, choices: offered(w.options.Classes,
-				w.draft.Class)}}
+			return []field{
+				{title: "Class of the slice", value: &w.draft.Class, choices: offered(w.options.Classes, w.draft.Class)},
+				{title: "Session cap ", value: &w.draft.Sessions, validate: func(s string) error {
+					_, err := parseSessions(s, w.options.SessionsMax)
+					return err
+				}}}
 		},
 		check: askNode("class", "slice")}
+}
+
+// capText is the number of sessions of the class that is chosen.
+func capText(w *session) string {
+	if n := w.options.ClassSessions[w.draft.Class]; n > 0 {
+		return fmt.Sprintf("%d, the number of class %s", n, w.draft.Class)
+	}
+	return "the class's number"
 }
 
 // ownSizes reports whether a kind has an envelope and a slice to choose; a channel has those of every channel.
@@ -292,8 +309,12 @@ func reviewWords(w *session) []string {
 	if channel(d.Kind) {
 		return append(made, fmt.Sprintf("jurisdiction %s, split %d/%d", d.Jurisdiction, creator, platform))
 	}
+	capped := ""
+	if n, err := parseSessions(d.Sessions, 0); err == nil && n > 0 {
+		capped = fmt.Sprintf(" with at most %d connections at once", n)
+	}
 	return append(made,
-		fmt.Sprintf("jurisdiction %s, slice class %s, split %d/%d", d.Jurisdiction, d.Class, creator, platform),
+		fmt.Sprintf("jurisdiction %s, slice class %s%s, split %d/%d", d.Jurisdiction, d.Class, capped, creator, platform),
 		fmt.Sprintf("at most %s, %s memory, %s storage, %s processes", coresText(d.CPU), withUnit(d.Memory),
 			withUnit(d.Storage), d.Processes))
 }

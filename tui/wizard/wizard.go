@@ -52,8 +52,13 @@ type Options struct {
 	BaseDomain string
 	// Jurisdictions and Classes are the tags and slice classes to offer; the defaults of the specification when empty.
 	Jurisdictions, Classes []Choice
-	Resizes                <-chan [2]int // width and height of a terminal that is not a file of this machine; implies a process not its own
-	Width, Height          int           // until the terminal says its own; 80x24 when zero
+	// ClassSessions are the classes' numbers of connections at once, said beside the question for a cap; SessionsMax is the highest cap, 0: the node says.
+	ClassSessions map[string]int
+	SessionsMax   int
+	// Recorded says that somebody keeps what this screen shows; its top line says so.
+	Recorded      bool
+	Resizes       <-chan [2]int // width and height of a terminal that is not a file of this machine; implies a process not its own
+	Width, Height int           // until the terminal says its own; 80x24 when zero
 }
 
 // lines is where plain lines go.

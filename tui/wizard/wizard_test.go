@@ -102,7 +102,7 @@ func TestDefaultsMakeAUnit(t *testing.T) {
 	c.await("jurisdiction", "US-CCPA")
 	c.press("\r")
 	c.await("slice", "interactive", "10 ms")
-	c.press("\r")
+	c.press("\r\r")
 	c.await("revenue", "55/45", "USD 10,000.00 you get USD 5,500.00")
 	c.press("\r")
 	c.await("step 8 of 9 review", "All 17 gates would allow it", "G17 platform-non-repudiation", "Create it?")
@@ -145,7 +145,7 @@ func TestMistakesAreMended(t *testing.T) {
 	c.await("jurisdiction")
 	c.press("\r")
 	c.await("Class of the slice")
-	c.press("\r")
+	c.press("\r\r")
 	c.await("mini-platform splits 80/20")
 	c.press("\r")
 	c.await("1 of 17 gates would refuse it", "DENY G07", "8 cores, 512MiB memory", "owned by trae")
@@ -162,7 +162,7 @@ func TestMistakesAreMended(t *testing.T) {
 	c.await("jurisdiction")
 	c.press("\r")
 	c.await("Class of the slice")
-	c.press("\r")
+	c.press("\r\r")
 	c.await("80/20")
 	c.press("\r")
 	c.await("All 17 gates would allow it")
@@ -219,20 +219,21 @@ func TestADraftIsTakenUpAgain(t *testing.T) {
 // The accessible form asks the same in plain lines; input may come all at once.
 func TestAccessible(t *testing.T) {
 	t.Parallel()
-	answers := strings.Join([]string{"", "", "<", "", "", "Nova Té", "9", "4", "4", "512MiB", "", "100", "2", "", "",
-		"1"}, "\n") + "\n"
+	answers := strings.Join([]string{"", "", "<", "", "", "Nova Té", "9", "4", "4", "512MiB", "", "100", "2", "", "none", "77",
+		"", "1"}, "\n") + "\n"
 	node, out := tuitest.NewBackend(nil), &bytes.Buffer{}
 	req, created, err := Run(t.Context(), Options{Backend: node, In: strings.NewReader(answers), Out: out,
 		Accessible: true})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if req.Name != "Nova Té" || req.Envelope.MemoryBytes != 512<<20 || req.Envelope.Processes != 100 ||
+	if req.Name != "Nova Té" || req.Envelope.MemoryBytes != 512<<20 || req.Envelope.Processes != 100 || req.Sessions != 77 ||
 		req.Jurisdiction != "EU-GDPR" ||
 		created.Unit.Label != "IMVU-007" {
 		t.Errorf("%+v\n%s", req, out)
 	}
-	for _, want := range []string{"Step 1 of 9: welcome.", "Please type a number from 1 to 4.",
+	for _, want := range []string{"Step 1 of 9: welcome.", "Please type a number from 1 to 4.", `Not possible: session cap "none": not a number of connections`,
+		"slice class interactive with at most 77 connections at once",
 		"gate 17 platform-non-repudiation: allow", "Step 10 of 10: create.", "created"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the lines lack %q:\n%s", want, out)
@@ -251,9 +252,9 @@ func TestAccessibleRefusalsAndLeaving(t *testing.T) {
 		err     error
 	}{
 		"end of input": {[]string{"", ""}, []string{"Step 3 of 9: name."}, ErrLeft},
-		"leave":        {[]string{"", "", "x", "", "", "", "", "3"}, []string{"All 17 gates would allow it"}, ErrLeft},
+		"leave":        {[]string{"", "", "x", "", "", "", "", "", "3"}, []string{"All 17 gates would allow it"}, ErrLeft},
 		"bad name":     {[]string{"", "", "", "taken"}, []string{"Not possible: name: missing", "IMVU-001 has it"}, ErrLeft},
-		"denied": {[]string{"", "", "x", "4", "8", "", "", "", "", "", "", "1", "2", "5"},
+		"denied": {[]string{"", "", "x", "4", "8", "", "", "", "", "", "", "", "1", "2", "5"},
 			[]string{"1 of 17 gates would refuse it", "DENY",
 				"the gates refuse it as it stands", "What?", "CPU cores [8]"}, ErrLeft},
 	} {
@@ -504,5 +505,63 @@ func TestTheCursorOfATextIsSeen(t *testing.T) {
 	}
 	if view := m.View(); !strings.Contains(view, "\x1b[7") && !strings.Contains(view, ";7m") && !strings.Contains(view, ";7;") {
 		t.Errorf("no cell stands out:\n%q", view)
+	}
+}
+
+// The session cap is asked for beside what the chosen class has, a higher one than a gateway takes is refused here, and the review says it. A cap that
+// the node did not take is said on the card: the unit stands.
+func TestTheSessionCapIsAskedFor(t *testing.T) {
+	t.Parallel()
+	node := capless{tuitest.NewBackend(nil)}
+	c := start(t, Options{Backend: node, Classes: []Choice{{"interactive", "pages"}, {"bulk", "downloads"}}, SessionsMax: 16384,
+		ClassSessions: map[string]int{"interactive": 4096, "bulk": 1024}, Prefill: wire.UnitCreate{Name: "Nova"}}, 80, 24)
+	c.await("What shall it be?")
+	c.press("\r\r\r\r\r")
+	c.await("Class of the slice", "nothing typed: 4096, the number of class interactive")
+	c.press("j\r")
+	c.await("Session cap", "nothing typed: 1024, the number of class bulk")
+	c.press("16385\r")
+	c.await("session cap 16385: more than a gateway takes (at most 16384)")
+	c.press("\x1500\r") // 0 is the class's number
+	c.await("revenue")
+	c.press("\x1b")
+	c.await("Class of the slice")
+	c.press("\r")
+	c.await("Session cap")
+	c.press("\x15500\r\r")
+	c.await("slice class bulk with at most 500 connections at once", "Create it?")
+	c.press("\r")
+	if end := c.end(); end.err != nil || end.req.Sessions != 500 || end.req.Class != "bulk" {
+		t.Errorf("it came to %+v", end)
+	}
+	c.await("not done", "its slice has the session cap of its class")
+}
+
+// capless makes units and gives no caps.
+type capless struct{ *tuitest.Backend }
+
+func (b capless) CreateUnit(ctx context.Context, req wire.UnitCreate) (wire.UnitCreated, error) {
+	made, err := b.Backend.CreateUnit(ctx, req)
+	made.Undone = "its slice has the session cap of its class"
+	return made, err
+}
+
+// A wizard that somebody keeps says so in its top line at every step and width that has room for it, and no other does.
+func TestARecordedWizardSaysSo(t *testing.T) {
+	t.Parallel()
+	for _, recorded := range []bool{true, false} {
+		for _, width := range []int{14, 40, 80, 170} {
+			w, err := newSession(Options{Backend: tuitest.NewBackend(nil), Recorded: recorded, Width: width, Height: 24})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := &model{session: w, ctx: t.Context(), huh: huhTheme(w.theme), keys: huhKeys(), width: width, height: 24}
+			for m.at = range m.path() {
+				m.build(m.path()[m.at])
+				if top, _, _ := strings.Cut(m.View(), "\n"); strings.Contains(top, " rec ") != recorded {
+					t.Errorf("recorded %t, step %d at width %d: %q", recorded, m.at, width, top)
+				}
+			}
+		}
 	}
 }

@@ -133,7 +133,8 @@ type UnitCreate struct {
 	Class          string   `json:"class,omitempty"`
 	GuaranteedBps  uint64   `json:"guaranteed_bps,omitempty"`
 	CeilingBps     uint64   `json:"ceiling_bps,omitempty"`
-	Backend        string   `json:"backend,omitempty"` // address or folder the first public route leads to
+	Backend        string   `json:"backend,omitempty"`  // address or folder the first public route leads to
+	Sessions       uint32   `json:"sessions,omitempty"` // session cap of the slice, an act of its own; 0: the class's number
 }
 
 // UnitCreated is the answer to a UnitCreate: the unit as it now stands and the receipt of the act.
@@ -142,6 +143,8 @@ type UnitCreated struct {
 	Receipt nexus.Receipt `json:"receipt"`
 	// OwnerKeyFile is where the key of an owner issued in the same act was written, empty when the owner was known.
 	OwnerKeyFile string `json:"owner_key_file,omitempty"`
+	// Undone says what of the request was not done although the unit stands, and why; empty when all was.
+	Undone string `json:"undone,omitempty"`
 }
 
 // Event is one durable happening or measurement of the event stream (nexus.Event with its data left as JSON).
