@@ -30,8 +30,9 @@ on stdout says where it listens.
 With --supervise this process keeps the ports and two worker processes serve from them: one for slices of the classes control, realtime and
 interactive, which also accepts, and one for live, video, default and bulk, which is handed its connections before anything of them is read. So what
 the patient ones cost, handshakes above all, keeps nobody else waiting for the processor; --patient-nice lowers their weight further. A worker that
-dies is started again while clients wait. SIGUSR2 starts workers from the program's present file, and when they serve, the old ones accept nothing
-more, send their sessions on and end with their last stream: no connection is refused, no stream is cut, over HTTP/3 neither. Each worker that serves is a line on stdout.
+dies is started again while clients wait. SIGUSR2, or SIGHUP where no terminal is its input, starts workers from the program's present file, and when
+they serve, the old ones accept nothing more, send their sessions on and end with their last stream: no connection is refused, no stream is cut, over HTTP/3
+neither. Each worker that serves is a line on stdout.
 
 With --acme, each host's certificate comes from an authority and is renewed by itself. The authority must reach the plain listener as port 80
 or the TLS listener as port 443 of the host. What fails is said on stderr with what to do, and tried again.`,

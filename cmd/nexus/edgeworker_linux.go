@@ -76,16 +76,18 @@ func (a *app) superviseEdge(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	asked := make(chan os.Signal, 1)
-	signal.Notify(asked, syscall.SIGUSR2)
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	asked := a.upgradeSignals()
 	defer signal.Stop(asked)
-	running, ended := context.WithCancel(ctx)
-	defer ended()
 	go func() {
 		for {
 			select {
-			case <-asked:
-				if err := s.Upgrade(running); err != nil && running.Err() == nil {
+			case by := <-asked:
+				if by == syscall.SIGHUP && terminal(a.in) {
+					c.Logger.Info("the terminal has gone: stopping")
+					stop()
+				} else if err := s.Upgrade(running); err != nil && running.Err() == nil {
 					c.Logger.Error("no upgrade: the present worker goes on", "error", err)
 				}
 			case <-running.Done():
@@ -93,7 +95,18 @@ func (a *app) superviseEdge(ctx context.Context, cmd *cobra.Command) error {
 			}
 		}
 	}()
-	return s.Run(ctx)
+	return s.Run(running)
+}
+
+// upgradeSignals gives the signals that ask for an upgrade: SIGUSR2, and SIGHUP, by which other gateways are told to begin anew, unless it was
+// to be ignored from the start (nohup).
+func (a *app) upgradeSignals() chan os.Signal {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGUSR2)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(asked, syscall.SIGHUP)
+	}
+	return asked
 }
 
 // workerName tells workers apart at the home: an old one and a new one are both there during an upgrade, and each group has its own.
