@@ -48,8 +48,8 @@ type leg struct {
 }
 
 // join gives an agent its end, on a side.
-func (n *network) join(side bool) func(*memberlist.Config) (memberlist.Transport, error) {
-	return func(m *memberlist.Config) (memberlist.Transport, error) {
+func (n *network) join(side bool) func(*memberlist.Config) (memberlist.NodeAwareTransport, error) {
+	return func(m *memberlist.Config) (memberlist.NodeAwareTransport, error) {
 		inner, err := memberlist.NewNetTransport(&memberlist.NetTransportConfig{BindAddrs: []string{m.BindAddr}, BindPort: m.BindPort,
 			Logger: log.New(&logWriter{log: discarded}, "", 0)})
 		if err != nil {
