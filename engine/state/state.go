@@ -186,6 +186,7 @@ type State struct {
 	usagePosted   []servicePosted
 	erasures      map[nexus.PublicKey]*Erasure
 	sessionCaps   map[nexus.ID]uint32                 // by unit; one that has none is not in it
+	gossip        GossipGeneration                    // zero: never rotated, see Gossip
 	bindings      map[nexus.PublicKey]*bindingBook    // by identity
 	bound         map[nexus.PublicKey]nexus.PublicKey // key to the identity it is bound to; from bindings
 	gone          map[string]int                      // how many keys of a name were revoked without a successor; from Identities
