@@ -81,6 +81,13 @@ func TestKeysAreNotHandedToOrByOthers(t *testing.T) {
 	if _, err := open(reply); !errors.Is(err, errNotAdmitted) {
 		t.Errorf("to a stranger: %v", err)
 	}
+	_, again, err := ask(stranger, handoverCluster, home.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := again(reply); err == nil || errors.Is(err, errNotAdmitted) {
+		t.Errorf("an old refusal was taken for a new one: %v", err)
+	}
 	// An answer that somebody else than the keeper made.
 	mine, open, err := ask(node, handoverCluster, home.Public())
 	if err != nil {
