@@ -50,13 +50,11 @@ type leg struct {
 // join gives an agent its end, on a side.
 func (n *network) join(side bool) func(*memberlist.Config) (memberlist.NodeAwareTransport, error) {
 	return func(m *memberlist.Config) (memberlist.NodeAwareTransport, error) {
-		inner, err := memberlist.NewNetTransport(&memberlist.NetTransportConfig{BindAddrs: []string{m.BindAddr}, BindPort: m.BindPort,
-			Logger: log.New(&logWriter{log: discarded}, "", 0)})
+		bound, err := bind(m, log.New(&logWriter{log: discarded}, "", 0))
 		if err != nil {
 			return nil, err
 		}
-		m.BindPort = inner.GetAutoBindPort()
-		m.AdvertisePort = m.BindPort
+		inner := bound.(*memberlist.NetTransport)
 		l := &leg{inner, n, fmt.Sprintf("%s:%d", m.BindAddr, m.BindPort)}
 		n.mu.Lock()
 		defer n.mu.Unlock()
