@@ -52,6 +52,8 @@ type Node struct {
 	RTTSource RTTSource       `json:"rtt_source"` // where RTT comes from
 	ChangedMs int64           `json:"changed_ms"` // when this node last saw its state change, Unix milliseconds
 	Self      bool            `json:"self"`       // this very node
+
+	KeyVersion uint64 `json:"key_version,omitempty"` // of its ring of gossip keys, as it says; 0 when it says none
 }
 
 // RTTSource says how a round-trip time is known.

@@ -23,7 +23,7 @@ const (
 	KindSource        EntryKind = 7  // a revenue source registered or closed
 	KindReport        EntryKind = 8  // SHA-256 of a deployment report
 	KindRefusalRollup EntryKind = 9  // refusals too many to list one by one
-	KindNode          EntryKind = 10 // a node admitted, changed or removed
+	KindNode          EntryKind = 10 // a node admitted, changed or removed, or the gossip key rotated
 	KindProbe         EntryKind = 11 // made by a suite
 	KindUsage         EntryKind = 12 // metered usage
 	KindAudit         EntryKind = 13 // an audit finding or its end

@@ -21,6 +21,8 @@ type Agent struct {
 	cfg  Config
 	name string
 	serf *serf.Serf
+	wire *wire
+	keys keyState
 
 	raw         chan serf.Event // from Serf; drained by the pump goroutine at all times
 	pump        chan serf.Event // bounded hand-over to the reducer
@@ -56,29 +58,35 @@ func Start(cfg Config) (*Agent, error) {
 	a := &Agent{cfg: cfg, name: cluster.NodeName(cfg.Key), raw: make(chan serf.Event, 64),
 		pump: make(chan serf.Event, serfQueue), events: make(chan cluster.MemberEvent, cfg.EventBuffer),
 		checkpoints: make(chan cluster.Checkpoint, 64), conflicts: make(chan conflict, 64),
-		pumpDone: make(chan struct{}), stop: make(chan struct{}),
+		pumpDone: make(chan struct{}), stop: make(chan struct{}), keys: keyState{record: cfg.Record, apiAddr: cfg.APIAddr},
 		known: map[string]cluster.Node{}, pings: map[string]pinged{},
 		reported: map[string]time.Time{}}
 	empty := cluster.NewView(0, nil, nil)
 	a.view.Store(&empty)
-	sc, err := cfg.serfConfig(a.raw, mergeWatcher{agent: a})
+	if err := a.openKeys(); err != nil {
+		return nil, err
+	}
+	serve := a.serveHandover
+	if !a.keeper() {
+		serve = nil
+	}
+	sc, w, err := a.cfg.serfConfig(serve)
 	if err != nil {
 		return nil, err
 	}
+	a.wire = w
+	sc.EventCh, sc.Merge, sc.MemberlistConfig.Keyring, sc.Tags = a.raw, mergeWatcher{agent: a}, a.keys.used, a.tags()
 	go a.runPump()
 	s, err := serf.Create(sc)
 	if err != nil {
+		_ = w.Shutdown() // as the library did, if it came so far
 		close(a.stop)
 		<-a.pumpDone
-		return nil, &nexus.Error{Op: "start gossip", Code: nexus.CodeUnavailable, Subject: "address " + cfg.BindAddr,
-			Cause: err, Hint: "choose a free address with --gossip-listen"}
+		return nil, addressErr(cfg.BindAddr, err)
 	}
 	a.serf = s
 	a.rebuild()
-	if len(cfg.Seeds) == 0 {
-		return a, nil
-	}
-	if _, err := a.Join(cfg.Seeds); err != nil {
+	if err := a.firstJoin(); err != nil {
 		return nil, errors.Join(err, a.Shutdown())
 	}
 	return a, nil
@@ -125,10 +133,13 @@ func (a *Agent) Run(ctx context.Context) error {
 	go a.runPinger(pingCtx, results, pinger)
 	resyncs := make(chan struct{})
 	go a.runResyncs(pingCtx, resyncs)
+	keys := make(chan struct{})
+	go a.runKeys(pingCtx, keys)
 	defer func() {
 		cancel()
 		<-pinger
 		<-resyncs
+		<-keys
 	}()
 	for {
 		select {
@@ -175,9 +186,10 @@ func (a *Agent) SetRecord(record nexus.Hash, apiAddr string) error {
 	if len(apiAddr) > maxTagBytes {
 		return usage(fmt.Sprintf("API address %q", apiAddr), "host:port of at most 64 bytes", "too long")
 	}
-	tags := a.cfg.tags()
-	tags[tagRecord], tags[tagAPI] = record.String(), apiAddr
-	if err := a.serf.SetTags(tags); err != nil {
+	a.keys.mu.Lock()
+	a.keys.record, a.keys.apiAddr = record, apiAddr
+	a.keys.mu.Unlock()
+	if err := a.tell(); err != nil {
 		return &nexus.Error{Op: "gossip", Code: nexus.CodeUnavailable, Subject: "node record", Cause: err,
 			Hint: "try again"}
 	}

@@ -34,14 +34,17 @@ const (
 	serfQueue           = 1024            // Serf events waiting for our goroutine
 	DefaultSyncInterval = 2 * time.Second // full rebuild of the View
 	minQueueDepth       = 4096            // Serf broadcasts waiting; consul issue 18078
-	maxTagBytes         = 64              // of one tag that we read
+	DefaultKeyGrace     = time.Minute     // of a step of a rotation
+	keyTick             = 250 * time.Millisecond
+	maxTagBytes         = 64 // of one tag that we read
 )
 
 // Config of an agent. Zero values mean what the comments say; Key, GossipKey and Cluster are required.
 type Config struct {
 	Cluster   nexus.ID        // bound into every packet: another cluster's are refused
 	Key       nexus.PublicKey // node key; the agent's name is its hash
-	GossipKey [32]byte        // AES-256, from the join token
+	GossipKey [32]byte        // AES-256, from the join token; at the keeper the key of Keys.Generation
+	Keys      KeyConfig       // rotation of the gossip key
 	Label     string          // human name, at most 40 bytes
 	Role      cluster.Role    // "" is edge
 	APIAddr   string          // host:port of the control API, told to the others
@@ -59,7 +62,41 @@ type Config struct {
 	Logger       *slog.Logger  // nil: silent
 
 	// transport, if set, takes the place of the sockets of the network; tests cut it. It is given what the library would be.
-	transport func(m *memberlist.Config) (memberlist.Transport, error)
+	transport func(m *memberlist.Config) (memberlist.NodeAwareTransport, error)
+}
+
+// KeyConfig says how this node takes part in rotations of the gossip key. The zero value does not: GossipKey stays for ever.
+type KeyConfig struct {
+	Keeper     nexus.PublicKey // the node whose word on keys counts; it makes them when it is this node
+	Signer     nexus.Signer    // of Config.Key; required with Keeper
+	Store      string          // file that keeps the keys over restarts, mode 0600; "" keeps nothing
+	Generation uint64          // at the keeper: the generation that was decided, at least 1
+	Grace      time.Duration   // at the keeper: how long a step waits for members that are alive and say nothing; 0 is DefaultKeyGrace
+
+	// crash, if set, is asked at each change of the keys after it was written and before it is used; true stops there. Tests stop agents so.
+	crash func(cluster.Keyring) bool
+	tick  time.Duration // 0 is keyTick
+}
+
+func (c *Config) completeKeys() error {
+	k := &c.Keys
+	switch {
+	case k.Keeper.IsZero():
+		return nil
+	case k.Signer == nil || k.Signer.Public() != c.Key:
+		return usage("Keys.Signer", "give the node's signer", "missing, or of another key")
+	case k.Keeper == c.Key && (k.Generation == 0 || k.Generation > 1<<60):
+		return usage(fmt.Sprintf("Keys.Generation %d", k.Generation), "1 or more", "out of range")
+	case k.Grace < 0:
+		return usage("Keys.Grace", "0 or more", "below zero")
+	}
+	if k.Grace == 0 {
+		k.Grace = DefaultKeyGrace
+	}
+	if k.tick == 0 {
+		k.tick = keyTick
+	}
+	return nil
 }
 
 func usage(subject, hint, format string, args ...any) error {
@@ -105,7 +142,7 @@ func (c *Config) complete() error {
 	if c.Admitted == nil {
 		c.Admitted = func() map[nexus.PublicKey]bool { return nil }
 	}
-	return nil
+	return c.completeKeys()
 }
 
 // Tag names are one letter because all tags together get 512 bytes (memberlist's limit).
@@ -115,6 +152,7 @@ const (
 	tagRole   = "r"
 	tagAPI    = "a"
 	tagLabel  = "n"
+	tagKeys   = "v" // version of the ring of gossip keys
 )
 
 func (c *Config) tags() map[string]string {
@@ -122,15 +160,15 @@ func (c *Config) tags() map[string]string {
 		tagAPI: c.APIAddr, tagLabel: c.Label}
 }
 
-// serfConfig translates Config into the library's. merge sees every member that Serf hears of.
-func (c *Config) serfConfig(events chan serf.Event, merge serf.MergeDelegate) (*serf.Config, error) {
+// serfConfig translates Config into the library's, but for what the agent fills in: keys, tags, events. Sockets are bound, so what is made must be shut down.
+func (c *Config) serfConfig(serve func(net.Conn)) (*serf.Config, *wire, error) {
 	host, portText, err := net.SplitHostPort(c.BindAddr)
 	if err != nil {
-		return nil, usage(fmt.Sprintf("address %q", c.BindAddr), "write host:port", "%v", err)
+		return nil, nil, usage(fmt.Sprintf("address %q", c.BindAddr), "write host:port", "%v", err)
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)
 	if err != nil {
-		return nil, usage(fmt.Sprintf("address %q", c.BindAddr), "a port between 0 and 65535", "%v", err)
+		return nil, nil, usage(fmt.Sprintf("address %q", c.BindAddr), "a port between 0 and 65535", "%v", err)
 	}
 	logger := log.New(&logWriter{log: c.Logger}, "", 0)
 
@@ -145,31 +183,40 @@ func (c *Config) serfConfig(events chan serf.Event, merge serf.MergeDelegate) (*
 	// Messages are small; for each of them the library's compressor makes tables of tens of kilobytes, most of what an idle agent costs.
 	m.EnableCompression = false
 	m.BindAddr, m.BindPort, m.AdvertisePort = host, int(port), int(port)
-	m.SecretKey = append([]byte(nil), c.GossipKey[:]...)
 	m.Label = c.Cluster.String()
 	// A node that died may come back at once under its name from another port: the name is the hash of its key anyway.
 	m.DeadNodeReclaimTime = time.Millisecond
 	m.Logger, m.LogOutput = logger, nil
-	if c.transport != nil {
-		if m.Transport, err = c.transport(m); err != nil {
-			return nil, err
-		}
+	open := c.transport
+	if open == nil {
+		open = func(m *memberlist.Config) (memberlist.NodeAwareTransport, error) { return bind(m, logger) }
 	}
+	inner, err := open(m)
+	if err != nil {
+		return nil, nil, addressErr(c.BindAddr, err)
+	}
+	w := newWire(inner, serve)
+	m.Transport = w
 
 	s := serf.DefaultConfig()
 	s.NodeName = cluster.NodeName(c.Key)
-	s.Tags = c.tags()
-	s.EventCh = events
-	s.Merge = merge
 	s.EnableNameConflictResolution = false
 	s.ValidateNodeNames = true
 	s.MinQueueDepth = minQueueDepth
 	s.LeavePropagateDelay = 4 * m.GossipInterval
 	s.BroadcastTimeout = 3 * time.Second
 	s.ReconnectInterval = 5 * time.Second
+	// The library answers everybody who holds a gossip key with all keys. Nothing here uses its queries, so no answer of any size is given: a key that is on
+	// its way out must not open the next one.
+	s.QueryResponseSizeLimit = 1
 	s.MemberlistConfig = m
 	s.Logger, s.LogOutput = logger, nil
-	return s, nil
+	return s, w, nil
+}
+
+func addressErr(addr string, err error) error {
+	return &nexus.Error{Op: "start gossip", Code: nexus.CodeUnavailable, Subject: "address " + addr, Cause: err,
+		Hint: "choose a free address with --gossip-listen"}
 }
 
 // logWriter turns the library's lines ("[WARN] serf: text") into slog records. Its information is our debug.

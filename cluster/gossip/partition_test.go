@@ -48,15 +48,13 @@ type leg struct {
 }
 
 // join gives an agent its end, on a side.
-func (n *network) join(side bool) func(*memberlist.Config) (memberlist.Transport, error) {
-	return func(m *memberlist.Config) (memberlist.Transport, error) {
-		inner, err := memberlist.NewNetTransport(&memberlist.NetTransportConfig{BindAddrs: []string{m.BindAddr}, BindPort: m.BindPort,
-			Logger: log.New(&logWriter{log: discarded}, "", 0)})
+func (n *network) join(side bool) func(*memberlist.Config) (memberlist.NodeAwareTransport, error) {
+	return func(m *memberlist.Config) (memberlist.NodeAwareTransport, error) {
+		bound, err := bind(m, log.New(&logWriter{log: discarded}, "", 0))
 		if err != nil {
 			return nil, err
 		}
-		m.BindPort = inner.GetAutoBindPort()
-		m.AdvertisePort = m.BindPort
+		inner := bound.(*memberlist.NetTransport)
 		l := &leg{inner, n, fmt.Sprintf("%s:%d", m.BindAddr, m.BindPort)}
 		n.mu.Lock()
 		defer n.mu.Unlock()

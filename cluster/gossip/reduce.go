@@ -131,6 +131,9 @@ func (a *Agent) node(m serf.Member) cluster.Node {
 	if n.Record.UnmarshalText([]byte(m.Tags[tagRecord])) != nil {
 		n.Record = nexus.Hash{}
 	}
+	if version, err := strconv.ParseUint(clip(m.Tags[tagKeys]), 10, 64); err == nil {
+		n.KeyVersion = version
+	}
 	if n.Self || n.State != cluster.StateAlive {
 		return n
 	}

@@ -32,7 +32,7 @@ func TestALostAnnouncementIsMadeUpFor(t *testing.T) {
 		m.admit(signer(seed).Public())
 		all = append(all, m.join(seed, func(c *Config) {
 			c.Profile, c.Seeds = LAN, c.Seeds[:min(1, len(c.Seeds))] // all through the first
-			c.transport = func(mc *memberlist.Config) (memberlist.Transport, error) {
+			c.transport = func(mc *memberlist.Config) (memberlist.NodeAwareTransport, error) {
 				mc.PushPullInterval, mc.ProbeInterval = 0, time.Hour
 				inner, err := n.join(false)(mc)
 				if err != nil {

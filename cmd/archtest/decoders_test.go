@@ -20,6 +20,7 @@ var notDecoders = map[string]string{
 	"cluster/consensus.CheckFiles":          "names the files to scanSegment, openSealed and parseHead, each with its target",
 	"cluster/consensus.Open on markerStore": "looks a name up",
 	"cluster/consensus.OpenHead":            "opens the file that parseHead, which has a target, decodes",
+	"cluster/gossip.Read on begun":          "passes bytes on, reads no meaning into them",
 	"cluster/witness.ReadFolder":            "names the file to parseState, which has a target",
 	"engine.CheckFiles":                     "names the folders to the checks of identity, consensus and badgerstore",
 	"engine/control.OpenSession on Server":  "registers a session under a name that the SSH front door has checked",

@@ -28,7 +28,7 @@ finishes what it has), or one that is an alert too, until another serves in its 
 nothing any more), orphaned (its supervisor has died). Figures of one that is lost are its last. Exits 1 when an edge is lost.`,
 		Example: "  nexus cluster edges\n  nexus cluster edges -o json"}
 	edges.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, _ []string) error { return n.printEdges(ctx) })
-	cmd.AddCommand(members, edges, a.inviteCommand(), a.admitCommand(), a.removeCommand())
+	cmd.AddCommand(members, edges, a.inviteCommand(), a.admitCommand(), a.removeCommand(), a.keysCommand())
 	return cmd
 }
 

@@ -123,7 +123,7 @@ func guestVerbs() map[string]bool {
 		"revenue payout list", "revenue payout set", "revenue payout request", "revenue sources", "route list", "route set", "route prove",
 		"route drop", "policy show", "policy set", "policy try", "consent give", "consent withdraw", "consent use", "consent log",
 		"stream channel transfer", "ott channel transfer", "identity show", "approvals list", "approvals show",
-		"approvals grant", "approvals refuse", "notices", "notices list", "notices show", "notices read", "cluster members", "cluster edges",
+		"approvals grant", "approvals refuse", "notices", "notices list", "notices show", "notices read", "cluster members", "cluster edges", "cluster keys",
 		"approvals withdraw", "approvals propose",
 		"ledger verify", "ledger head", "ledger show", "ledger prove", "ledger export", "gates list", "gates log", "gates explain",
 		"gates try", "slices list", "slices show", "slices probe", "slices record", "slices set", "slices top", "audit", "audit findings"} {

@@ -52,6 +52,8 @@ func bodyOf(kind string) any {
 		return &state.IdentityChange{}
 	case state.KindNodeAdmit, state.KindNodeRemove:
 		return &state.NodeAdmit{}
+	case state.KindClusterRekey:
+		return &state.ClusterRekey{}
 	case state.KindLedgerEdit:
 		return &state.LedgerEdit{}
 	case state.KindReportPost:

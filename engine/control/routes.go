@@ -37,6 +37,7 @@ func (s *Server) routes() {
 	s.handle("GET /v1/members", earlyRead, func(http.ResponseWriter, *http.Request, caller) (any, error) {
 		return wire.Members{Members: s.node.Members()}, nil
 	})
+	s.handle("GET /v1/gossip-keys", earlyRead, func(http.ResponseWriter, *http.Request, caller) (any, error) { return s.node.GossipKeys() })
 	s.handle("GET /v1/events", platformRead, s.events)
 	s.handle("GET /v1/tally", publicRead, s.tally)
 	s.handle("GET /v1/units", publicRead, s.units)

@@ -41,6 +41,8 @@ type Node interface {
 	// LogPath is the file that the node logs to.
 	LogPath() string
 	Members() []wire.MemberRow
+	// GossipKeys says how this node stands with the keys of gossip, without a secret. CodeUnavailable before gossip runs.
+	GossipKeys() (wire.GossipKeys, error)
 	// Edges lists the processes that serve as edges, the node's own gateway first.
 	Edges() []wire.EdgeRow
 	Invite(ctx context.Context, ttl time.Duration) (wire.Invite, error)

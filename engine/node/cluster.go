@@ -30,9 +30,15 @@ func (n *Node) StartCluster(context.Context) error {
 			return err
 		}
 		cfg.Cluster, cfg.Key, cfg.GossipKey, cfg.Role = n.token.Cluster, key.Public(), n.token.GossipKey, cluster.RoleEdge
+		cfg.Keys = gossip.KeyConfig{Keeper: n.token.Issuer, Signer: key, Store: n.keyStore()}
 		cfg.Seeds = append(cfg.Seeds, n.token.Seeds...)
 	} else {
-		cfg.Cluster, cfg.Key, cfg.GossipKey, cfg.Role = n.Engine().Cluster(), n.key.Public(), n.gossipKey, cluster.RoleLedger
+		decided, err := n.decidedKey()
+		if err != nil {
+			return err
+		}
+		cfg.Cluster, cfg.Key, cfg.GossipKey, cfg.Role = n.Engine().Cluster(), n.key.Public(), decided.Secret, cluster.RoleLedger
+		cfg.Keys = gossip.KeyConfig{Keeper: n.key.Public(), Signer: n.key, Store: n.keyStore(), Generation: decided.Generation}
 	}
 	rec, err := cluster.SignRecord(n.key, cluster.Record{Version: 1, Cluster: cfg.Cluster, Label: n.cfg.NodeName, Role: string(cfg.Role),
 		GossipAddr: n.cfg.GossipAddr, APIAddr: n.EdgeAddr(), IssuedMs: n.started.UnixMilli()})
@@ -53,6 +59,9 @@ func (n *Node) StartCluster(context.Context) error {
 		}
 	})
 	n.wg.Go(func() { n.memberLoop(agent) })
+	if n.Engine() != nil {
+		n.wg.Go(func() { n.keyLoop(agent) })
+	}
 	return n.writeNodeFile()
 }
 
@@ -134,7 +143,7 @@ func (n *Node) Invite(_ context.Context, ttl time.Duration) (wire.Invite, error)
 		return wire.Invite{}, nexus.Errf("cluster invite", nexus.CodeUnavailable, "gossip", "see nexus status: phase 3 must have passed", "not running")
 	}
 	expires := time.Now().Add(ttl).UTC()
-	tok, err := cluster.SignToken(n.key, cluster.Token{Cluster: n.Engine().Cluster(), Seeds: []string{agent.Addr()}, GossipKey: n.gossipKey,
+	tok, err := cluster.SignToken(n.key, cluster.Token{Cluster: n.Engine().Cluster(), Seeds: []string{agent.Addr()}, GossipKey: agent.TokenKey(),
 		ExpiresMs: expires.UnixMilli()})
 	if err != nil {
 		return wire.Invite{}, err

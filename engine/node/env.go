@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"os"
 	"runtime"
@@ -96,10 +95,6 @@ func (n *Node) OpenLedger(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	secret, err := gossipKey(keys.Node, g.Cluster)
-	if err != nil {
-		return err
-	}
 	e, err := engine.Open(engine.Config{DataDir: n.cfg.DataDir, NodeName: n.cfg.NodeName, Cluster: g.Cluster, Node: keys.Node, Genesis: act,
 		Bus: n.bus, Logger: n.log, Witnesses: n.cfg.Witnesses,
 		Capacity: engine.Capacity{CPUMilli: int64(runtime.NumCPU()) * 1000, MemoryBytes: memoryBytes(), NetworkBps: int64(n.cfg.CapacityBps)}})
@@ -107,7 +102,7 @@ func (n *Node) OpenLedger(ctx context.Context) error {
 		return err
 	}
 	n.mu.Lock()
-	n.key, n.gossipKey, n.auditor = keys.Node, secret, audit.New(e)
+	n.key, n.auditor = keys.Node, audit.New(e)
 	e.View(func(s *state.State) {
 		n.before, n.beforeAt = s.DesiredHash(), s.Index
 		if !fresh {
@@ -138,13 +133,6 @@ func (n *Node) genesis() (g identity.Genesis, fresh bool, err error) {
 	g, err = identity.NewGenesis(n.cfg.DataDir, identity.GenesisOptions{Profile: n.cfg.Profile, BaseDomain: n.cfg.BaseDomain,
 		NodeName: n.cfg.NodeName, Operator: n.cfg.OperatorKey})
 	return g, true, err
-}
-
-// gossipKey derives the cluster's gossip key from a signature of the node's key, which is deterministic and never leaves the
-// node: one secret less on disk, and covered by what covers the key file. A join token carries it to other nodes.
-func gossipKey(s nexus.Signer, cluster nexus.ID) ([32]byte, error) {
-	sig, err := s.Sign([]byte("nexus-gossip-key-v1\n" + cluster.String()))
-	return sha256.Sum256(sig), err
 }
 
 func memoryBytes() int64 {

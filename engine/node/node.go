@@ -130,7 +130,6 @@ type Node struct {
 	door      Door                 // nil without an SSH console
 	endpoints map[string]*endpoint // by name
 	agent     *gossip.Agent
-	gossipKey [32]byte
 	before    nexus.Hash
 	beforeAt  uint64 // index of the last decision that before covers
 	existing  int
@@ -176,7 +175,7 @@ func (n *Node) prepare() error {
 	if cfg.JoinToken != "" {
 		tok, err := cluster.ParseToken(cfg.JoinToken)
 		if err == nil {
-			err = tok.Verify(time.Now())
+			err = tok.Verify(n.tokenTime(&tok))
 		}
 		if err != nil {
 			return err

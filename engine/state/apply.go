@@ -239,6 +239,7 @@ func (st *step) prepare() (bool, error) {
 var preparers = map[string]func(*step) error{
 	KindNodeAdmit:        (*step).nodeAdmit,
 	KindNodeRemove:       (*step).nodeAdmit,
+	KindClusterRekey:     (*step).clusterRekey,
 	KindIdentityIssue:    (*step).identityIssue,
 	KindIdentityRevoke:   (*step).identityRevoke,
 	KindIdentityRotate:   (*step).identityRotate,

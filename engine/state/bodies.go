@@ -8,6 +8,7 @@ const (
 	KindGenesis          = "cluster.genesis"
 	KindNodeAdmit        = "node.admit"
 	KindNodeRemove       = "node.remove"
+	KindClusterRekey     = "cluster.rekey"
 	KindIdentityIssue    = "identity.issue"
 	KindIdentityRevoke   = "identity.revoke"
 	KindIdentityRotate   = "identity.rotate"
@@ -62,7 +63,7 @@ const (
 
 // Kinds lists every kind, in the order of docs/reference/actions.md.
 func Kinds() []string {
-	return []string{KindGenesis, KindNodeAdmit, KindNodeRemove, KindIdentityIssue, KindIdentityRevoke, KindIdentityRotate,
+	return []string{KindGenesis, KindNodeAdmit, KindNodeRemove, KindClusterRekey, KindIdentityIssue, KindIdentityRevoke, KindIdentityRotate,
 		KindIdentityRecover, KindIdentityComplete, KindIdentityCancel, KindIMVUCreate, KindPlatformCreate,
 		KindChannelCreate, KindProbeCreate, KindProbeRetire, KindUnitScale, KindUnitSuspend, KindUnitResume, KindSliceSet,
 		KindSliceSessions, KindRouteSet, KindRouteDrop, KindDomainClaim, KindSourceRegister, KindSourceClose, KindRevenuePost,

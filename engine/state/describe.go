@@ -82,6 +82,8 @@ func DescribeBody(kind ledger.EntryKind, body []byte) any {
 // laterBody gives an empty body for the kinds of entry that came last; nil for any other.
 func laterBody(kind ledger.EntryKind) any {
 	switch kind {
+	case ledger.KindNode: // a node's own entry is longer
+		return &GossipGeneration{}
 	case ledger.KindBinding:
 		return &BindingEntry{}
 	case ledger.KindRecording:

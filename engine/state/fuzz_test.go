@@ -48,6 +48,7 @@ func FuzzBody(f *testing.F) {
 		state.RevenuePost{Source: state.OperatorSource, FirstSeq: 1, Events: []state.RevenueEvent{sale(w.imvu, "", -5)}},
 		state.SourceRegister{Name: "s", Class: 1, Key: signer(51).Public()}, state.SliceSet{Class: "bulk", GuaranteedBps: 1},
 		state.SliceSessions{Sessions: 1}, state.SliceShort{Open: true, UntilMs: 2, GuaranteedBps: 1, Windows: 2, Short: 1, WorstPpm: 1},
+		state.ClusterRekey{Generation: 2},
 		state.RouteSet{Host: "a.b", Backend: "http://127.0.0.1:1"}, state.IdentityChange{Old: w.ada.Public(), New: signer(52).Public()},
 		state.NodeAdmit{Key: signer(53).Public()}, state.UnitScale{CPUMilli: 1}, state.AuditFinding{Code: "c"}} {
 		for kind := range len(state.Kinds()) {

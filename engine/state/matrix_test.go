@@ -51,6 +51,9 @@ func platformActs() map[string]acting {
 			w.must(w.operator, state.KindNodeAdmit, nexus.ID{}, state.NodeAdmit{Key: signer(60).Public(), Name: "n2"})
 			return act{w.operator, "", nexus.ID{}, state.NodeAdmit{Key: signer(60).Public(), Name: "n2"}}
 		},
+		state.KindClusterRekey: func(w *house) act {
+			return act{w.operator, "", nexus.ID{}, state.ClusterRekey{Generation: w.a.Gossip().Generation + 1}}
+		},
 		state.KindProbeCreate: func(w *house) act { return act{w.node, "", nexus.ID{}, state.UnitCreate{Name: "p2", Percent: 55}} },
 		state.KindProbeRetire: func(w *house) act { return act{w.node, "", w.probe, struct{}{}} },
 		state.KindUnitSuspend: func(w *house) act { return act{w.operator, "", w.unit, reason} },
@@ -502,7 +505,7 @@ var alsoTaken = byWhom(map[string][]string{
 		state.KindPhaseRerun, state.KindStatementIssue},
 	"operator": {
 		state.KindDomainClaim, state.KindIdentityIssue, state.KindIdentityRevoke, state.KindNodeAdmit, state.KindNodeRemove,
-		state.KindProbeRetire, state.KindUnitImport, state.KindUnitResume, state.KindUnitScale, state.KindUnitSuspend,
+		state.KindClusterRekey, state.KindProbeRetire, state.KindUnitImport, state.KindUnitResume, state.KindUnitScale, state.KindUnitSuspend,
 	},
 	"operator platform": {
 		state.KindAuditFinding, state.KindDisputeAnswer, state.KindPricesPublish, state.KindPricesTell, state.KindExitSettle,

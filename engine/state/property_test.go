@@ -222,6 +222,8 @@ func (g *generator) body(kind string, unit nexus.ID) (any, nexus.ID) {
 		return state.SourceRegister{Name: g.name(), Class: uint8(1 + g.amount(3)), Key: g.public()}, nexus.ID{}
 	case state.KindNodeAdmit, state.KindNodeRemove:
 		return state.NodeAdmit{Key: g.public(), Name: g.name(), Jurisdiction: g.word("", "EU-GDPR", "US-CCPA")}, nexus.ID{}
+	case state.KindClusterRekey:
+		return state.ClusterRekey{Generation: g.w.a.Gossip().Generation + uint64(g.amount(2))}, nexus.ID{}
 	case state.KindUnitScale:
 		return state.UnitScale{CPUMilli: 1 + g.size(), MemoryBytes: 1 + g.size(), StorageBytes: 1 + g.size(), Processes: 1 + g.size()}, unit
 	case state.KindSliceSet:

@@ -23,7 +23,7 @@ type part struct {
 func parts() []part {
 	return []part{rulesPart(), proposalsPart(), ownersPart(), balancesPart(), noticesPart(), keysPart(), floodsPart(), policiesPart(), consentsPart(),
 		servicePart(), moneyPart(), statementsPart(), disputesPart(), recordingsPart(), erasuresPart(), exitsPart(), bindingsPart(),
-		publicationsPart(), pricesPart(), usagePart(), sessionCapsPart(), shortPart()}
+		publicationsPart(), pricesPart(), usagePart(), sessionCapsPart(), shortPart(), gossipPart()}
 }
 
 func balancesPart() part { return part{"unit-balances", saveBalances, loadBalances} }

@@ -187,6 +187,7 @@ type State struct {
 	erasures      map[nexus.PublicKey]*Erasure
 	sessionCaps   map[nexus.ID]uint32                 // by unit; one that has none is not in it
 	short         map[nexus.ID]*shortUnit             // by unit: guaranteed rates that were not kept
+	gossip        GossipGeneration                    // zero: never rotated, see Gossip
 	bindings      map[nexus.PublicKey]*bindingBook    // by identity
 	bound         map[nexus.PublicKey]nexus.PublicKey // key to the identity it is bound to; from bindings
 	gone          map[string]int                      // how many keys of a name were revoked without a successor; from Identities

@@ -25,6 +25,7 @@ func clusterWords() map[string]string {
 		"cluster.gates":     "another set of gate versions is in force",
 		"node.admit":        "a node may take part: cluster join",
 		"node.remove":       "a node takes part no more: cluster remove",
+		"cluster.rekey":     "the gossip key rotates: cluster keys rotate",
 		"node.stop":         "the node is to stop: stop",
 		"phase.rerun":       "a phase of the launch runs again: launch rerun",
 		"report.post":       "the digest of a launch's report",

@@ -100,6 +100,24 @@ type Members struct {
 	Members []MemberRow `json:"members"`
 }
 
+// GossipKeys is the answer of `nexus cluster keys`. No secret is in it: a key's id is a part of a hash of it.
+type GossipKeys struct {
+	Decided    uint64      `json:"decided"`    // generation that the ledger says; 0 on a node whose ledger is elsewhere
+	Generation uint64      `json:"generation"` // of the key in use; 0: a join token's, not known
+	Step       string      `json:"step"`       // settled, installing, in use, old one accepted
+	Version    uint64      `json:"version"`    // three a generation, and the step
+	Used       string      `json:"used"`       // id of the key in use
+	Accepted   []GossipKey `json:"accepted"`   // the older first
+	Pending    uint64      `json:"pending,omitempty"`
+	Behind     []string    `json:"behind"` // admitted members that live and have not taken the step yet; on the ledger's node
+}
+
+// GossipKey is one key by its public name.
+type GossipKey struct {
+	Generation uint64 `json:"generation"`
+	ID         string `json:"id"`
+}
+
 // Edges is the answer of `nexus cluster edges`.
 type Edges struct {
 	Edges []EdgeRow `json:"edges"`
