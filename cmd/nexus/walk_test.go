@@ -132,7 +132,7 @@ func TestEveryActingKeyIsDecidedAndRecorded(t *testing.T) {
 		keymap.Undo:     {"", "done", "imvu.resume"},
 		keymap.Rerun:    {"1g", "runs again", "phase.rerun"},
 	}
-	answers := map[keymap.Action]string{keymap.Create: "Second\r", keymap.Guide: "\r\rThird\r\r\r\r\r\r", keymap.Scale: " --cpu 3\r", keymap.Standing: "y"}
+	answers := map[keymap.Action]string{keymap.Create: "Second\r", keymap.Guide: "\r\rThird\r\r\r\r\r\r\r", keymap.Scale: " --cpu 3\r", keymap.Standing: "y"}
 	keys, err := keymap.New(nil)
 	if err != nil {
 		t.Fatal(err)
