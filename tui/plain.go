@@ -94,6 +94,9 @@ func Plain(ctx context.Context, o PlainOptions) (Result, error) {
 	}
 	end()
 	group.Wait()
+	if o.Recorded && failed == nil { // the end of a recording may come before its last pictures were told
+		say(printer.lines(feed.take()))
+	}
 	if failed != nil {
 		return result, &nexus.Error{Op: "plain", Code: nexus.CodeUnavailable, Subject: "output", Cause: failed}
 	}
