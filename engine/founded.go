@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
-	"github.com/BobbyBlanco400/nexus-cos/cluster/consensus"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // FoundedFile says that the ledger beside it has a beginning: with it, an empty ledger is a lost one, not a new one. It holds
@@ -61,7 +61,7 @@ func markFounded(dataDir string, cluster nexus.ID) error {
 		return nil
 	}
 	path := filepath.Join(dataDir, FoundedFile)
-	if err := consensus.ReplaceFile(path, foundedBytes(cluster)); err != nil {
+	if err := osfile.Replace(path, foundedBytes(cluster)); err != nil {
 		return nexus.Errf("open engine", nexus.CodeUnavailable, path, "check disk space and permissions", "%w", err)
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/ledger/backup"
 	"github.com/BobbyBlanco400/nexus-cos/ledger/badgerstore"
 	"github.com/BobbyBlanco400/nexus-cos/ledger/verify"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // RestoreConfig says what to restore and where to.
@@ -190,7 +191,7 @@ func (cfg RestoreConfig) place(stage string, g identity.Genesis) error {
 	if err := markFounded(cfg.DataDir, g.Cluster); err != nil {
 		return err
 	}
-	return errors.Join(os.RemoveAll(stage), consensus.SyncDir(cfg.DataDir))
+	return errors.Join(os.RemoveAll(stage), osfile.SyncDir(cfg.DataDir))
 }
 
 // buildRestored makes ledger and log below stage and judges them.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // Finding is one piece of damage: bytes that no write of ours and no crash explains.
@@ -114,7 +115,7 @@ func (c *checker) markers() error {
 	for _, name := range names {
 		path := filepath.Join(dir, name)
 		switch {
-		case strings.HasSuffix(name, tempSuffix):
+		case strings.HasSuffix(name, osfile.TempSuffix):
 			c.note(path, 0, "unfinished file of a crash")
 			continue
 		case !strings.HasSuffix(name, markerSuffix):
@@ -221,7 +222,7 @@ func (c *checker) strays() error {
 		path := filepath.Join(c.logDir, name)
 		switch {
 		case known[name]:
-		case strings.HasSuffix(name, tempSuffix):
+		case strings.HasSuffix(name, osfile.TempSuffix):
 			c.note(path, 0, "unfinished file of a crash")
 		case !strings.HasSuffix(name, ".wal"):
 			c.find(path, 0, "not a file of the log")

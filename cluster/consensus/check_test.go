@@ -11,6 +11,7 @@ import (
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // builtPlace makes a directory with several segments, both meta files, a marker and a head, and closes it.
@@ -229,7 +230,7 @@ func TestRotationCutShortIsFinished(t *testing.T) {
 	tail.SealNs, tail.MaxIndex, tail.IndexStart = 0, 0, 0
 	state.NextSegmentID = removed.ID
 	path := filepath.Join(logDir, metaNames[(generation+1)%2])
-	if err := ReplaceFile(path, sealFile(metaMagic, generation+1, nexus.Encode(state))); err != nil {
+	if err := osfile.Replace(path, sealFile(metaMagic, generation+1, nexus.Encode(state))); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(filepath.Join(logDir, removed.fileName())); err != nil {

@@ -78,7 +78,7 @@ func OpenHead(path string) (*HeadFile, error) {
 }
 
 // createHead makes the file whole before it gets its name, so that a crash never leaves a short one.
-func createHead(path string) error { return ReplaceFile(path, make([]byte, headFileSize)) }
+func createHead(path string) error { return osfile.Replace(path, make([]byte, headFileSize)) }
 
 func encodeHead(generation uint64, h Head) []byte {
 	slot := make([]byte, headSlotSize)

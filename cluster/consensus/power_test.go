@@ -15,6 +15,7 @@ import (
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // sector is the unit that a disk writes whole or not at all, bytes.
@@ -138,7 +139,7 @@ func (d *disk) do(op Op) error {
 		})
 	case strings.HasSuffix(op.Step, " folder sync"):
 		d.syncFolder(op.Path)
-	case strings.HasSuffix(op.Path, tempSuffix) && strings.HasSuffix(op.Step, " write"):
+	case strings.HasSuffix(op.Path, osfile.TempSuffix) && strings.HasSuffix(op.Step, " write"):
 		f := &diskFile{pending: []Op{op}, named: true}
 		d.change(op.Path, func(n map[string]*diskFile) { n[op.Path] = f })
 	case d.names[op.Path] == nil:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 var keyCurrentTerm = "CurrentTerm" // raft's name for it in the stable store
@@ -28,7 +29,7 @@ func (s metaState) uint64Of(key string) uint64 {
 // every append; and a segment closed just before the crash, but not yet recorded as closed, does the same.
 func mend(dir string, report Report, log *slog.Logger, w Watch) error {
 	for _, note := range report.Notes {
-		if !strings.HasSuffix(note.File, tempSuffix) {
+		if !strings.HasSuffix(note.File, osfile.TempSuffix) {
 			continue
 		}
 		log.Warn("removing an unfinished file of a crash", "file", note.File)

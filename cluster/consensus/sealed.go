@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // A sealed file holds one body and nothing else; every byte of it is covered. It is replaced as a whole by rename,
@@ -66,56 +67,20 @@ func readBounded(path string, limit int64) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// tempSuffix marks files that were being written when the process died; they hold nothing.
-const tempSuffix = ".tmp"
-
-// ReplaceFile writes content beside path, readable by the owner alone, syncs, renames over path and syncs the directory. A crash
-// before the rename leaves the old file (and a .tmp), a crash after it the new one. One caller at a time for a path.
-func ReplaceFile(path string, content []byte) error {
-	return replaceFile(nil, replaceSteps{}, path, content)
-}
-
+// replaceFile is osfile.Replace with its steps watched.
 func replaceFile(w Watch, steps replaceSteps, path string, content []byte) error {
-	temp := path + tempSuffix
-	file, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	err = w.do(Op{Step: steps.write, Path: temp, Data: content})
-	if err == nil {
-		_, err = file.Write(content)
-	}
-	if err == nil {
-		err = w.do(Op{Step: steps.sync, Path: temp})
-	}
-	if err == nil {
-		err = file.Sync()
-	}
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = w.do(Op{Step: steps.rename, Path: temp, To: path})
-	}
-	if err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	if err := w.do(Op{Step: steps.folder, Path: filepath.Dir(path)}); err != nil {
-		return err
-	}
-	return SyncDir(filepath.Dir(path))
-}
-
-// SyncDir makes what was created, renamed or removed in a directory durable.
-func SyncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	temp := path + osfile.TempSuffix
+	return osfile.ReplaceWatched(path, content, func(step osfile.ReplaceStep) error {
+		switch step {
+		case osfile.ReplaceWrite:
+			return w.do(Op{Step: steps.write, Path: temp, Data: content})
+		case osfile.ReplaceSync:
+			return w.do(Op{Step: steps.sync, Path: temp})
+		case osfile.ReplaceRename:
+			return w.do(Op{Step: steps.rename, Path: temp, To: path})
+		}
+		return w.do(Op{Step: steps.folder, Path: filepath.Dir(path)})
+	})
 }
 
 func firstNonZero(b []byte) int {

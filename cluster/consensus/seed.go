@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // Seed makes the directory of a lone voter whose machine already holds everything up to head.Index, as after a cut of the
@@ -28,7 +29,7 @@ func Seed(dir, nodeID string, head Head) error {
 	m := marker{Version: uint8(raft.SnapshotVersionMax), Index: head.Index, Term: head.Term, ConfigIndex: 1,
 		Config: raft.EncodeConfiguration(servers), Applied: head.Index}
 	path := filepath.Join(snapshots, m.fileName())
-	if err := ReplaceFile(path, sealFile(markerMagic, m.Index, nexus.Encode(m))); err != nil {
+	if err := osfile.Replace(path, sealFile(markerMagic, m.Index, nexus.Encode(m))); err != nil {
 		return ioError(op, path, err)
 	}
 	meta := &metaStore{dir: logDir}
@@ -50,5 +51,5 @@ func Seed(dir, nodeID string, head Head) error {
 	if err := file.Close(); err != nil {
 		return ioError(op, dir, err)
 	}
-	return SyncDir(dir)
+	return osfile.SyncDir(dir)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 const (
@@ -163,5 +164,5 @@ func (s *markerSink) Close() error {
 			return ioError("remove old snapshot marker", old.fileName(), err)
 		}
 	}
-	return SyncDir(s.store.dir)
+	return osfile.SyncDir(s.store.dir)
 }

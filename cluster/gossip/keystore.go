@@ -6,10 +6,10 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/cluster"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // keyFileMagic begins a file of keys; the SHA-256 of the rest follows, then the rest: a keyFile's canonical bytes.
@@ -80,38 +80,10 @@ func loadKeys(path string, clusterID nexus.ID, keeper nexus.PublicKey) (cluster.
 	return ring, nil
 }
 
-// saveKeys replaces the file, durably. A crash leaves the old file or the new one, and at most a temporary one beside it that the next call replaces.
+// saveKeys replaces the file, durably. A crash leaves the old file or the new one, and at most one beside it that holds nothing.
 func saveKeys(path string, f keyFile) error {
-	temporary := path + ".new"
-	err := os.Remove(temporary) // so that it is made anew with our mode
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return storeErr(nexus.CodeUnavailable, path, err)
-	}
-	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return storeErr(nexus.CodeUnavailable, path, err)
-	}
-	_, err = file.Write(encodeKeyFile(f))
-	if err == nil {
-		err = file.Sync()
-	}
-	err = errors.Join(err, file.Close())
-	if err == nil {
-		err = os.Rename(temporary, path)
-	}
-	if err == nil {
-		err = syncFolder(filepath.Dir(path))
-	}
-	if err != nil {
+	if err := osfile.Replace(path, encodeKeyFile(f)); err != nil {
 		return storeErr(nexus.CodeUnavailable, path, err)
 	}
 	return nil
-}
-
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

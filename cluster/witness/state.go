@@ -171,15 +171,7 @@ func replaceFile(path string, data []byte) error {
 		_ = os.Remove(f.Name()) // the first error says more
 		return err
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return osfile.SyncDir(filepath.Dir(path))
 }
 
 // lock makes sure that one process holds the folder; the kernel frees it when the process dies. It removes what a crash left.

@@ -61,7 +61,7 @@ var rooms = []roomRule{
 		"slices/session/link", "slices/shape"}},
 
 	{"cluster", []string{"."}},
-	{"cluster/gossip", []string{".", "cluster"}},
+	{"cluster/gossip", []string{".", "osfile", "cluster"}},
 	{"cluster/consensus", []string{".", "osfile", "cluster"}},
 	{"cluster/place", []string{".", "cluster"}},
 	{"cluster/witness", []string{".", "osfile", "cluster", "ledger/merkle", "ledger/verify"}},
@@ -73,7 +73,7 @@ var rooms = []roomRule{
 	{"engine/fabrictest", []string{".", "gates", "engine/fabric"}},
 	{"engine/imvu", []string{"."}},
 	{"engine/personal", []string{"."}},
-	{"engine/personal/keys", []string{".", "engine/personal", "cluster/consensus"}},
+	{"engine/personal/keys", []string{".", "osfile", "engine/personal"}},
 	{"engine/doctor", []string{".", "osfile", "engine/control/wire"}},
 	{"engine/state", []string{".", "gates", "gates/rules", "ledger", "ledger/merkle", "ledger/split", "slices",
 		"engine/imvu", "engine/personal"}},

@@ -129,15 +129,7 @@ func writeAtomic(op, path string, data []byte) error {
 }
 
 func syncDir(op, dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fileError(op, dir, err)
-	}
-	err = d.Sync()
-	if cerr := d.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
+	if err := osfile.SyncDir(dir); err != nil {
 		return fileError(op, dir, err)
 	}
 	return nil

@@ -211,20 +211,10 @@ func (r *recorder) close(now time.Time) (Recording, func(), error) {
 		err = nil
 	}
 	file := r.file
-	err = errors.Join(err, file.Sync(), syncFolder(filepath.Dir(r.info.File)))
+	err = errors.Join(err, file.Sync(), osfile.SyncDir(filepath.Dir(r.info.File)))
 	r.file = nil
 	r.info.End, r.info.SHA256 = r.info.Start.Add(now.Sub(r.info.Start)), nexus.Hash(r.sum.Sum(nil))
 	return r.info, func() { _ = file.Close() }, err // what was written is synced
-}
-
-// syncFolder makes a new name in a folder last.
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.Close() }() // read only
-	return d.Sync()
 }
 
 // unfinished counts the bytes at the end that begin a character whose rest has not come.

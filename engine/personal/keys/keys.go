@@ -19,8 +19,8 @@ import (
 	"sync"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
-	"github.com/BobbyBlanco400/nexus-cos/cluster/consensus"
 	"github.com/BobbyBlanco400/nexus-cos/engine/personal"
+	"github.com/BobbyBlanco400/nexus-cos/osfile"
 )
 
 // Max bounds the keys of one store: a file of a few hundred bytes each. Keys of persons whom the ledger does not know may take half of it:
@@ -193,7 +193,7 @@ func (s *Store) put(k personal.Key) error {
 	body := nexus.Encode(content{Version: 1, Cluster: s.cluster, Key: k})
 	sum := sha256.Sum256(body)
 	path := s.path(Ref{k.Subject, k.Number})
-	if err := consensus.ReplaceFile(path, append(append([]byte(fileMagic), sum[:]...), body...)); err != nil {
+	if err := osfile.Replace(path, append(append([]byte(fileMagic), sum[:]...), body...)); err != nil {
 		return s.fail(path, err)
 	}
 	s.count++
@@ -217,7 +217,7 @@ func (s *Store) Destroy(r Ref) (bool, error) {
 		return false, s.fail(path, err)
 	}
 	s.count--
-	if err := consensus.SyncDir(s.dir); err != nil {
+	if err := osfile.SyncDir(s.dir); err != nil {
 		return true, s.fail(s.dir, err)
 	}
 	if _, err := s.find(r); nexus.CodeOf(err) != nexus.CodeNotFound {
