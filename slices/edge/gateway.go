@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -305,13 +306,20 @@ func (g *Gateway) listen() error {
 			return err
 		}
 	}
-	if g.config.TLSAddr != "" || g.config.TLSListener != nil {
+	for tries := 1; g.config.TLSAddr != "" || g.config.TLSListener != nil; tries++ {
 		if g.secure, err = open(g.config.TLSAddr, g.config.TLSListener); err != nil {
 			return errors.Join(err, g.closeListeners())
 		}
-	}
-	if g.config.QUIC && g.secure != nil {
-		if g.quic, err = g.listenQUIC(); err != nil {
+		if !g.config.QUIC {
+			break
+		}
+		if g.quic, err = g.listenQUIC(); err == nil {
+			break
+		}
+		if tries == portTries || g.config.TLSListener != nil || !strings.HasSuffix(g.config.TLSAddr, ":0") {
+			return errors.Join(err, g.closeListeners())
+		}
+		if err := g.secure.Close(); err != nil {
 			return errors.Join(err, g.closeListeners())
 		}
 	}

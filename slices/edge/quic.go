@@ -76,6 +76,9 @@ func (f *quicFront) open() error {
 	return nil
 }
 
+// portTries is how often a port that is free for TCP may be found taken for UDP, when any port will do.
+const portTries = 16
+
 func quicTaken(addr string, err error) error {
 	return &nexus.Error{Op: "edge listen", Code: nexus.CodeConflict, Subject: "UDP address " + addr, Cause: err,
 		Hint: "free the port, configure another for TLS, or switch QUIC off"}
