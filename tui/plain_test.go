@@ -58,6 +58,47 @@ func TestPrinterTellsOnlyWhatChanged(t *testing.T) {
 	}
 }
 
+// breaksOff shows two pictures and is over, all of it while the first one's lines are being written.
+type breaksOff struct {
+	*tuitest.Backend
+	end            func()
+	writing, ended chan struct{}
+	out            bytes.Buffer
+}
+
+func (b *breaksOff) Watch(_ context.Context, show func(*wire.Overview)) error {
+	show(tuitest.Overview())
+	<-b.writing
+	last := tuitest.Overview()
+	last.Launch.Phases[9].Status = wire.StatusPassed
+	show(last)
+	b.end()
+	close(b.ended)
+	return nil
+}
+
+func (b *breaksOff) Write(p []byte) (int, error) {
+	if b.out.Len() == 0 {
+		close(b.writing)
+		<-b.ended
+	}
+	return b.out.Write(p)
+}
+
+// A recording that is over before its last picture was told is told to its end.
+func TestPlainTellsARecordingToItsEnd(t *testing.T) {
+	t.Parallel()
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	b := &breaksOff{Backend: tuitest.NewBackend(tuitest.Overview()), end: end, writing: make(chan struct{}), ended: make(chan struct{})}
+	if _, err := Plain(ctx, PlainOptions{Backend: b, Out: b, Recorded: true}); err != nil {
+		t.Fatal(err)
+	}
+	if out := b.out.String(); !strings.HasSuffix(out, "phase 10 of 12: validation passed in 1200 ms\n") {
+		t.Errorf("the last lines are missing:\n%s", out)
+	}
+}
+
 func TestPlainFollowsALaunch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
