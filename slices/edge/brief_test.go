@@ -132,15 +132,8 @@ func hold(ctx context.Context, t *testing.T, on http.RoundTripper) (end func()) 
 func refusedOnce(t *testing.T, on http.RoundTripper, r *http.Request, major int, words bool) bool {
 	t.Helper()
 	resp, err := on.RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if resp.StatusCode == http.StatusOK {
+	a := whole(t, resp, err)
+	if a.status == http.StatusOK {
 		return false
 	}
 	const why = "this host has more requests than its share: queue full; try again in 7 s"
@@ -150,10 +143,10 @@ func refusedOnce(t *testing.T, on http.RoundTripper, r *http.Request, major int,
 	} else if r.Method == http.MethodHead {
 		kind = "text/plain; charset=utf-8"
 	}
-	h := resp.Header
-	if resp.ProtoMajor != major || resp.StatusCode != http.StatusServiceUnavailable || h.Get("Retry-After") != "7" || h.Get(RefusedHeader) != why ||
-		string(b) != body || h.Get("Content-Type") != kind {
-		t.Errorf("%s over %s with %v: %d %q, fields %v", r.Method, resp.Proto, r.Header, resp.StatusCode, b, h)
+	h := a.header
+	if a.proto != major || a.status != http.StatusServiceUnavailable || h.Get("Retry-After") != "7" || h.Get(RefusedHeader) != why || a.body != body ||
+		h.Get("Content-Type") != kind {
+		t.Errorf("%s over HTTP/%d with %v: %d %q, fields %v", r.Method, a.proto, r.Header, a.status, a.body, h)
 	}
 	return true
 }

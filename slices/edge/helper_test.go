@@ -16,13 +16,13 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/slices"
 )
 
-// eventually retries until ok, for at most ten seconds.
+// eventually retries until ok, for at most a minute.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
@@ -118,6 +118,12 @@ type answer struct {
 func get(t *testing.T, c *http.Client, url string) answer {
 	t.Helper()
 	resp, err := c.Get(url)
+	return whole(t, resp, err)
+}
+
+// whole reads an answer to its end.
+func whole(t *testing.T, resp *http.Response, err error) answer {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}

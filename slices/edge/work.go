@@ -2,9 +2,8 @@ package edge
 
 import (
 	"sync/atomic"
-	"unsafe"
 
-	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/slices/shape"
 )
 
 // WorkBytes is the memory that a Work takes: one aligned 64-bit number. Processes of different builds may share it, so it never changes.
@@ -17,10 +16,8 @@ type Work struct{ last *atomic.Int64 }
 // OpenWork makes one of memory that is shared, at least WorkBytes long and zero at first, and that stays mapped for as long as it is used.
 // Error: it is too short, or not aligned.
 func OpenWork(page []byte) (*Work, error) {
-	if len(page) < WorkBytes || uintptr(unsafe.Pointer(&page[0]))%WorkBytes != 0 {
-		return nil, nexus.Errf("shared work", nexus.CodeUsage, "memory", "map a page of memory", "%d bytes, or not aligned", len(page))
-	}
-	return &Work{last: (*atomic.Int64)(unsafe.Pointer(&page[0]))}, nil
+	last, err := shape.SharedNumber("work", page)
+	return &Work{last: last}, err
 }
 
 // lately reports whether there was work within latelyFor of a moment. A number from ahead of it, which no process of this machine can have

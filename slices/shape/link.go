@@ -22,10 +22,17 @@ type Link struct{ paid *atomic.Int64 }
 // OpenLink makes a link of memory that is shared, at least LinkBytes long and zero at first, and that stays mapped for as long as the link is used.
 // Error: it is too short, or not aligned.
 func OpenLink(page []byte) (*Link, error) {
+	paid, err := SharedNumber("link", page)
+	return &Link{paid: paid}, err
+}
+
+// SharedNumber gives the number at the beginning of memory that several processes have mapped, at least 8 bytes, which stays mapped for as long as the number
+// is used. Error: it is too short, or not aligned.
+func SharedNumber(what string, page []byte) (*atomic.Int64, error) {
 	if len(page) < LinkBytes || uintptr(unsafe.Pointer(&page[0]))%LinkBytes != 0 {
-		return nil, nexus.Errf("shared link", nexus.CodeUsage, "memory", "map a page of memory", "%d bytes, or not aligned", len(page))
+		return nil, nexus.Errf("shared "+what, nexus.CodeUsage, "memory", "map a page of memory", "%d bytes, or not aligned", len(page))
 	}
-	return &Link{paid: (*atomic.Int64)(unsafe.Pointer(&page[0]))}, nil
+	return (*atomic.Int64)(unsafe.Pointer(&page[0])), nil
 }
 
 // sharing is a decider's part in a link.

@@ -36,20 +36,28 @@ func handshakes(ctx context.Context, job Job) (Figures, error) {
 // handshakeMost is how long a handshake may take.
 const handshakeMost = 5 * time.Second
 
+// overQUIC is where a job over QUIC comes from and goes to, and what its clients say. Errors: the source or the address is none.
+func overQUIC(job Job) (source, to *net.UDPAddr, config *tls.Config, err error) {
+	ip, err := netip.ParseAddr(job.Source)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if to, err = net.ResolveUDPAddr("udp", job.Addr); err != nil {
+		return nil, nil, nil, err
+	}
+	config = clientTLS(job.Host)
+	config.NextProtos = []string{"h3"}
+	return &net.UDPAddr{IP: ip.AsSlice()}, to, config, nil
+}
+
 // quicHandshakes is the same over QUIC, each from a port of its own. Errors: the source or the address is none.
 func quicHandshakes(ctx context.Context, job Job) (Figures, error) {
-	source, err := netip.ParseAddr(job.Source)
+	source, to, config, err := overQUIC(job)
 	if err != nil {
 		return Figures{}, err
 	}
-	to, err := net.ResolveUDPAddr("udp", job.Addr)
-	if err != nil {
-		return Figures{}, err
-	}
-	config := clientTLS(job.Host)
-	config.NextProtos = []string{"h3"}
 	return dials(ctx, job, func(ctx context.Context) error {
-		socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: source.AsSlice()})
+		socket, err := net.ListenUDP("udp", source)
 		if err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -28,16 +27,10 @@ type said struct{ counts, retried, answered bool }
 // asked by a Retry, and never says anything again. As many ports as the job has connections take turns. Good are the hellos that the server answered with its
 // first flight while they were sent, Asked those that it asked where they are. Errors: no such address, no socket, no hello.
 func hellos(ctx context.Context, job Job) (Figures, error) {
-	source, err := netip.ParseAddr(job.Source)
+	source, to, config, err := overQUIC(job)
 	if err != nil {
 		return Figures{}, err
 	}
-	to, err := net.ResolveUDPAddr("udp", job.Addr)
-	if err != nil {
-		return Figures{}, err
-	}
-	config := clientTLS(job.Host)
-	config.NextProtos = []string{"h3"}
 	hello, err := newQUICHello(ctx, config)
 	if err != nil {
 		return Figures{}, err
@@ -46,7 +39,7 @@ func hellos(ctx context.Context, job Job) (Figures, error) {
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	for i := range all {
-		socket, err := net.DialUDP("udp", &net.UDPAddr{IP: source.AsSlice()}, to)
+		socket, err := net.DialUDP("udp", source, to)
 		if err != nil {
 			return Figures{}, err
 		}
