@@ -4,7 +4,7 @@ package slices
 type Minute struct {
 	Samples     int64 // probes sent through the gateway; 0: nothing was measured
 	Missed      int64 // of these, failed or not answered in time
-	AddedP99    int64 // what a client observed, less the direct baseline
+	AddedP99    int64 // what a client observed, less the direct baseline and less what the slice's own limits made it wait
 	BaselineP99 int64 // the same request straight to the responder
 }
 

@@ -178,6 +178,9 @@ func (a *app) showWizard(ctx context.Context, n *node, req creationRequest) erro
 	if created.Unit.ID == "" {
 		return nexus.Errf("wizard", nexus.CodeInternal, "answer of the node", "", "names no unit")
 	}
+	if created.Undone != "" { // the card has said it; a script must not take it for the whole
+		return failed{exitFailed}
+	}
 	return nil
 }
 

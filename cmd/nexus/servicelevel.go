@@ -19,7 +19,7 @@ func (a *app) serviceRecordCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "record [UNIT]", Short: "The service-level record: minutes within the latency budget, and breaches", Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeUnits,
 		Long: `Once a minute the node judges what the probes of each slice measured: kept, broken, or void when even the direct baseline was over the
-budget. Minutes become entries of the unit's chain every hour, at the turn of a month and when the node stops; a breach becomes an entry,
+budget. What limits of the slice itself made the probes wait counts for nothing: its ceiling, its places. Minutes become entries of the unit's chain every hour, at the turn of a month and when the node stops; a breach becomes an entry,
 a notice to the owner and an audit finding at once. Attainment is kept of kept and broken minutes.
 
 A guaranteed rate is judged in windows of 2 s, at all edges. A minute with a window in which less than 98 % went of what was owed is a breach too, with entry,
@@ -49,7 +49,7 @@ notice and finding; a minute with windows and none short ends it. SHORT counts s
 func serviceTable(units []wire.ServiceUnit) *table {
 	t := &table{head: []string{"UNIT", "NAME", "MONTH", ">ATTAINMENT %", ">KEPT min", ">BROKEN", ">VOID", ">BREACHES", ">WORST P99 ms",
 		">BUDGET", ">SHORT", "NOW"},
-		none: "nothing was judged yet: the first minutes are posted after an hour, or when the node stops"}
+		none: "nothing was judged yet: a minute is, when probes measured in it"}
 	for _, u := range units {
 		now := serviceNow(&u)
 		for i, m := range u.Months {
@@ -77,7 +77,10 @@ func serviceNow(u *wire.ServiceUnit) string {
 			keptPercent(&s.WorstPercent)))
 	}
 	if n := len(u.Months); len(now) == 0 && n > 0 && u.Months[n-1].Attainment != nil {
-		return "kept"
+		now = append(now, "kept")
+	}
+	if c := u.SincePost; c != (wire.MinuteCounts{}) {
+		now = append(now, fmt.Sprintf("not posted yet: %d kept, %d broken, %d void", c.Kept, c.Broken, c.Void))
 	}
 	return cmp.Or(strings.Join(now, "; "), "-")
 }

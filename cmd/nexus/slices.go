@@ -100,6 +100,14 @@ func atCeiling(s *wire.SliceRow) string {
 	return ", at its ceiling: what is more waits for it, the probes too"
 }
 
+// ownText says how much of the p99 is no doing of the gateway.
+func ownText(s *wire.SliceRow) string {
+	if s.P99Ms == nil || s.OwnP99Ms == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %.2f of it by limits of the slice itself: its ceiling, its places; judged by the rest", s.OwnP99Ms)
+}
+
 // ownCapText says which session cap a unit's slice was given.
 func ownCapText(most uint32) string {
 	if most == 0 {
@@ -133,7 +141,7 @@ func printSlice(w io.Writer, s wire.SliceRow) error {
 	return pairs(w, "slice", s.Slice, "unit", s.Label+" "+s.Unit, "name", s.Name, "class", s.Class, "budget", fmt.Sprintf("%g ms", s.BudgetMs),
 		"guaranteed", fmt.Sprintf("%d bit/s", s.GuaranteedBps), "ceiling", fmt.Sprintf("%d bit/s (0: the gateway's capacity)", s.CeilingBps),
 		"guarantee", keptText(s), "breach", breachText(&s), "session cap", sessionCapText(s.SessionCap, s.CapIsOwn),
-		"p50", milliseconds(s.P50Ms)+" ms added, by the probe", "p99", milliseconds(s.P99Ms)+" ms", "p99.9", milliseconds(s.P999Ms)+" ms",
+		"p50", milliseconds(s.P50Ms)+" ms added, by the probe", "p99", milliseconds(s.P99Ms)+" ms"+ownText(&s), "p99.9", milliseconds(s.P999Ms)+" ms",
 		"baseline p50", milliseconds(s.BaselineP50Ms)+" ms", "gateway p99", milliseconds(s.GatewayP99Ms)+" ms inside the gateway, less backend time",
 		"samples", strconv.FormatUint(s.Samples, 10), "rate", fmt.Sprintf("%.2f Mbit/s", s.RateBps/1e6)+atCeiling(&s), "in flight", strconv.Itoa(s.InFlight),
 		"round trip", fmt.Sprintf("p50 %s ms, p99 %s ms, client to home and back, as clients of sessions told it",
@@ -188,8 +196,8 @@ func (a *app) judgeProbe(before, after []wire.SliceRow) error {
 		case s.P99Ms == nil || s.Probes <= had[s.Slice]:
 			a.say("slice of %s: nothing new was measured", s.Label)
 			bad++
-		case *s.P99Ms > s.BudgetMs:
-			a.say("slice of %s: p99 of %.2f ms is over its budget of %g ms", s.Label, *s.P99Ms, s.BudgetMs)
+		case s.Judged() > s.BudgetMs:
+			a.say("slice of %s: p99 of %.2f ms is over its budget of %g ms", s.Label, s.Judged(), s.BudgetMs)
 			bad++
 		}
 	}

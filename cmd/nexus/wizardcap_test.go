@@ -17,10 +17,11 @@ func TestTheWizardGivesACap(t *testing.T) {
 	agent := n.agent(maria)
 	for _, c := range []struct {
 		name, unit, shows, cap string
+		exit                   int
 		steps                  []string
 	}{
-		{"Mine", "IMVU-001", "created", "500 connections at once", nil},
-		{"Hers --owner eva", "IMVU-002", "not done", "the class's number", []string{"Name of the owner"}},
+		{"Mine", "IMVU-001", "created", "500 connections at once", 0, nil},
+		{"Hers --owner eva", "IMVU-002", "not done", "the class's number", exitFailed, []string{"Name of the owner"}},
 	} {
 		s := n.runSSH("imvu create -i --sessions 500 --name "+c.name, 100, 40, maria, agent, "-A")
 		steps := append([]string{"What shall it be?", "Who shall own it?"}, c.steps...)
@@ -31,8 +32,8 @@ func TestTheWizardGivesACap(t *testing.T) {
 			typeKeys(t, s.Screen, "\r")
 		}
 		eventuallyTrue(t, c.shows, func() bool { return s.Shows(c.shows, c.unit) }, s.Text)
-		if err := s.cmd.Wait(); err != nil {
-			t.Errorf("%v\n%s", err, s.Text())
+		if err := s.cmd.Wait(); s.cmd.ProcessState.ExitCode() != c.exit {
+			t.Errorf("%v, want exit code %d\n%s", err, c.exit, s.Text())
 		}
 		if out := n.run("imvu", "show", c.unit); !strings.Contains(out, "session cap  "+c.cap) {
 			t.Errorf("%s:\n%s", c.unit, out)

@@ -15,6 +15,10 @@ import (
 func (s *Server) serviceRecord(_ http.ResponseWriter, r *http.Request, who caller) (any, error) {
 	word, month := r.URL.Query().Get("unit"), r.URL.Query().Get("month")
 	out := wire.ServiceRecord{Units: []wire.ServiceUnit{}}
+	sincePost := map[string]wire.MinuteCounts{}
+	for _, row := range s.node.Slices() {
+		sincePost[row.Unit] = row.MinutesSincePost
+	}
 	var err error
 	s.engine().View(func(st *state.State) {
 		var only *state.Unit
@@ -32,10 +36,12 @@ func (s *Server) serviceRecord(_ http.ResponseWriter, r *http.Request, who calle
 			}
 			months, open := st.ServiceLevel(u.ID)
 			shorts, short := st.ShortWindows(u.ID)
-			if only == nil && len(months)+len(shorts) == 0 && !open.Open && !short.Open {
+			last := sincePost[u.ID.String()]
+			if only == nil && len(months)+len(shorts) == 0 && !open.Open && !short.Open && last == (wire.MinuteCounts{}) {
 				continue
 			}
 			unit := serviceUnit(u, months, open, month)
+			unit.SincePost = last
 			addShort(&unit, shorts, short, month)
 			out.Units = append(out.Units, unit)
 		}

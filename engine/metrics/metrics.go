@@ -93,6 +93,15 @@ var families = []family{
 		})},
 	sliceFamily("nexus_slice_latency_budget_seconds", "Added latency that the slice promises.", prometheus.GaugeValue,
 		func(s *wire.SliceRow) float64 { return s.BudgetMs / 1000 }),
+	sliceFamily("nexus_slice_own_limits_p99_seconds", "Of the added p99, what limits of the slice itself made its probes wait: its ceiling, its places. "+
+		"The service-level record is judged by the rest.", prometheus.GaugeValue, func(s *wire.SliceRow) float64 { return s.OwnP99Ms / 1000 }),
+	{"nexus_slice_minutes_total", "Minutes judged by the latency budget since the node started; void: the machine's own baseline was over it.",
+		prometheus.CounterValue, []string{"slice", "unit", "class", "verdict"},
+		perSlice(func(s *wire.SliceRow, emit func(float64, ...string)) {
+			emit(float64(s.Minutes.Kept), "kept")
+			emit(float64(s.Minutes.Broken), "broken")
+			emit(float64(s.Minutes.Void), "void")
+		})},
 	sliceFamily("nexus_slice_samples", "Probes behind the added latency of the last window.", prometheus.GaugeValue,
 		func(s *wire.SliceRow) float64 { return float64(s.Samples) }),
 	sliceFamily("nexus_slice_rate_bits_per_second", "Throughput of the last second.", prometheus.GaugeValue,
@@ -126,7 +135,7 @@ var families = []family{
 		func(s *wire.SliceRow) float64 { return float64(s.CeilingBps) }),
 	sliceFamily("nexus_slice_in_flight", "Requests in flight.", prometheus.GaugeValue,
 		func(s *wire.SliceRow) float64 { return float64(s.InFlight) }),
-	sliceFamily("nexus_slice_queue", "Requests that wait for their turn.", prometheus.GaugeValue,
+	sliceFamily("nexus_slice_queue", "Requests and connections that wait for a place, and what waits for bandwidth.", prometheus.GaugeValue,
 		func(s *wire.SliceRow) float64 { return float64(s.Queue) }),
 	sliceFamily("nexus_slice_refused_total", "Requests refused since the gateway started.", prometheus.CounterValue,
 		func(s *wire.SliceRow) float64 { return float64(s.Refused) }),
@@ -156,6 +165,8 @@ var families = []family{
 		func(e *wire.SliceEdge) *float64 { return value(e.BackendsOut) }),
 	edgeFamily("nexus_slice_backend_ejections_total", "Times that a backend was taken out, since the edge started.", prometheus.CounterValue,
 		func(e *wire.SliceEdge) *float64 { return value(e.Ejections) }),
+	edgeFamily("nexus_slice_retries_total", "Requests sent a second time, since the edge started.", prometheus.CounterValue,
+		func(e *wire.SliceEdge) *float64 { return value(e.Retries) }),
 	edgeFamily("nexus_slice_retries_left", "Requests that may be sent a second time now.", prometheus.GaugeValue,
 		func(e *wire.SliceEdge) *float64 { return value(e.RetriesLeft) }),
 	edgeFamily("nexus_slice_edge_added_p99_seconds", "Added latency at this edge by its own probes; absent where nothing was measured.", prometheus.GaugeValue,

@@ -164,5 +164,5 @@ func (e *edgeReports) minutes(own *edge.SliceStats, now time.Time) []slices.Minu
 }
 
 func minuteOf(s *edge.SliceStats) slices.Minute {
-	return slices.Minute{Samples: s.Added.Samples, Missed: s.Added.Missed, AddedP99: s.Added.AddedP99, BaselineP99: s.Added.BaselineP99}
+	return slices.Minute{Samples: s.Added.Samples, Missed: s.Added.Missed, AddedP99: s.Added.Judged(), BaselineP99: s.Added.BaselineP99}
 }

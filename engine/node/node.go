@@ -127,6 +127,7 @@ type Node struct {
 	gateway   *edge.Gateway
 	prober    *edge.Prober
 	sessions  *sessions
+	judged    judged
 	door      Door                 // nil without an SSH console
 	endpoints map[string]*endpoint // by name
 	agent     *gossip.Agent

@@ -198,6 +198,7 @@ func sliceRow(n *Node, s edge.SliceStats) wire.SliceRow {
 		GuaranteedBps: s.Slice.GuaranteedBps, CeilingBps: s.Slice.CeilingBps, BudgetMs: float64(s.Slice.LatencyBudgetMicros) / 1000, BytesIn: s.Gateway.BytesIn,
 		BytesOut: s.Gateway.BytesOut, Requests: s.Gateway.Requests, GuaranteeWindows: s.Promise.Windows, GuaranteeKept: s.Promise.Kept,
 		SessionCap: s.Slice.Sessions(), CapIsOwn: s.Slice.MaxSessions > 0}
+	row.Minutes, row.MinutesSincePost = n.judged.of(s.Slice.Unit)
 	if s.Promise.Recent > 0 {
 		worst := s.Promise.WorstPercent
 		row.GuaranteePercent = &worst
@@ -213,7 +214,7 @@ func sliceRow(n *Node, s edge.SliceStats) wire.SliceRow {
 	ms := func(micros int64) *float64 { v := float64(micros) / 1000; return &v }
 	if s.Added.Samples > 0 {
 		row.P50Ms, row.P99Ms, row.P999Ms, row.BaselineP50Ms = ms(s.Added.AddedP50), ms(s.Added.AddedP99), ms(s.Added.AddedP999), ms(s.Added.BaselineP50)
-		row.BaselineP99Ms = ms(s.Added.BaselineP99)
+		row.BaselineP99Ms, row.OwnP99Ms = ms(s.Added.BaselineP99), float64(s.Added.OwnP99)/1000
 	}
 	if s.Gateway.Samples > 0 {
 		row.GatewayP99Ms = ms(s.Gateway.P99)

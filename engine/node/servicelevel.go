@@ -28,16 +28,17 @@ type serviceLevel struct {
 	span   span
 	counts map[nexus.ID]*state.MinutesRow
 	short  map[nexus.ID]*shortCount // by unit, while a breach of the guaranteed rate is open
+	told   *judged
 }
 
 func newServiceLevel(post func(context.Context, string, nexus.ID, any) error, view func(func(*state.State)), node nexus.PublicKey, now time.Time,
-	edges *edgeReports) *serviceLevel {
+	edges *edgeReports, told *judged) *serviceLevel {
 	out := &outbox{kind: state.KindSliceMinutes, what: "service level", post: post, postedTo: func() (at int64) {
 		view(func(s *state.State) { at = s.MinutesPostedTo(node) })
 		return at
 	}}
 	return &serviceLevel{out: out, view: view, edges: edges, span: span{fromMs: now.UnixMilli()}, counts: map[nexus.ID]*state.MinutesRow{},
-		short: map[nexus.ID]*shortCount{}}
+		short: map[nexus.ID]*shortCount{}, told: told}
 }
 
 // minute judges the minute that ends now. stats are the figures of the last minute of every slice
@@ -74,6 +75,7 @@ func (l *serviceLevel) judge(ctx context.Context, now time.Time, s *edge.SliceSt
 	if !known || level == slices.LevelNone {
 		return nil
 	}
+	l.told.count(unit, level)
 	row := l.counts[unit]
 	if row == nil {
 		row = &state.MinutesRow{Unit: unit}
@@ -128,6 +130,7 @@ func (l *serviceLevel) cut(endMs int64) {
 	}
 	from := max(l.span.fromMs, endMs-usageSpanMax.Milliseconds())
 	l.span.fromMs, l.counts = endMs, map[nexus.ID]*state.MinutesRow{}
+	l.told.posted()
 	if len(rows) == 0 {
 		return
 	}
@@ -167,7 +170,8 @@ func (n *Node) serviceLoop(ctx context.Context) {
 		return err
 	}
 	now, key := time.Now(), n.key.Public()
-	r := meters{level: newServiceLevel(post, n.Engine().View, key, now, n.edgeReports()), usage: newUsageMeter(post, n.Engine().View, key, now, n.edgeReports()),
+	r := meters{level: newServiceLevel(post, n.Engine().View, key, now, n.edgeReports(), &n.judged),
+		usage: newUsageMeter(post, n.Engine().View, key, now, n.edgeReports()),
 		dir: n.cfg.DataDir}
 	r.complain("gap of metering not read", n.log, r.begin(now))
 	t := time.NewTicker(time.Minute)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
 	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 	"github.com/BobbyBlanco400/nexus-cos/gates"
 	"github.com/BobbyBlanco400/nexus-cos/gates/rules"
@@ -46,7 +47,7 @@ func newLevelRig(t *testing.T, start time.Time) *levelRig {
 		}
 		r.posted = append(r.posted, body)
 		return nil
-	}, func(f func(*state.State)) { f(st) }, nexus.PublicKey{1}, start, newEdgeReports())
+	}, func(f func(*state.State)) { f(st) }, nexus.PublicKey{1}, start, newEdgeReports(), &judged{})
 	return r
 }
 
@@ -73,13 +74,41 @@ func TestServiceLevelCountsJudgedMinutesOfUnitsOnly(t *testing.T) {
 	if !ok || len(r.posted) != 1 || !breach.Open || breach.AddedP99 != 20_000 || breach.UntilMs-breach.SinceMs != 60_000 {
 		t.Fatalf("posted %+v", r.posted)
 	}
+	counts := wire.MinuteCounts{Kept: 2, Broken: 1, Void: 1}
+	if all, last := r.level.told.of(nexus.ID{1}); all != counts || last != counts {
+		t.Errorf("told of %+v, %+v since the last post", all, last)
+	}
 	if err := r.level.flush(context.Background(), r.now); err != nil {
 		t.Fatal(err)
+	}
+	if all, last := r.level.told.of(nexus.ID{1}); all != counts || last != (wire.MinuteCounts{}) {
+		t.Errorf("after the post: %+v, %+v since", all, last)
 	}
 	minutes, ok := r.posted[1].(state.SliceMinutes)
 	want := state.MinutesRow{Unit: nexus.ID{1}, Kept: 2, Broken: 1, Void: 1, WorstP99: 20_000}
 	if !ok || len(minutes.Rows) != 1 || minutes.Rows[0] != want || minutes.ToMs-minutes.FromMs != 5*60_000 {
 		t.Fatalf("posted %+v, want %+v", r.posted[1], want)
+	}
+}
+
+// TestALimitOfTheSliceIsNoBreach: what its own ceiling or its own places made the probes wait is not counted against the platform; the rest is.
+func TestALimitOfTheSliceIsNoBreach(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		own  int64
+		want wire.MinuteCounts
+	}{{0, wire.MinuteCounts{Broken: 1}}, {9_000, wire.MinuteCounts{Broken: 1}}, {19_000, wire.MinuteCounts{Kept: 1}}, {30_000, wire.MinuteCounts{Kept: 1}}} {
+		r := newLevelRig(t, time.Date(2026, 3, 5, 10, 0, 0, 0, time.UTC))
+		s := edge.SliceStats{Slice: slices.Default(nexus.ID{1}, "s"), Added: edge.AddedLatency{AddedP99: 20_000, OwnP99: c.own, BaselineP99: 300, Samples: 300}}
+		if err := r.level.minute(context.Background(), r.now.Add(time.Minute), []edge.SliceStats{s}); err != nil {
+			t.Fatal(err)
+		}
+		if all, _ := r.level.told.of(nexus.ID{1}); all != c.want {
+			t.Errorf("%d us of its own: %+v, want %+v", c.own, all, c.want)
+		}
+		if len(r.posted) != int(c.want.Broken) {
+			t.Errorf("%d us of its own: posted %+v", c.own, r.posted)
+		}
 	}
 }
 

@@ -38,6 +38,7 @@ type conn struct {
 	signing      atomic.Pointer[computing] // computes a handshake in its slice's turn
 	readable     atomic.Bool               // serve1 has seen that there is something to read
 	probe        atomic.Bool               // carries probes only: scheduled like all, not counted as the unit's traffic
+	prober       *probeConn                // whose end this is, where probe is true; set before it
 
 	headUntil   time.Time    // by when the first head, or the handshake, must be here, where it was looked at before; zero: counts from its first byte
 	firstByteNs atomic.Int64 // when the present request's first byte was read, Unix nanoseconds
@@ -45,6 +46,7 @@ type conn struct {
 	asked       atomic.Int64             // requests of HTTP/2 and HTTP/3
 	abandoned   atomic.Int64             // of those, ended by a reset within abandonedWithin
 	throttledNs atomic.Int64             // when a write last waited for the scheduler, in the future while it does, Unix nanoseconds
+	frames      atomic.Pointer[framed]   // what net/http has of it, when it speaks HTTP/2
 	relay       atomic.Pointer[relay]    // writes what the backend says, when upgraded
 	pending     atomic.Pointer[exchange] // answered, last byte perhaps not yet written (HTTP/1.1)
 
@@ -88,8 +90,8 @@ func (c *conn) bind(s *sliceState) bindResult {
 	} else if old == s {
 		return bindOK
 	}
-	_, probe := c.gateway.probers.Load(c.RemoteAddr().String())
-	if !probe && !c.shut {
+	var probe bool
+	if c.prober, probe = c.gateway.proberAt(c.RemoteAddr().String()); !probe && !c.shut {
 		if s.counters.Sessions.Add(1) > s.sessionsMax.Load() {
 			s.counters.Sessions.Add(-1)
 			return bindFull
@@ -237,7 +239,9 @@ func (c *conn) parkRead(s *sliceState) (entered bool, err error) {
 			c.readDeadline.end()
 			return false, nil
 		}
+		c.heldByGate()
 		err := s.gate.EnterRead(ended)
+		c.heldNoMore()
 		c.readDeadline.end()
 		switch {
 		case err == nil:
@@ -263,7 +267,9 @@ func (c *conn) waitError() error {
 func (c *conn) payForRead(s *sliceState, n int, now time.Time) {
 	sched := c.gateway.scheduler
 	if !sched.TryTake(s.flow, n) {
+		c.heldByCeiling(s)
 		ok := sched.Take(s.flow, n, c.readDeadline.begin())
+		c.heldNoMore()
 		c.readDeadline.end()
 		if !ok {
 			sched.Charge(s.flow, n)
@@ -318,7 +324,9 @@ func (c *conn) payForWrite(s *sliceState, n int) error {
 		return nil
 	}
 	c.throttledNs.Store(math.MaxInt64)
+	c.heldByCeiling(s)
 	ok := c.gateway.scheduler.Take(s.flow, n, c.writeDeadline.begin())
+	c.heldNoMore()
 	c.writeDeadline.end()
 	c.throttledNs.Store(time.Now().UnixNano())
 	if !ok {

@@ -41,6 +41,7 @@ type framed struct {
 	paid    int64 // of those beyond what is free
 	read    int64 // bytes
 	written atomic.Int64
+	out     *goAway // of HTTP/2
 }
 
 // beginHTTP2 hands a TLS connection that is to speak HTTP/2 to net/http, once it has begun to: net/http would take anything else for HTTP/1.1.
@@ -52,7 +53,7 @@ func (g *Gateway) beginHTTP2(c *conn, t *tls.Conn, state *tls.ConnectionState) {
 		return
 	}
 	_ = c.SetReadDeadline(time.Time{})
-	g.handed.give(&framed{Conn: &prefixed{Conn: t, prefix: first}, conn: c, frames: &http2Frames{}})
+	g.handed.give(g.http2Conn(c, &prefixed{Conn: t, prefix: first}))
 }
 
 // goodForHTTP2 reports whether RFC 9113, section 9.2.2, allows a connection's cipher suite. net/http would ask, but does not see the TLS below.
@@ -106,6 +107,9 @@ func (f *framed) note(p []byte) error {
 
 // Write implements net.Conn.
 func (f *framed) Write(p []byte) (int, error) {
+	if f.out != nil {
+		return f.writeFrames(p)
+	}
 	n, err := f.Conn.Write(p)
 	f.written.Add(int64(n))
 	return n, err

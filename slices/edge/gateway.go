@@ -430,7 +430,7 @@ func (g *Gateway) Snapshot() []SliceStats {
 			Gateway: meter.Snap(now, &st.latency, &st.counters), Promise: g.scheduler.Kept(st.flow)}
 		gate := st.gate.Stats()
 		stats.Gateway.InFlight = gate.InFlight + int(st.lent.Load())
-		stats.Gateway.Queue = gate.Requests + gate.Readers
+		stats.Gateway.Queue = gate.Requests + gate.Readers + g.scheduler.Waiting(st.flow)
 		stats.Gateway.Dropped = gate.Dropped
 		if prober != nil {
 			stats.Added, stats.Probes = prober.stats(s.ID, now), prober.probed(s.ID)

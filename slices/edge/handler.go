@@ -75,8 +75,8 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.TLS == nil {
 		r.TLS = c.tlsState
 	}
-	if g.retiring.Load() && r.ProtoMajor == 2 {
-		w.Header().Set("Connection", "close") // net/http turns it into an orderly GOAWAY
+	if g.retiring.Load() && r.ProtoMajor == 2 && c.toldToGo() {
+		w.Header().Set("Connection", "close") // net/http turns it into the last GOAWAY
 	}
 	if r.ProtoMajor >= 2 {
 		if why := malformed(r); why != "" {
@@ -246,6 +246,7 @@ func (g *Gateway) enter(x *exchange, gone <-chan struct{}, body bool) *refusal {
 		err := x.park(gone, body)
 		if over, ok := errors.AsType[*shape.Refusal](err); ok {
 			s.counters.Refused.Add(1)
+			x.conn.refusedByGate()
 			return s.slowDown(over)
 		}
 		if err != nil {
@@ -266,6 +267,8 @@ func (x *exchange) park(gone <-chan struct{}, body bool) error {
 			return &shape.Refusal{Reason: shape.ReasonQueueFull, RetryAfter: time.Second}
 		}
 	}
+	x.conn.heldByGate()
+	defer x.conn.heldNoMore()
 	if !x.conn.http2.Load() {
 		return x.target.slice.gate.EnterFirst(gone)
 	}

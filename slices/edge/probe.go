@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	stdslices "slices"
 	"sync"
 	"time"
@@ -82,28 +83,6 @@ func (p *Prober) client(dial func(context.Context) (net.Conn, error)) *http.Clie
 			DisableCompression:  true,
 		},
 	}
-}
-
-// probeKept is how long a closed probe's address stays listed: one that was given up early may still lie in a queue, and is no client when it is taken out.
-const probeKept = 10 * time.Second
-
-// probeConn is listed with the gateway from before its first byte until some time after it was closed.
-type probeConn struct {
-	net.Conn
-	gateway *Gateway
-	address string
-}
-
-func newProbeConn(g *Gateway, c net.Conn) *probeConn {
-	p := &probeConn{c, g, c.LocalAddr().String()}
-	g.probers.Store(p.address, p)
-	return p
-}
-
-// Close implements net.Conn.
-func (p *probeConn) Close() error {
-	time.AfterFunc(probeKept, func() { p.gateway.probers.CompareAndDelete(p.address, p) })
-	return p.Conn.Close()
 }
 
 // dialable replaces a wildcard address by the loopback's.
@@ -286,13 +265,13 @@ func (p *Prober) launch(ctx context.Context, series *probeSeries, client *http.C
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if series.inFlight >= probeInFlightSlice || p.inFlight >= probeInFlightAll {
-		series.add(probeSample{due.UnixNano(), p.config.Timeout.Microseconds(), true})
+		series.add(probeSample{due.UnixNano(), p.config.Timeout.Microseconds(), 0, true})
 		return
 	}
 	series.inFlight++
 	p.inFlight++
 	p.probes.Go(func() {
-		err := p.ask(ctx, client, url)
+		held, err := p.ask(ctx, client, url)
 		took := time.Since(due)
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -301,28 +280,36 @@ func (p *Prober) launch(ctx context.Context, series *probeSeries, client *http.C
 		switch {
 		case err != nil && ctx.Err() != nil: // stopped: says nothing about the gateway
 		case err != nil:
-			series.add(probeSample{due.UnixNano(), p.config.Timeout.Microseconds(), true})
+			whole := p.config.Timeout
+			series.add(probeSample{due.UnixNano(), whole.Microseconds(), min(held, whole).Microseconds(), true})
 		default:
-			series.add(probeSample{due.UnixNano(), took.Microseconds(), false})
+			series.add(probeSample{due.UnixNano(), took.Microseconds(), min(held, took).Microseconds(), false})
 		}
 	})
 }
 
-func (p *Prober) ask(ctx context.Context, client *http.Client, url string) error {
+// ask sends one probe. held is how long limits of the slice itself kept it from its answer.
+func (p *Prober) ask(ctx context.Context, client *http.Client, url string) (held time.Duration, err error) {
+	var via *probeConn
+	defer func() { held = via.held() }()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
+		via = probeConnOf(i.Conn)
+		via.next()
+	}})
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { _ = resp.Body.Close() }() // read to its end below
 	if _, err := io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<10)); err != nil {
-		return err
+		return 0, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("probe answered %s", resp.Status)
+		return 0, fmt.Errorf("probe answered %s", resp.Status)
 	}
-	return nil
+	return 0, nil
 }

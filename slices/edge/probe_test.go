@@ -6,10 +6,13 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
+	"github.com/BobbyBlanco400/nexus-cos/slices"
 )
 
 func TestProberRunsPerSliceAndStops(t *testing.T) {
@@ -109,6 +112,79 @@ func TestProbesSeeAFullSlice(t *testing.T) {
 	if err != nil || got.Samples != 6 || got.Missed != 6 || got.ThroughP50 != 200_000 {
 		t.Errorf("%+v, %v", got, err)
 	}
+	// The places were taken by what its own backend is slow with: no failing of the gateway, and the record does not call it one.
+	if got.Judged() > got.AddedP99/2 || got.OwnP99+got.Judged() != got.AddedP99 {
+		t.Errorf("judged with %d of %d us", got.Judged(), got.AddedP99)
+	}
+}
+
+// TestProbesOfASliceAtItsCeiling: who wants more than its ceiling makes its own probes wait. They show it, and the gateway does not answer for it;
+// for a link that others fill it does.
+func TestProbesOfASliceAtItsCeiling(t *testing.T) {
+	t.Parallel()
+	endless := backend(t, func(w http.ResponseWriter, r *http.Request) {
+		for b := make([]byte, 64<<10); ; {
+			if _, err := w.Write(b); err != nil {
+				return
+			}
+		}
+	})
+	a := unit("a", func(s *slices.Slice) { s.CeilingBps = 400_000 })
+	g := gateway(t, table(t, []Route{route("a.test", a, endless)}, a))
+	ctx, cancel := context.WithCancel(t.Context())
+	var taking sync.WaitGroup
+	defer taking.Wait()
+	defer cancel()
+	var got [4]atomic.Int64
+	for i := range got {
+		take(ctx, t, &taking, g.Addr(), "a.test", &got[i])
+	}
+	eventually(t, "the ceiling is reached", func() bool {
+		for i := range got {
+			if got[i].Load() == 0 {
+				return false
+			}
+		}
+		return g.scheduler.OwnWait(g.states[a.ID].flow) > 0
+	})
+	p := NewProber(g, ProberConfig{Timeout: time.Minute})
+	defer p.stop()
+	added, err := p.Measure(t.Context(), a.ID, 20, 20)
+	if err != nil || added.Samples != 20 || added.Missed != 0 {
+		t.Fatalf("%+v, %v", added, err)
+	}
+	// A queue of four quanta at 400 kbit/s makes each probe wait for tens of milliseconds, whatever the machine does.
+	if added.OwnP99 < 20_000 || added.Judged() > added.AddedP99/2 {
+		t.Errorf("%d us added, %d of them its own", added.AddedP99, added.OwnP99)
+	}
+}
+
+func TestTimeThatAProbeIsHeld(t *testing.T) {
+	t.Parallel()
+	var none *probeConn
+	none.next()
+	if none.held() != 0 {
+		t.Error("a baseline was held")
+	}
+	p := &probeConn{}
+	p.begin(time.Hour)
+	time.Sleep(time.Millisecond)
+	open := p.held() // given up in the middle of a wait
+	p.end()
+	if open < time.Millisecond || p.held() < open {
+		t.Errorf("held for %v, then for %v", open, p.held())
+	}
+	had := p.held()
+	p.begin(0) // the link was busy with others
+	time.Sleep(time.Millisecond)
+	p.end()
+	p.end() // nothing is open
+	if p.held() != had {
+		t.Errorf("held for %v by others", p.held()-had)
+	}
+	if p.next(); p.held() != 0 {
+		t.Errorf("the next probe was held for %v already", p.held())
+	}
 }
 
 func TestProberForgetsOldSamples(t *testing.T) {
@@ -118,10 +194,10 @@ func TestProberForgetsOldSamples(t *testing.T) {
 	for i := range probeSamplesMax + 10 {
 		s.add(probeSample{atNs: now.UnixNano(), micros: int64(i)})
 	}
-	if got, _ := s.recent(now); len(got) != probeSamplesMax {
+	if got, _, _ := s.recent(now); len(got) != probeSamplesMax {
 		t.Errorf("%d samples kept", len(got))
 	}
-	if got, _ := s.recent(now.Add(probeWindow + 1)); len(got) != 0 {
+	if got, _, _ := s.recent(now.Add(probeWindow + 1)); len(got) != 0 {
 		t.Errorf("%d samples older than the window", len(got))
 	}
 	sorted := []int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}

@@ -18,6 +18,7 @@ type probeSeries struct {
 type probeSample struct {
 	atNs   int64
 	micros int64
+	held   int64 // microseconds of micros that limits of the slice itself made it wait
 	missed bool
 }
 
@@ -47,17 +48,18 @@ func (p *Prober) Snapshot() map[nexus.ID]AddedLatency {
 func (p *Prober) stats(slice nexus.ID, now time.Time) AddedLatency {
 	p.mu.Lock()
 	series := p.slices[slice]
-	var through, straight []int64
+	var through, ours, straight []int64
 	var missed int64
 	if series != nil {
-		through, missed = series.recent(now)
-		straight, _ = p.baseline.recent(now)
+		through, ours, missed = series.recent(now)
+		straight, _, _ = p.baseline.recent(now)
 	}
 	p.mu.Unlock()
 	if len(through) == 0 || len(straight) == 0 {
 		return AddedLatency{}
 	}
 	stdslices.Sort(through)
+	stdslices.Sort(ours)
 	stdslices.Sort(straight)
 	a := AddedLatency{
 		ThroughP50: quantile(through, 500), ThroughP99: quantile(through, 990), ThroughP999: quantile(through, 999),
@@ -67,6 +69,7 @@ func (p *Prober) stats(slice nexus.ID, now time.Time) AddedLatency {
 	a.AddedP50 = max(a.ThroughP50-a.BaselineP50, 0)
 	a.AddedP99 = max(a.ThroughP99-a.BaselineP99, a.AddedP50)
 	a.AddedP999 = max(a.ThroughP999-quantile(straight, 999), a.AddedP99)
+	a.OwnP99 = a.AddedP99 - min(max(quantile(ours, 990)-a.BaselineP99, quantile(ours, 500)-a.BaselineP50, 0), a.AddedP99)
 	return a
 }
 
@@ -93,8 +96,8 @@ func (p *Prober) Distribution(slice nexus.ID) []uint64 {
 	series := p.slices[slice]
 	var through, straight []int64
 	if series != nil {
-		through, _ = series.recent(now)
-		straight, _ = p.baseline.recent(now)
+		through, _, _ = series.recent(now)
+		straight, _, _ = p.baseline.recent(now)
 	}
 	p.mu.Unlock()
 	if len(through) == 0 || len(straight) == 0 {
@@ -110,18 +113,18 @@ func (p *Prober) Distribution(slice nexus.ID) []uint64 {
 	return counts
 }
 
-// recent gives the latencies of the last minute and how many of them are of missed probes.
-func (s *probeSeries) recent(now time.Time) (micros []int64, missed int64) {
+// recent gives the latencies of the last minute, the same less what the slice's own limits made the probes wait, and how many are of missed probes.
+func (s *probeSeries) recent(now time.Time) (micros, ours []int64, missed int64) {
 	oldest := now.Add(-probeWindow).UnixNano()
 	for _, sample := range s.samples {
 		if sample.atNs >= oldest {
-			micros = append(micros, sample.micros)
+			micros, ours = append(micros, sample.micros), append(ours, sample.micros-sample.held)
 			if sample.missed {
 				missed++
 			}
 		}
 	}
-	return micros, missed
+	return micros, ours, missed
 }
 
 // quantile gives the smallest value that at least permille of the sorted values do not exceed.

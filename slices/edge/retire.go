@@ -4,8 +4,8 @@ import "context"
 
 // Retire accepts no more connections and returns when the last one has ended by itself, or when ctx ends and what is left was cut;
 // cut is their number. Its listeners close at once: other processes that hold the same sockets go on accepting from them. What comes
-// on an open connection is still answered, with the word that the connection ends after it (Connection: close, GOAWAY), so a client
-// never loses a request to a connection that is closed while it sends. Streams run to their own end; idle connections
+// on an open connection is still answered, with the word that the connection ends after it (Connection: close, GOAWAY; over HTTP/2 the word comes
+// at once, and what is on its way is taken), so a client never loses a request to a connection that is closed while it sends. Streams run to their own end; idle connections
 // end when their client closes them or at the idle timeout. The gateway is closed afterwards. Call it at most once.
 func (g *Gateway) Retire(ctx context.Context) (cut int, err error) {
 	g.StopListening()
@@ -37,7 +37,9 @@ func (g *Gateway) Retire(ctx context.Context) (cut int, err error) {
 // StopListening closes the gateway's own descriptors of its listening sockets, and takes no new connection from a shared UDP port.
 // Open connections go on. Calling it twice is harmless.
 func (g *Gateway) StopListening() {
-	g.retiring.Store(true)
+	if !g.retiring.Swap(true) {
+		g.tellToGo()
+	}
 	g.mu.Lock()
 	plain, secure, front := g.plain, g.secure, g.quic
 	g.mu.Unlock()

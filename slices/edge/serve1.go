@@ -265,14 +265,12 @@ func (k *client1) handOver(head []byte, size int) {
 		prefix = append(prefix, head...)
 	}
 	rest, _ := k.br.Peek(k.br.Buffered())
-	var nc net.Conn = &prefixed{Conn: k.nc, prefix: append(prefix, rest...)}
-	switch {
-	case !k.req.Upgrade: // HTTP/2 in clear text
-		nc = &framed{Conn: nc, conn: k.c, frames: &http2Frames{}}
-	default: // a session that moves, by a WebSocket
-		nc = &framed{Conn: nc, conn: k.c, frames: &webSocketFrames{}}
+	below := &prefixed{Conn: k.nc, prefix: append(prefix, rest...)}
+	if k.req.Upgrade { // a session that moves, by a WebSocket
+		k.g.handed.give(&framed{Conn: below, conn: k.c, frames: &webSocketFrames{}})
+		return
 	}
-	k.g.handed.give(nc)
+	k.g.handed.give(k.g.http2Conn(k.c, below)) // HTTP/2 in clear text
 }
 
 // dispatch takes a parsed request through host, slice and gate, as serveHTTP does.

@@ -19,9 +19,15 @@ type AddedLatency struct {
 	ThroughP999 int64 `json:"through_p999_micros"`
 	BaselineP50 int64 `json:"baseline_p50_micros"` // straight to the responder
 	BaselineP99 int64 `json:"baseline_p99_micros"`
-	Samples     int64 `json:"samples"` // probes through the gateway
+	// OwnP99 is the part of AddedP99 that limits of the slice itself made: it wanted more than its ceiling, or its places were taken by answers that
+	// its backend was slow with. The service-level record is judged without it (Judged).
+	OwnP99  int64 `json:"own_p99_micros,omitempty"`
+	Samples int64 `json:"samples"` // probes through the gateway
 	Missed      int64 `json:"missed"`  // of these, failed or not sent in time; each counts with the full timeout
 }
+
+// Judged gives the added p99 that the gateway answers for, microseconds.
+func (a *AddedLatency) Judged() int64 { return max(a.AddedP99-a.OwnP99, 0) }
 
 // SliceStats is one slice for the console: Added is what a client observes, Gateway the gateway's own histogram (first
 // byte read to last byte written, less backend time) and counters, Promise what its guaranteed rate came to.

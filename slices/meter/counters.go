@@ -66,7 +66,7 @@ func (c *Counters) BytesIn() uint64  { return c.bytesIn.Load() }
 func (c *Counters) BytesOut() uint64 { return c.bytesOut.Load() }
 
 // Snapshot is one slice at one moment: the window's quantiles and the running counters. InFlight and Queue come from
-// the slice's gate and are filled in by its owner.
+// the slice's gate, and from its flow what waits for bandwidth; both are filled in by its owner.
 type Snapshot struct {
 	Quantiles
 	Requests uint64 `json:"requests"`

@@ -425,6 +425,22 @@ func (s *Scheduler) Charge(f *Flow, n int) {
 	}
 }
 
+// OwnWait gives how long the flow's own ceiling alone would make the next caller wait, behind those of the flow that wait already: 0 with a link
+// that is busy with others.
+func (s *Scheduler) OwnWait(f *Flow) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.rates.CeilingBps == 0 {
+		return 0
+	}
+	f.ceiling.Advance(s.nowNs())
+	after := f.ceiling
+	for w := f.head; w != nil; w = w.next {
+		after.Take(w.bytes)
+	}
+	return time.Duration(after.WaitNs())
+}
+
 // Waiting gives the number of callers that wait on the flow.
 func (s *Scheduler) Waiting(f *Flow) int {
 	s.mu.Lock()

@@ -126,12 +126,13 @@ type SliceRow struct {
 	P999Ms        *float64   `json:"p999_ms"`
 	BaselineP50Ms *float64   `json:"baseline_p50_ms"`
 	BaselineP99Ms *float64   `json:"baseline_p99_ms"` // of requests straight to the responder: over the budget, the machine is too slow
+	OwnP99Ms      float64    `json:"own_p99_ms"`      // of p99_ms, what the slice's own limits made its probes wait: the record is judged by the rest
 	GatewayP99Ms  *float64   `json:"gateway_p99_ms"`  // first byte read to last written, less backend time
 	Samples       uint64     `json:"samples"`         // probes of the last minute
 	Probes        uint64     `json:"probes"`          // since the node started, at all edges: grows with each
 	RateBps       float64    `json:"rate_bps"`        // bits per second, last second
 	InFlight      int        `json:"in_flight"`
-	Queue         int        `json:"queue"`
+	Queue         int        `json:"queue"` // that wait for a place or for bandwidth
 	Refused       uint64     `json:"refused"`
 	Dropped       uint64     `json:"dropped"`
 	GuaranteedBps uint64     `json:"guaranteed_bps"` // bits per second, 0 is a fair share
@@ -159,10 +160,16 @@ type SliceRow struct {
 	OverSince  *time.Time `json:"over_since"`  // of the latency budget
 	ShortSince *time.Time `json:"short_since"` // of the guaranteed rate
 
+	Minutes          MinuteCounts `json:"minutes"`            // judged since the node started
+	MinutesSincePost MinuteCounts `json:"minutes_since_post"` // of these, not in the service-level record yet
+
 	Edges       []SliceEdge  `json:"edges,omitempty"`
 	Routes      []SliceRoute `json:"routes,omitempty"` // SliceRoutesMax at most
 	RoutesTotal int          `json:"routes_total"`     // hosts at each edge
 }
+
+// Judged is the added p99 that the service-level record goes by, milliseconds; p99_ms must not be nil.
+func (r *SliceRow) Judged() float64 { return max(*r.P99Ms-r.OwnP99Ms, 0) }
 
 // AtCeiling reports whether the slice had all that its ceiling allows in the last second: what it asks for besides waits for its own ceiling, its probes
 // among it, so its latency then says nothing of the gateway.

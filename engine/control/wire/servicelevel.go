@@ -14,8 +14,16 @@ type ServiceUnit struct {
 	BudgetMs      float64        `json:"budget_ms"`      // added latency allowed at the 99th percentile
 	GuaranteedBps uint64         `json:"guaranteed_bps"` // bits per second, 0: a fair share
 	Months        []ServiceMonth `json:"months"`         // oldest first
+	SincePost     MinuteCounts   `json:"since_post"`     // judged and not in Months yet: minutes are posted every hour
 	Breach        *ServiceBreach `json:"breach"`         // of the budget
 	Short         *ServiceShort  `json:"short"`          // of the guaranteed rate
+}
+
+// MinuteCounts counts minutes by what they were judged.
+type MinuteCounts struct {
+	Kept   uint64 `json:"kept"`   // within the latency budget
+	Broken uint64 `json:"broken"` // over it
+	Void   uint64 `json:"void"`   // the machine's own baseline was over it
 }
 
 // ServiceMonth counts one month's minutes. Attainment is kept of kept and broken, in percent; nil when no minute was judged.
