@@ -33,10 +33,10 @@ func scrape(t *testing.T, o *wire.Overview) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-func TestEveryFigureOfThePicture(t *testing.T) {
-	t.Parallel()
+// picture has a value for every figure.
+func picture() *wire.Overview {
 	p50, p99, percent, until := 0.5, 2.25, 97.5, time.Unix(2000, 0)
-	o := &wire.Overview{
+	return &wire.Overview{
 		Node: wire.NodeInfo{Name: "n1", Cluster: "c1", Profile: "dev", Version: "v1", State: wire.NodeServing, Started: time.UnixMilli(1500)},
 		Ledger: wire.LedgerInfo{Size: 42, CheckpointAgeMs: 250, Cosigners: 2, Witnesses: []wire.WitnessRow{
 			{Name: "w.example", Key: "w.example+00000001+BA", Status: wire.WitnessCosigning},
@@ -53,7 +53,11 @@ func TestEveryFigureOfThePicture(t *testing.T) {
 			Routes: []wire.SliceRoute{{Edge: "node", Host: "a.test", State: "answers", Certificate: &wire.Certificate{NotAfter: &until}},
 				{Edge: "e2", Host: "a.test", State: "out", Certificate: &wire.Certificate{Error: "no"}}, {Edge: "node", Host: "b.test", State: "not measured"}}}},
 	}
-	code, body := scrape(t, o)
+}
+
+func TestEveryFigureOfThePicture(t *testing.T) {
+	t.Parallel()
+	code, body := scrape(t, picture())
 	if code != http.StatusOK {
 		t.Fatalf("%d: %s", code, body)
 	}

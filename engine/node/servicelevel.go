@@ -172,7 +172,7 @@ func (n *Node) serviceLoop(ctx context.Context) {
 	now, key := time.Now(), n.key.Public()
 	r := meters{level: newServiceLevel(post, n.Engine().View, key, now, n.edgeReports(), &n.judged),
 		usage: newUsageMeter(post, n.Engine().View, key, now, n.edgeReports()),
-		dir: n.cfg.DataDir}
+		dir:   n.cfg.DataDir}
 	r.complain("gap of metering not read", n.log, r.begin(now))
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()

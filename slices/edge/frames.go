@@ -142,6 +142,7 @@ type http2Frames struct {
 	head    [9]byte
 	have    int // of head
 	skip    int // payload that is still to come
+	came    func(head *[9]byte)
 }
 
 func (h *http2Frames) scan(p []byte) (idle int, err error) {
@@ -165,6 +166,9 @@ func (h *http2Frames) scan(p []byte) (idle int, err error) {
 		p = p[n:]
 		if h.have == len(h.head) {
 			h.have, h.skip = 0, int(h.head[0])<<16|int(h.head[1])<<8|int(h.head[2])
+			if h.came != nil {
+				h.came(&h.head)
+			}
 			if http2Idle(h.head[3], h.head[4], h.skip) {
 				idle++
 			}
@@ -175,14 +179,13 @@ func (h *http2Frames) scan(p []byte) (idle int, err error) {
 
 // http2Idle reports whether a frame carries nothing of a request. The ends of streams do, and so do headers, which the slice's gate counts.
 func http2Idle(kind, flags byte, length int) bool {
-	const data, headers, pushPromise, continuation = 0, 1, 5, 9
 	const endStream, padded = 0x1, 0x8
 	switch kind {
-	case data:
+	case h2Data:
 		return flags&endStream == 0 && (length == 0 || flags&padded != 0 && length <= 256) // perhaps nothing but padding
-	case headers, pushPromise:
+	case h2Headers, h2PushPromise:
 		return false
-	case continuation:
+	case h2Continuation:
 		return length == 0
 	}
 	return length < idleFrameBytes // a larger one pays by its bytes

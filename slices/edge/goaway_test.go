@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -68,7 +69,9 @@ func (r *h2Raw) heard(t *testing.T, done func(http2.Frame) bool) (goAways []uint
 }
 
 func answered(stream uint32) func(http2.Frame) bool {
-	return func(f http2.Frame) bool { return f.Header().StreamID == stream && f.Header().Flags.Has(http2.FlagDataEndStream) }
+	return func(f http2.Frame) bool {
+		return f.Header().StreamID == stream && f.Header().Flags.Has(http2.FlagDataEndStream)
+	}
 }
 
 // TestARetiringGatewayLeavesNoStreamOut: what a client of HTTP/2 sent before it heard that the connection ends is answered, and of nothing that it
@@ -127,6 +130,75 @@ func TestAConnectionThatComesWhileAGatewayRetires(t *testing.T) {
 	}
 }
 
+// TestAnIdleConnectionEndsAfterTheNotice: when nothing is left to answer. What is open is answered to its end first.
+func TestAnIdleConnectionEndsAfterTheNotice(t *testing.T) {
+	t.Parallel()
+	a := unit("a")
+	entered, more := make(chan struct{}), make(chan struct{})
+	g := gateway(t, table(t, []Route{route("a.test", a, backend(t, func(w http.ResponseWriter, r *http.Request) {
+		close(entered)
+		<-more
+		_, _ = io.WriteString(w, "late")
+	}))}, a))
+	r := newH2Raw(t, g.Addr())
+	r.ask(t, 1)
+	<-entered
+	f := oneConn(t, g).frames.Load()
+	g.StopListening()
+	r.heard(t, func(f http2.Frame) bool { return f.Header().Type == http2.FrameGoAway })
+	f.endIdle() // as its timer would; a stream is open
+	if f.conn.readDeadline.isClosed() {
+		t.Fatal("closed under a request")
+	}
+	close(more)
+	r.heard(t, answered(1))
+	f.endIdle()
+	if last := r.heard(t, func(f http2.Frame) bool { return f.Header().Type == http2.FrameGoAway }); last[len(last)-1] != 1 {
+		t.Errorf("the last GOAWAY names %v", last)
+	}
+	if _, err := r.ReadFrame(); err != io.EOF {
+		t.Errorf("after the last GOAWAY: %v", err)
+	}
+	eventually(t, "the connection is gone", func() bool { return g.Connections() == 0 })
+}
+
+func TestOpenStreams(t *testing.T) {
+	t.Parallel()
+	var o openStreams
+	head := func(kind, flags byte, id uint32) *[9]byte {
+		return &[9]byte{3: kind, 4: flags, 5: byte(id >> 24), 6: byte(id >> 16), 7: byte(id >> 8), 8: byte(id)}
+	}
+	for _, c := range []struct {
+		came       bool
+		kind, flag byte
+		id, last   uint32
+		idle       bool
+	}{
+		{true, h2Headers, 0x4, 1, 1, false},
+		{true, h2Headers, 0x5, 1, 1, false},         // its trailer
+		{false, h2Headers, 0x4, 1, 1, false},        // the answer's head
+		{false, h2Data, 0, 1, 1, false},             // some of it
+		{true, h2Headers, 0x5, 1<<31 | 3, 3, false}, // the reserved bit means nothing
+		{false, h2Data, 0x1, 1, 3, false},
+		{false, h2Reset, 0, 1, 3, false}, // after its end: of the request's body no more is wanted
+		{true, h2Reset, 0, 3, 3, true},
+		{true, h2Headers, 0x5, 5, 5, false},
+		{false, h2Headers, 0x5, 5, 5, true}, // an answer without a body
+		{true, h2Headers, 0x5, 7, 7, false},
+		{false, h2Reset, 0, 7, 7, true},
+		{true, h2Headers, 0x5, 7, 7, true}, // a trailer of what is over
+	} {
+		if c.came {
+			o.came(head(c.kind, c.flag, c.id))
+		} else {
+			o.went(head(c.kind, c.flag, c.id))
+		}
+		if last, idle := o.none(); last != c.last || idle != c.idle {
+			t.Fatalf("after %+v: last %d, idle %v", c, last, idle)
+		}
+	}
+}
+
 // oneConn gives the only connection of a gateway.
 func oneConn(t *testing.T, g *Gateway) *conn {
 	t.Helper()
@@ -154,10 +226,12 @@ func TestANoticeLiesBetweenFrames(t *testing.T) {
 	_ = w.WriteData(1, true, nil)
 	_ = w.WritePing(true, [8]byte{})
 	whole := frames.Bytes()
+	gone := &conn{}
+	gone.readDeadline.close() // there is no end for the timer to bring about
 	for seed := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		var out bytes.Buffer
-		f := &framed{Conn: &written{out: &out}, out: &goAway{}}
+		f := &framed{Conn: &written{out: &out}, conn: gone, out: &goAway{}}
 		when := rng.IntN(len(whole))
 		for at := 0; at < len(whole); {
 			n := min(1+rng.IntN(60), len(whole)-at)
@@ -185,7 +259,7 @@ func (w *written) Write(p []byte) (int, error) { return w.out.Write(p) }
 
 // oneNotice reads frames, and wants one GOAWAY among them, after the settings. The framer itself refuses one within a block.
 func oneNotice(r io.Reader) error {
-	f := http2.NewFramer(io.Discard, r)
+	f := http2.NewFramer(io.Discard, r) // refuses what parts a block
 	notices, kinds := 0, []http2.FrameType{}
 	for {
 		frame, err := f.ReadFrame()

@@ -4,9 +4,10 @@ import "context"
 
 // Retire accepts no more connections and returns when the last one has ended by itself, or when ctx ends and what is left was cut;
 // cut is their number. Its listeners close at once: other processes that hold the same sockets go on accepting from them. What comes
-// on an open connection is still answered, with the word that the connection ends after it (Connection: close, GOAWAY; over HTTP/2 the word comes
-// at once, and what is on its way is taken), so a client never loses a request to a connection that is closed while it sends. Streams run to their own end; idle connections
-// end when their client closes them or at the idle timeout. The gateway is closed afterwards. Call it at most once.
+// on an open connection is still answered, with the word that the connection ends after it (Connection: close, GOAWAY), so a client never
+// loses a request to a connection that is closed while it sends. Over HTTP/2 the word comes at once, and what is on its way is taken.
+// Streams run to their own end; idle connections of HTTP/2 end after goAwayAfter, others when their client closes them or at the
+// idle timeout. The gateway is closed afterwards. Call it at most once.
 func (g *Gateway) Retire(ctx context.Context) (cut int, err error) {
 	g.StopListening()
 	g.mu.Lock()

@@ -23,7 +23,7 @@ type AddedLatency struct {
 	// its backend was slow with. The service-level record is judged without it (Judged).
 	OwnP99  int64 `json:"own_p99_micros,omitempty"`
 	Samples int64 `json:"samples"` // probes through the gateway
-	Missed      int64 `json:"missed"`  // of these, failed or not sent in time; each counts with the full timeout
+	Missed  int64 `json:"missed"`  // of these, failed or not sent in time; each counts with the full timeout
 }
 
 // Judged gives the added p99 that the gateway answers for, microseconds.

@@ -328,7 +328,7 @@ func TestPassingLeavesNoDescriptors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _ = io.WriteString(nc, "GET /echo?x HTTP/1.1\r\nHost: "+testHost+"\r\nConnection: close\r\n\r\n")
+		_, _ = io.WriteString(nc, "POST /echo HTTP/1.1\r\nHost: "+testHost+"\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx")
 		b, err := io.ReadAll(nc)
 		if _ = nc.Close(); err != nil || !strings.HasSuffix(string(b), "x") {
 			t.Fatalf("%q, %v", b, err)
