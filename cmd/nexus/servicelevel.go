@@ -19,8 +19,9 @@ func (a *app) serviceRecordCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "record [UNIT]", Short: "The service-level record: minutes within the latency budget, and breaches", Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeUnits,
 		Long: `Once a minute the node judges what the probes of each slice measured: kept, broken, or void when even the direct baseline was over the
-budget. What limits of the slice itself made the probes wait counts for nothing: its ceiling, its places. Minutes become entries of the unit's chain every hour, at the turn of a month and when the node stops; a breach becomes an entry,
-a notice to the owner and an audit finding at once. Attainment is kept of kept and broken minutes.
+budget. What limits of the slice itself made them wait counts for nothing: its ceiling, its places. Minutes become entries of the
+unit's chain every hour, at the turn of a month and when the node stops; a breach becomes an entry, a notice to the owner and an
+audit finding at once. Attainment is kept of kept and broken minutes.
 
 A guaranteed rate is judged in windows of 2 s, at all edges. A minute with a window in which less than 98 % went of what was owed is a breach too, with entry,
 notice and finding; a minute with windows and none short ends it. SHORT counts such windows; those of a breach that is open are added when it ends.`,
