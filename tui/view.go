@@ -377,7 +377,7 @@ func (m *model) helpLines() []string {
 		" failed or DENY, " +
 		th.Symbols.Degraded + " degraded or not yet enforced, " + th.Symbols.Running + " running, " + th.Symbols.Skipped +
 		" skipped, " +
-		th.Symbols.Pending + " pending. OK below 80 % of the limit, NEAR above, OVER past it, HOST when the machine itself is past it," +
+		th.Symbols.Pending + " pending. OK below 80 % of the limit, NEAR above, OVER past it, OWN by its own limits alone, HOST when the machine itself is past it," +
 		" new with too few probes to say; a dash was not measured.",
 		"Bars run from 0 to twice the limit. = at a split: this console computed the same figures itself. events/s: revenue events that became " +
 			"durable in the last whole second."} {

@@ -19,7 +19,8 @@ import (
 func (a *app) slicesCommand() *cobra.Command {
 	cmd := noun("slices", "Network slices of the edge, with what was measured")
 	list := &cobra.Command{Use: "list", Short: "Every slice with latency and load", Args: noArgs,
-		Long:    `KEPT % says how a guaranteed rate was kept: the least of what was owed that went in a window of 2 s, in the last minute.`,
+		Long: `OWN is the part of P99 that limits of the slice itself made, its ceiling and its places; the budget is for the rest.
+KEPT % says how a guaranteed rate was kept: the least of what was owed that went in a window of 2 s, in the last minute.`,
 		Example: "  nexus slices list -o json"}
 	list.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, _ []string) error {
 		s, err := get[wire.Slices](ctx, n, "/v1/slices")
@@ -47,14 +48,22 @@ waiting.`,
 }
 
 func sliceTable(rows []wire.SliceRow) *table {
-	t := &table{head: []string{"UNIT", "NAME", "CLASS", ">P50 ms", ">P99 ms", ">P99.9 ms", ">BUDGET", ">SAMPLES", ">Mbit/s", ">KEPT %", ">IN FLIGHT", ">QUEUE",
-		">REFUSED", ">DROPPED", ">SESSION CAP", "SLICE"}, none: "no slices"}
+	t := &table{head: []string{"UNIT", "NAME", "CLASS", ">P50 ms", ">P99 ms", ">OWN ms", ">P99.9 ms", ">BUDGET", ">SAMPLES", ">Mbit/s", ">KEPT %", ">IN FLIGHT",
+		">QUEUE", ">REFUSED", ">DROPPED", ">SESSION CAP", "SLICE"}, none: "no slices"}
 	for _, r := range rows {
-		t.add(r.Label, r.Name, r.Class, milliseconds(r.P50Ms), milliseconds(r.P99Ms), milliseconds(r.P999Ms), fmt.Sprintf("%g", r.BudgetMs),
-			strconv.FormatUint(r.Samples, 10), fmt.Sprintf("%.2f", r.RateBps/1e6), keptPercent(r.GuaranteePercent), strconv.Itoa(r.InFlight), strconv.Itoa(r.Queue),
-			strconv.FormatUint(r.Refused, 10), strconv.FormatUint(r.Dropped, 10), strconv.Itoa(r.SessionCap), r.Slice)
+		t.add(r.Label, r.Name, r.Class, milliseconds(r.P50Ms), milliseconds(r.P99Ms), ownCell(&r), milliseconds(r.P999Ms),
+			fmt.Sprintf("%g", r.BudgetMs), strconv.FormatUint(r.Samples, 10), fmt.Sprintf("%.2f", r.RateBps/1e6), keptPercent(r.GuaranteePercent),
+			strconv.Itoa(r.InFlight), strconv.Itoa(r.Queue), strconv.FormatUint(r.Refused, 10), strconv.FormatUint(r.Dropped, 10), strconv.Itoa(r.SessionCap), r.Slice)
 	}
 	return t
+}
+
+// ownCell is the part of the p99 that the slice's own limits made.
+func ownCell(r *wire.SliceRow) string {
+	if r.P99Ms == nil {
+		return "-"
+	}
+	return milliseconds(&r.OwnP99Ms)
 }
 
 // keptPercent is a share of what was owed, cut and not rounded: 100 is all of it. A dash: none was judged.
@@ -155,7 +164,7 @@ func printSlice(w io.Writer, s wire.SliceRow) error {
 func (a *app) probeCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "probe", Short: "Watch the open-loop probe of every slice for a while and judge it by its budget", Args: noArgs,
 		Long: `The node probes every slice through its real listener all the time. This waits until each slice has new samples and prints what
-they say. Exits 1 when a slice's p99 is over its budget, or nothing was measured.`,
+they say. Exits 1 when a slice's p99 is over its budget, or nothing was measured. OWN, what limits of the slice itself made of the p99, is left out.`,
 		Example: "  nexus slices probe\n  nexus slices probe --for 10s -o json"}
 	cmd.Flags().Duration("for", 3*time.Second, "how long to watch")
 	cmd.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, _ []string) error {

@@ -129,7 +129,7 @@ func (e *edgeReports) whole(own edge.SliceStats, now time.Time) edge.SliceStats 
 	sum := own
 	for _, s := range e.present(own.Slice.ID, now) {
 		addPresent(&sum, s.stats)
-		if s.stats.Added.Samples > 0 && (sum.Added.Samples == 0 || s.stats.Added.AddedP99 > sum.Added.AddedP99) {
+		if s.stats.Added.Samples > 0 && (sum.Added.Samples == 0 || worse(&s.stats.Added, &sum.Added)) {
 			samples, missed := sum.Added.Samples, sum.Added.Missed
 			sum.Added = s.stats.Added
 			sum.Added.Samples, sum.Added.Missed = sum.Added.Samples+samples, sum.Added.Missed+missed
@@ -152,6 +152,11 @@ func (e *edgeReports) whole(own edge.SliceStats, now time.Time) edge.SliceStats 
 		}
 	}
 	return sum
+}
+
+// worse reports whether a is later than b by what the gateway answers for, and where that is the same, in all.
+func worse(a, b *edge.AddedLatency) bool {
+	return a.Judged() > b.Judged() || a.Judged() == b.Judged() && a.AddedP99 > b.AddedP99
 }
 
 // minutes gives what the probes of a slice measured in the minute that ends now, at each edge that was heard of in it.

@@ -425,18 +425,26 @@ func (s *Scheduler) Charge(f *Flow, n int) {
 	}
 }
 
-// OwnWait gives how long the flow's own ceiling alone would make the next caller wait, behind those of the flow that wait already: 0 with a link
-// that is busy with others.
+// OwnWait gives how much of the next caller's wait is made by the flow's own ceiling, behind those of the flow that wait already: 0 where it could go
+// at once but for the others on the link; all of it while the link is free, however late a turn comes; else what the ceiling alone would make.
 func (s *Scheduler) OwnWait(f *Flow) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.rates.CeilingBps == 0 {
 		return 0
 	}
-	f.ceiling.Advance(s.nowNs())
+	now, d := s.nowNs(), &s.decider
+	f.ceiling.Advance(now)
 	after := f.ceiling
 	for w := f.head; w != nil; w = w.next {
 		after.Take(w.bytes)
+	}
+	if after.Ready() {
+		return 0
+	}
+	d.link.Advance(now)
+	if d.shared == nil && d.link.Ready() || d.shared != nil && d.shared.ready(now) {
+		return math.MaxInt64
 	}
 	return time.Duration(after.WaitNs())
 }

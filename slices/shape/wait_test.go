@@ -2,6 +2,7 @@ package shape
 
 import (
 	"errors"
+	"math"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -23,6 +24,43 @@ func TestSchedulerWaitsForTheRate(t *testing.T) {
 		// 64 quanta are 1 MiB; the first two go at once (burst, then debt).
 		if took := time.Since(begin); took < 1010*time.Millisecond || took > 1060*time.Millisecond {
 			t.Errorf("1 MiB at 1 MB/s took %v", took)
+		}
+	})
+}
+
+// TestWhoseWaitItIs: a flow's own ceiling, the link that others fill, or both.
+func TestWhoseWaitItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewScheduler(8_000_000) // 1 MB/s
+		defer s.Close()
+		f, free, other := s.NewFlow(Rates{CeilingBps: 80_000}), s.NewFlow(Rates{}), s.NewFlow(Rates{}) // 10 kB/s, burst 200 B
+		if got := s.OwnWait(f); got != 0 {
+			t.Errorf("before anything moved: %v", got)
+		}
+		s.Charge(f, 1200)
+		if got := s.OwnWait(f); got != math.MaxInt64 {
+			t.Errorf("a free link, and the ceiling passed: %v", got)
+		}
+		if got := s.OwnWait(free); got != 0 {
+			t.Errorf("a flow without a ceiling: %v", got)
+		}
+		s.Charge(other, 3<<20) // the link is paid for three seconds
+		// 999 bytes of debt at 10 kB/s.
+		if got := s.OwnWait(f).Round(time.Millisecond); got != 100*time.Millisecond {
+			t.Errorf("both: %v of it by the ceiling", got)
+		}
+		cancel := make(chan struct{})
+		done := make(chan bool)
+		go func() { done <- s.Take(f, 200, cancel) }()
+		synctest.Wait()
+		if got := s.OwnWait(f).Round(time.Millisecond); got != 120*time.Millisecond {
+			t.Errorf("behind another that waits: %v", got)
+		}
+		close(cancel)
+		<-done
+		time.Sleep(time.Second)
+		if got := s.OwnWait(f); got != 0 {
+			t.Errorf("the link alone: %v", got)
 		}
 	})
 }

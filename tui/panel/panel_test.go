@@ -357,6 +357,7 @@ func TestSliceIsNotOverForAFewProbes(t *testing.T) {
 		"new":  {Samples: 99, P99Ms: ms(24.3), BaselineP99Ms: ms(0.5)},
 		"OVER": {Samples: 100, P99Ms: ms(24.3), BaselineP99Ms: ms(10)},
 		"HOST": {Samples: 100, P99Ms: ms(24.3), BaselineP99Ms: ms(10.1)},
+		"OWN":  {Samples: 100, P99Ms: ms(24.3), BaselineP99Ms: ms(1), OwnP99Ms: 14.3},
 		"OK":   {Samples: 100, P99Ms: ms(7.9), BaselineP99Ms: ms(10.1)},
 		"NEAR": {Samples: 300, P99Ms: ms(8.1)},
 	} {
@@ -372,7 +373,7 @@ func TestSliceIsNotOverForAFewProbes(t *testing.T) {
 			}
 		}
 		words := map[string]string{"idle": "measuring", "new": "measuring", "OVER": "1 OVER", "HOST": "machine too slow", "OK": "all within budget",
-			"NEAR": "all within budget"}[want]
+			"NEAR": "all within budget", "OWN": "1 at own limits"}[want]
 		if !strings.Contains(title, words) {
 			t.Errorf("%s is headed %q, want %q", want, title, words)
 		}

@@ -70,7 +70,8 @@ const samplesMin = 100
 
 // sliceState is OVER above the budget, NEAR above 80 % of it, idle without a measurement, new while too few probes were answered, and
 // HOST where the request straight to the responder was over the budget as well: then the machine is too slow, which says nothing of the
-// slice, and the service-level record does not count the minute either (slices.Minute.Judge).
+// slice, and the service-level record does not count the minute either (slices.Minute.Judge). OWN is over the budget by no more than limits of the
+// slice itself make, its ceiling and its places: the record is judged without them (decision 79).
 func sliceState(r *wire.SliceRow) (string, theme.Style) {
 	switch {
 	case r.P99Ms == nil:
@@ -79,8 +80,10 @@ func sliceState(r *wire.SliceRow) (string, theme.Style) {
 		return "new", theme.Faint
 	case *r.P99Ms > budget(r) && orMinus(r.BaselineP99Ms) > budget(r):
 		return "HOST", theme.Warn
-	case *r.P99Ms > budget(r):
+	case r.Judged() > budget(r):
 		return "OVER", theme.Bad
+	case *r.P99Ms > budget(r):
+		return "OWN", theme.Warn
 	case *r.P99Ms > 0.8*budget(r):
 		return "NEAR", theme.Warn
 	default:
@@ -143,6 +146,8 @@ func slicesState(in Input) (string, theme.Style) {
 		state, style = fmt.Sprintf("%d OVER", words["OVER"]), theme.Bad
 	case words["HOST"] > 0:
 		state, style = "machine too slow", theme.Warn
+	case words["OWN"] > 0:
+		state, style = fmt.Sprintf("%d at own limits", words["OWN"]), theme.Warn
 	case words["new"]+words["idle"] == len(rows):
 		state, style = "measuring", theme.Faint
 	}
@@ -216,8 +221,8 @@ func sliceLine(th *theme.Theme, l *theme.Line, r *wire.SliceRow, text theme.Styl
 	l.Space(2).Add(style, word)
 }
 
-// SliceState is the word for a slice's latency: OK, NEAR (above 80 % of its budget), OVER, HOST when the machine itself was over it, new
-// with too few probes to say, or idle when not measured.
+// SliceState is the word for a slice's latency: OK, NEAR (above 80 % of its budget), OVER, OWN by its own limits alone, HOST when the
+// machine itself was over it, new with too few probes to say, or idle when not measured.
 func SliceState(r *wire.SliceRow) string {
 	word, _ := sliceState(r)
 	return word

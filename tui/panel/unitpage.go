@@ -287,6 +287,10 @@ func (p *Page) sliceFacts(r *wire.SliceRow) {
 	if r.AtCeiling() {
 		p.Field("", "at its ceiling: what is more waits for it, the probes too", theme.Warn)
 	}
+	if r.OwnP99Ms > 0 {
+		own := r.OwnP99Ms
+		p.Field("own limits", "made "+ms(p.th, &own)+" ms of the p99: its ceiling, its places; judged by the rest", theme.Plain)
+	}
 	if text, style := guaranteeKept(r); text != "" {
 		p.Field("kept", text, style)
 	}
