@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"os"
 	"os/exec"
+	"os/signal"
 	"syscall"
 	"testing"
 
@@ -29,7 +30,11 @@ func startEdge(t *testing.T, n *liveNode, terminal bool) (*exec.Cmd, chan string
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // where whoever runs the tests has it ignored, as nohup does, the edge would inherit that
+	err = cmd.Start()
+	signal.Stop(hangups)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
