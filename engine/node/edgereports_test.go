@@ -158,3 +158,16 @@ func TestProbesOfAllEdgesAreCounted(t *testing.T) {
 		t.Errorf("%d probes", row.Probes)
 	}
 }
+
+// TestTheWorseEdge: what is shown of several edges is the one whose gateway answers for most, as the record judges them, not the one whose slice
+// was held longest by its own limits.
+func TestTheWorseEdge(t *testing.T) {
+	t.Parallel()
+	held, late := edge.AddedLatency{AddedP99: 270_000, OwnP99: 269_000}, edge.AddedLatency{AddedP99: 50_000}
+	if worse(&held, &late) || !worse(&late, &held) {
+		t.Error("50 ms of the gateway's own are less than 1 ms of it")
+	}
+	if same := (edge.AddedLatency{AddedP99: 1_000}); !worse(&held, &same) || worse(&same, &held) || worse(&held, &held) {
+		t.Error("where the gateway's part is the same, the client's view counts")
+	}
+}

@@ -17,7 +17,8 @@ type judged struct {
 
 type judgedUnit struct {
 	all  wire.MinuteCounts // since the node started
-	last wire.MinuteCounts // of these, since minutes were posted last
+	last wire.MinuteCounts // of these, since a span was closed
+	held wire.MinuteCounts // of these, in spans that are closed and not posted yet
 }
 
 func (j *judged) count(unit nexus.ID, level slices.Level) {
@@ -43,20 +44,34 @@ func (j *judged) count(unit nexus.ID, level slices.Level) {
 	}
 }
 
-// posted begins the counts since the last post anew.
+// closed notes that what was counted until now makes a span, which is to be posted.
+func (j *judged) closed() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, u := range j.units {
+		u.held, u.last = sum(u.held, u.last), wire.MinuteCounts{}
+	}
+}
+
+// posted notes that all spans were.
 func (j *judged) posted() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, u := range j.units {
-		u.last = wire.MinuteCounts{}
+		u.held = wire.MinuteCounts{}
 	}
 }
 
-func (j *judged) of(unit nexus.ID) (all, last wire.MinuteCounts) {
+// of gives a unit's counts, and those of them that are not posted.
+func (j *judged) of(unit nexus.ID) (all, waiting wire.MinuteCounts) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if u := j.units[unit]; u != nil {
-		return u.all, u.last
+		return u.all, sum(u.held, u.last)
 	}
-	return
+	return wire.MinuteCounts{}, wire.MinuteCounts{}
+}
+
+func sum(a, b wire.MinuteCounts) wire.MinuteCounts {
+	return wire.MinuteCounts{Kept: a.Kept + b.Kept, Broken: a.Broken + b.Broken, Void: a.Void + b.Void}
 }

@@ -58,8 +58,17 @@ func (l *serviceLevel) minute(ctx context.Context, now time.Time, stats []edge.S
 	if l.span.due(now) {
 		l.cut(now.UnixMilli())
 	}
-	keep(l.out.send(ctx))
+	keep(l.send(ctx))
 	return first
+}
+
+// send posts the spans that wait.
+func (l *serviceLevel) send(ctx context.Context) error {
+	err := l.out.send(ctx)
+	if l.out.oldest() == 0 {
+		l.told.posted()
+	}
+	return err
 }
 
 func (l *serviceLevel) judge(ctx context.Context, now time.Time, s *edge.SliceStats) error {
@@ -113,7 +122,7 @@ func (l *serviceLevel) since() int64 {
 // flush posts what was counted until now.
 func (l *serviceLevel) flush(ctx context.Context, now time.Time) error {
 	l.cut(now.UnixMilli())
-	return l.out.send(ctx)
+	return l.send(ctx)
 }
 
 // minutesRowsMax is how many units one slice.minutes takes.
@@ -130,7 +139,7 @@ func (l *serviceLevel) cut(endMs int64) {
 	}
 	from := max(l.span.fromMs, endMs-usageSpanMax.Milliseconds())
 	l.span.fromMs, l.counts = endMs, map[nexus.ID]*state.MinutesRow{}
-	l.told.posted()
+	l.told.closed()
 	if len(rows) == 0 {
 		return
 	}

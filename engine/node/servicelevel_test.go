@@ -122,6 +122,9 @@ func TestServiceLevelSplitsAtTheMonthAndKeepsWhatWasNotTaken(t *testing.T) {
 	if err := r.pass(500, 300, 300); !errors.Is(err, r.fail) {
 		t.Fatalf("a failed post is not reported: %v", err)
 	}
+	if _, waiting := r.level.told.of(nexus.ID{1}); waiting.Kept != 2 { // that of the old month, which could not be posted, among them
+		t.Errorf("told of %+v that are not posted", waiting)
+	}
 	r.fail = nil
 	if err := r.pass(500, 300, 300); err != nil {
 		t.Fatal(err)

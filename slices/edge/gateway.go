@@ -35,6 +35,7 @@ type Gateway struct {
 	serving     atomic.Pointer[serving]
 	prober      atomic.Pointer[Prober]
 	open        chan struct{}  // one element per open connection; its capacity is ConnectionsMax
+	goAwayAfter time.Duration  // the constant; tests have time
 	retiring    atomic.Bool    // accepts nothing more, answers what comes on open connections
 	handlers    sync.WaitGroup // requests and upgraded streams
 	listenLoops sync.WaitGroup // of the two listeners, part of serveLoops
@@ -69,7 +70,7 @@ func New(config Config) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{
-		config: config, log: config.Logger.With(slog.String("component", "edge")),
+		config: config, goAwayAfter: goAwayAfter, log: config.Logger.With(slog.String("component", "edge")),
 		scheduler: shape.NewScheduler(config.CapacityBps), buffers: newBufferPool(),
 		open: make(chan struct{}, config.ConnectionsMax), signing: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		states: map[nexus.ID]*sliceState{}, conns: map[*conn]struct{}{}, failed: make(chan struct{}),

@@ -52,7 +52,7 @@ func (f *framed) sayNotice() error {
 	n, err := f.Conn.Write(goAwayFrame(anyStream))
 	f.written.Add(int64(n))
 	f.out.saidNs.Store(time.Now().UnixNano())
-	time.AfterFunc(goAwayAfter, f.endIdle)
+	time.AfterFunc(f.conn.gateway.goAwayAfter, f.endIdle)
 	return err
 }
 
@@ -66,7 +66,7 @@ func (f *framed) endIdle() {
 	defer o.mu.Unlock()
 	last, idle := o.open.none()
 	if !idle || !o.sent.between() {
-		time.AfterFunc(goAwayAfter, f.endIdle)
+		time.AfterFunc(f.conn.gateway.goAwayAfter, f.endIdle)
 		return
 	}
 	_, _ = f.Conn.Write(goAwayFrame(last)) // whoever hears it no more hears the end
@@ -172,7 +172,7 @@ func (c *conn) toldToGo() bool {
 		return true
 	}
 	said := f.out.saidNs.Load()
-	return said != 0 && time.Now().UnixNano()-said >= int64(goAwayAfter)
+	return said != 0 && time.Now().UnixNano()-said >= int64(c.gateway.goAwayAfter)
 }
 
 // tellToGo tells every client of HTTP/2 that its connection takes no further requests. Nobody waits for one that does not read.

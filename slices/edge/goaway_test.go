@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -80,6 +81,7 @@ func TestARetiringGatewayLeavesNoStreamOut(t *testing.T) {
 	t.Parallel()
 	a := unit("a")
 	g := gateway(t, table(t, []Route{route("a.test", a, backend(t, text("here")))}, a))
+	g.goAwayAfter = time.Hour // however slow the machine is
 	r := newH2Raw(t, g.Addr())
 	r.ask(t, 1)
 	if said := r.heard(t, answered(1)); said != nil {
@@ -101,7 +103,7 @@ func TestARetiringGatewayLeavesNoStreamOut(t *testing.T) {
 	}
 	// Who goes on asking is told the number of the last one that was taken, and the connection ends.
 	c := oneConn(t, g)
-	c.frames.Load().out.saidNs.Add(-int64(goAwayAfter))
+	c.frames.Load().out.saidNs.Add(-int64(g.goAwayAfter))
 	r.ask(t, 9)
 	if last := r.heard(t, func(f http2.Frame) bool { return f.Header().Type == http2.FrameGoAway }); last[len(last)-1] != 9 {
 		t.Errorf("the last GOAWAY names %v", last)
@@ -113,6 +115,7 @@ func TestAConnectionThatComesWhileAGatewayRetires(t *testing.T) {
 	t.Parallel()
 	a := unit("a")
 	g := gateway(t, table(t, []Route{route("a.test", a, backend(t, text("here")))}, a))
+	g.goAwayAfter = time.Hour
 	nc := dialed(t, g.Addr())
 	eventually(t, "accepted", func() bool { return g.Connections() == 1 })
 	g.StopListening()
@@ -140,6 +143,7 @@ func TestAnIdleConnectionEndsAfterTheNotice(t *testing.T) {
 		<-more
 		_, _ = io.WriteString(w, "late")
 	}))}, a))
+	g.goAwayAfter = time.Hour // the timer's part is done by hand
 	r := newH2Raw(t, g.Addr())
 	r.ask(t, 1)
 	<-entered
@@ -226,7 +230,7 @@ func TestANoticeLiesBetweenFrames(t *testing.T) {
 	_ = w.WriteData(1, true, nil)
 	_ = w.WritePing(true, [8]byte{})
 	whole := frames.Bytes()
-	gone := &conn{}
+	gone := &conn{gateway: &Gateway{}}
 	gone.readDeadline.close() // there is no end for the timer to bring about
 	for seed := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, 1))

@@ -113,7 +113,7 @@ func TestProbesSeeAFullSlice(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	// The places were taken by what its own backend is slow with: no failing of the gateway, and the record does not call it one.
-	if got.Judged() > got.AddedP99/2 || got.OwnP99+got.Judged() != got.AddedP99 {
+	if got.OwnP99 < got.AddedP99/10 || got.OwnP99+got.Judged() != got.AddedP99 {
 		t.Errorf("judged with %d of %d us", got.Judged(), got.AddedP99)
 	}
 }
@@ -122,13 +122,7 @@ func TestProbesSeeAFullSlice(t *testing.T) {
 // for a link that others fill it does.
 func TestProbesOfASliceAtItsCeiling(t *testing.T) {
 	t.Parallel()
-	endless := backend(t, func(w http.ResponseWriter, r *http.Request) {
-		for b := make([]byte, 64<<10); ; {
-			if _, err := w.Write(b); err != nil {
-				return
-			}
-		}
-	})
+	endless := backend(t, endlessly)
 	a := unit("a", func(s *slices.Slice) { s.CeilingBps = 400_000 })
 	g := gateway(t, table(t, []Route{route("a.test", a, endless)}, a))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -154,7 +148,7 @@ func TestProbesOfASliceAtItsCeiling(t *testing.T) {
 		t.Fatalf("%+v, %v", added, err)
 	}
 	// A queue of four quanta at 400 kbit/s makes each probe wait for tens of milliseconds, whatever the machine does.
-	if added.OwnP99 < 20_000 || added.Judged() > added.AddedP99/2 {
+	if added.OwnP99 < 20_000 || added.OwnP99 < added.AddedP99/10 {
 		t.Errorf("%d us added, %d of them its own", added.AddedP99, added.OwnP99)
 	}
 }

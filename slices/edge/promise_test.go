@@ -15,13 +15,7 @@ import (
 // neighbour that takes the rest; of one to which nothing is promised there is nothing to tell. How much of the rate went is the machine's word here.
 func TestAGatewayTellsHowItKeepsItsPromises(t *testing.T) {
 	t.Parallel()
-	endless := backend(t, func(w http.ResponseWriter, r *http.Request) {
-		for b := make([]byte, 64<<10); ; {
-			if _, err := w.Write(b); err != nil {
-				return
-			}
-		}
-	})
+	endless := backend(t, endlessly)
 	promised := unit("promised", func(s *slices.Slice) { s.GuaranteedBps = 8_000_000 })
 	fair := unit("fair")
 	g := gateway(t, table(t, []Route{route("promised.test", promised, endless), route("fair.test", fair, endless)}, promised, fair),
@@ -43,6 +37,15 @@ func TestAGatewayTellsHowItKeepsItsPromises(t *testing.T) {
 	}
 	if k := promise(g, fair); k != (shape.Kept{}) {
 		t.Errorf("nothing was promised, but %+v", k)
+	}
+}
+
+// endlessly answers with as much as is taken.
+func endlessly(w http.ResponseWriter, _ *http.Request) {
+	for b := make([]byte, 64<<10); ; {
+		if _, err := w.Write(b); err != nil {
+			return
+		}
 	}
 }
 
