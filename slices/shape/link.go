@@ -1,6 +1,7 @@
 package shape
 
 import (
+	"math"
 	"sync/atomic"
 	"unsafe"
 
@@ -75,5 +76,43 @@ func (s *sharing) take(n int, nowNs int64) {
 		if s.link.paid.CompareAndSwap(paid, next) {
 			return
 		}
+	}
+}
+
+// Share makes the scheduler one of members (at least 1, the same number in all of them) that share a link of capacityBps bits per second, each in a
+// process of its own. clock gives the link's time in nanoseconds: the system's monotonic clock, the same for all. Call it before anything moves.
+func (s *Scheduler) Share(l *Link, members int, clock func() int64, capacityBps uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.nowNs()
+	shared := &sharing{link: l, offsetNs: s.offset(clock), members: uint64(max(members, 1))}
+	shared.setRate(capacityBps)
+	shared.own = NewBucket(capacityBps/shared.members, linkBurst(capacityBps/shared.members), now)
+	s.decider.shared = shared
+}
+
+// offset measures how far another clock is ahead of the scheduler's, by the closest of a few readings: this goroutine may stand still between two.
+func (s *Scheduler) offset(clock func() int64) (offsetNs int64) {
+	best := int64(math.MaxInt64)
+	for range 16 {
+		before := s.nowNs()
+		there := clock()
+		if took := s.nowNs() - before; took < best {
+			best, offsetNs = took, there-before-took/2
+		}
+	}
+	return offsetNs
+}
+
+// SetFree tells a scheduler that shares its link how much of it is guaranteed to nobody, in bits per second: each member may always use its part of
+// that, and borrows what the others leave.
+func (s *Scheduler) SetFree(freeBps uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if shared := s.decider.shared; shared != nil {
+		part := freeBps / shared.members
+		shared.own.setRate(part, linkBurst(part), s.nowNs())
+		s.timerAt = 0
+		s.run()
 	}
 }
