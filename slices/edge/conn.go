@@ -37,8 +37,7 @@ type conn struct {
 	phase        atomic.Int32              // of a connection that serve1 speaks with: client1Idle and so on
 	signing      atomic.Pointer[computing] // computes a handshake in its slice's turn
 	readable     atomic.Bool               // serve1 has seen that there is something to read
-	probe        atomic.Bool               // carries probes only: scheduled like all, not counted as the unit's traffic
-	prober       *probeConn                // whose end this is, where probe is true; set before it
+	probe        atomic.Pointer[probeConn] // whose end this is: carries probes only, scheduled like all, not counted as the unit's traffic
 
 	headUntil   time.Time    // by when the first head, or the handshake, must be here, where it was looked at before; zero: counts from its first byte
 	firstByteNs atomic.Int64 // when the present request's first byte was read, Unix nanoseconds
@@ -90,8 +89,8 @@ func (c *conn) bind(s *sliceState) bindResult {
 	} else if old == s {
 		return bindOK
 	}
-	var probe bool
-	if c.prober, probe = c.gateway.proberAt(c.RemoteAddr().String()); !probe && !c.shut {
+	probe := c.gateway.proberAt(c.RemoteAddr().String())
+	if probe == nil && !c.shut {
 		if s.counters.Sessions.Add(1) > s.sessionsMax.Load() {
 			s.counters.Sessions.Add(-1)
 			return bindFull
@@ -100,12 +99,12 @@ func (c *conn) bind(s *sliceState) bindResult {
 	}
 	c.probe.Store(probe)
 	c.bound.Store(s)
-	if group := c.gateway.config.Group; group != "" && !probe && s.slice.Load().Class.Group() != group {
+	if group := c.gateway.config.Group; group != "" && probe == nil && s.slice.Load().Class.Group() != group {
 		s.counters.Strays.Add(1)
 	}
 	if early := int(c.unbound.Swap(0)); early > 0 { // what told us whose it is was the slice's too
 		c.gateway.scheduler.Charge(s.flow, early)
-		if !probe {
+		if probe == nil {
 			s.counters.AddBytes(time.Now(), early, 0)
 		}
 	}
@@ -276,7 +275,7 @@ func (c *conn) payForRead(s *sliceState, n int, now time.Time) {
 		}
 		now = time.Now()
 	}
-	if !c.probe.Load() {
+	if c.probe.Load() == nil {
 		s.counters.AddBytes(now, n, 0)
 	}
 }
@@ -352,7 +351,7 @@ func (c *conn) writePaid(s *sliceState, p []byte) (done int, err error) {
 }
 
 func (c *conn) countWritten(s *sliceState, now time.Time, n int) {
-	if s != nil && n > 0 && !c.probe.Load() {
+	if s != nil && n > 0 && c.probe.Load() == nil {
 		s.counters.AddBytes(now, 0, n)
 		if c.served.Load() {
 			c.gateway.lately.note(s, now)

@@ -35,7 +35,7 @@ type Gateway struct {
 	serving     atomic.Pointer[serving]
 	prober      atomic.Pointer[Prober]
 	open        chan struct{}  // one element per open connection; its capacity is ConnectionsMax
-	goAwayAfter time.Duration  // the constant; tests have time
+	goAwayAfter time.Duration  // goAwayAfter, but in tests
 	retiring    atomic.Bool    // accepts nothing more, answers what comes on open connections
 	handlers    sync.WaitGroup // requests and upgraded streams
 	listenLoops sync.WaitGroup // of the two listeners, part of serveLoops

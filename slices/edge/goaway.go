@@ -12,7 +12,7 @@ import (
 // taken up. net/http only says the second, and what a client sent in between it must send again. A connection on which nothing is left to answer
 // then is closed: not every client does that by itself.
 
-// goAwayAfter lies between the two: longer than a round trip, and than a stalled client's next read.
+// goAwayAfter lies between the two: longer than any round trip that matters.
 const goAwayAfter = time.Second
 
 // anyStream is the highest number of a stream.

@@ -99,7 +99,7 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		conn: c, target: t, address: t.route.Backend.Address,
 	}
 	x.began(time.Now())
-	x.probe = c.probe.Load() && r.URL.Path == ProbePath
+	x.probe = c.probe.Load() != nil && r.URL.Path == ProbePath
 	if !c.served.Swap(true) && r.TLS != nil {
 		c.firstByteNs.Store(x.beginNs) // the handshake is no part of the first request
 	}
@@ -246,7 +246,7 @@ func (g *Gateway) enter(x *exchange, gone <-chan struct{}, body bool) *refusal {
 		err := x.park(gone, body)
 		if over, ok := errors.AsType[*shape.Refusal](err); ok {
 			s.counters.Refused.Add(1)
-			x.conn.refusedByGate()
+			x.conn.probe.Load().refused()
 			return s.slowDown(over)
 		}
 		if err != nil {

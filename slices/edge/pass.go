@@ -27,7 +27,7 @@ var peekPool = sync.Pool{New: func() any { return new([peekBytesMax]byte) }}
 // passOn hands a connection to the process of its group. It reports true when there is nothing left to do here: it was handed on, or its client
 // went away or took too long.
 func (g *Gateway) passOn(c *conn, secure bool) (gone bool) {
-	if _, probe := g.proberAt(c.RemoteAddr().String()); probe {
+	if g.proberAt(c.RemoteAddr().String()) != nil {
 		return false // this process's own
 	}
 	answer, err := g.look(c, secure)

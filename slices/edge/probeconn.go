@@ -40,11 +40,11 @@ func probeConnOf(c net.Conn) *probeConn {
 	return p
 }
 
-// proberAt gives the probe whose connection comes from an address.
-func (g *Gateway) proberAt(address string) (p *probeConn, probe bool) {
-	v, probe := g.probers.Load(address)
-	p, _ = v.(*probeConn)
-	return p, probe
+// proberAt gives the probe whose connection comes from an address; nil: it is a client's.
+func (g *Gateway) proberAt(address string) *probeConn {
+	v, _ := g.probers.Load(address)
+	p, _ := v.(*probeConn)
+	return p
 }
 
 // Close implements net.Conn.
@@ -62,14 +62,20 @@ func (p *probeConn) next() {
 	}
 }
 
-// begin and end bracket a wait of which the slice's own limit makes at most most.
+// begin and end bracket a wait of which the slice's own limit makes at most most. Of a client, a nil probe, nothing is noted.
 func (p *probeConn) begin(most time.Duration) {
+	if p == nil {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.since, p.most = time.Now(), most
 }
 
 func (p *probeConn) end() {
+	if p == nil {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.since.IsZero() {
@@ -91,32 +97,25 @@ func (p *probeConn) held() time.Duration {
 	return p.total + min(time.Since(p.since), p.most)
 }
 
+// refused notes that the slice's own queue refused the probe: all that it counts with is the slice's own.
+func (p *probeConn) refused() {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.total = math.MaxInt64 / 2
+}
+
 // heldByCeiling notes, where the connection is a probe's, that it waits for the link or its slice's ceiling from now on.
 func (c *conn) heldByCeiling(s *sliceState) {
-	if c.probe.Load() {
-		c.prober.begin(c.gateway.scheduler.OwnWait(s.flow))
+	if p := c.probe.Load(); p != nil {
+		p.begin(c.gateway.scheduler.OwnWait(s.flow))
 	}
 }
 
 // heldByGate notes that it waits for a place in its slice's gate.
-func (c *conn) heldByGate() {
-	if c.probe.Load() {
-		c.prober.begin(math.MaxInt64)
-	}
-}
+func (c *conn) heldByGate() { c.probe.Load().begin(math.MaxInt64) }
 
 // heldNoMore notes that the wait is over.
-func (c *conn) heldNoMore() {
-	if c.probe.Load() {
-		c.prober.end()
-	}
-}
-
-// refusedByGate notes that the slice's own queue refused the probe: all that it counts with is the slice's own.
-func (c *conn) refusedByGate() {
-	if c.probe.Load() {
-		c.prober.mu.Lock()
-		defer c.prober.mu.Unlock()
-		c.prober.total = math.MaxInt64 / 2
-	}
-}
+func (c *conn) heldNoMore() { c.probe.Load().end() }

@@ -284,7 +284,7 @@ func (k *client1) dispatch(head []byte, size int) (again bool) {
 	x.began(time.Now())
 	if no == nil {
 		x.address = t.route.Backend.Address
-		x.probe = k.c.probe.Load() && string(pathOf(k.req.Target)) == ProbePath
+		x.probe = k.c.probe.Load() != nil && string(pathOf(k.req.Target)) == ProbePath
 		if !k.c.served.Swap(true) && k.secure != nil {
 			k.c.firstByteNs.Store(x.beginNs) // the handshake is no part of the first request
 		}
