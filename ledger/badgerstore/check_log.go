@@ -153,14 +153,12 @@ func (st *logState) torn(rest []byte, off int) bool {
 const kernelPage = 4096
 
 // lostPage reports whether rest, which lies at off and does not begin with a sound entry, lacks a page that was never written back: it is zero
-// from where the entry begins, or from a later page's start, to that page's end. One changed byte leaves no such page, but for a head of one
-// or two bytes before the border.
+// from where the entry begins, or from a later page's start, to that page's end. Where the page held no more than one byte of what is missing,
+// one changed byte looks the same. That counts as lost too, since the opening mends both or refuses both, as it does every lost page.
 func lostPage(rest []byte, off int) bool {
-	const least = 8 // bytes behind the page; fewer are a changed byte in unused space
 	border := min(len(rest), kernelPage-off%kernelPage)
 	if firstNonZero(rest[:border]) < 0 {
-		behind := rest[border:]
-		return len(behind)-bytes.Count(behind, []byte{0}) >= least && !(border <= 2 && soundUnderHead(rest))
+		return behindBorder(rest[border:])
 	}
 	e, ok := parseLogHead(rest)
 	if !ok || e.userMeta != 0 || e.expires != 0 || e.meta != logTxn && e.meta != logFin || e.keyLen < 11 || e.valLen > sealHeaderMax {
@@ -172,6 +170,13 @@ func lostPage(rest []byte, off int) bool {
 		}
 	}
 	return false
+}
+
+// behindBorder reports whether behind, which begins with a page, can be what later pages hold of entries: more than one byte, or an entry's last
+// byte at a page's start. Anything else may be one changed byte in unused space.
+func behindBorder(behind []byte) bool {
+	first := firstNonZero(behind)
+	return first >= 0 && (first%kernelPage == 0 || firstNonZero(behind[first+1:]) >= 0)
 }
 
 // headless reports whether written, which ends with its last byte that is not zero and begins with border zeros, can be

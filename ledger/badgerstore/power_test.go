@@ -4,9 +4,13 @@ package badgerstore
 
 import (
 	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -107,5 +111,76 @@ func losePages(t *testing.T, dir, base string, random *rand.Rand) {
 		if err := os.WriteFile(path, now, 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// logOf makes a memory table's log of whole transactions: the first fills the log up to at, the second begins there and takes size bytes.
+func logOf(t *testing.T, at, size int) []byte {
+	t.Helper()
+	b := make([]byte, logHeaderBytes)
+	entry := func(ts uint64, meta byte, key string, size int) {
+		value := []byte(strconv.FormatUint(ts, 10))
+		key += string(binary.BigEndian.AppendUint64(nil, math.MaxUint64-ts))
+		if meta == logTxn {
+			value = nil
+			for fill := size; ; fill-- { // the head's size depends on the value's
+				head := binary.AppendUvarint(binary.AppendUvarint([]byte{meta, 0}, uint64(len(key))), uint64(fill))
+				if len(head)+1+len(key)+fill+crc32.Size == size {
+					value = bytes.Repeat([]byte{7}, fill)
+					break
+				}
+			}
+		}
+		e := binary.AppendUvarint(binary.AppendUvarint([]byte{meta, 0}, uint64(len(key))), uint64(len(value)))
+		e = append(append(append(e, 0), key...), value...)
+		b = append(b, binary.BigEndian.AppendUint32(e, crc32.Checksum(e, crcTable()))...)
+	}
+	const finBytes = 5 + len(logFinKey) + 8 + 1 + crc32.Size
+	entry(1, logTxn, "first", at-finBytes-len(b))
+	entry(1, logFin, logFinKey, 0)
+	if len(b) != at {
+		t.Fatalf("the second transaction begins at %d, not at %d", len(b), at)
+	}
+	entry(2, logTxn, "second", size)
+	entry(2, logFin, logFinKey, 0)
+	return append(b, make([]byte, 4*kernelPage)...)
+}
+
+// A lost page may hold as little as one byte of what is missing, and what came to the disk behind it may be as little as the last byte: both begin
+// wherever a page's border happens to be.
+func TestLostPageOfFewBytes(t *testing.T) {
+	t.Parallel()
+	const border = 3 * kernelPage
+	for before := 1; before <= 40; before++ {
+		b := logOf(t, border-before, 6000)
+		if d := checkMemLog(b); d != nil {
+			t.Fatalf("whole: %+v", d)
+		}
+		clear(b[border-before : border])
+		if d := checkNewestLog(b); d != nil {
+			t.Errorf("a page is lost with the first %d bytes of an entry: %+v", before, d)
+		}
+		if before <= 2 && checkMemLog(b) == nil { // more may be what the death of the process left of a last entry
+			t.Errorf("one byte of an entry is gone in a log that was synced: not found")
+		}
+	}
+	for behind := 1; behind <= 40; behind++ {
+		b := logOf(t, border-2000, 2000+behind)
+		clear(b[border-2000 : border])
+		clear(b[border+behind:])
+		if b[border+behind-1] == 0 {
+			b[border+behind-1] = 1
+		}
+		if d := checkNewestLog(b); d != nil {
+			t.Errorf("all of an entry but its last %d bytes is lost: %+v", behind, d)
+		}
+	}
+	b := logOf(t, border-2000, 100)
+	for _, at := range []int{border - 1, border + 1, border + kernelPage - 1} {
+		b[at] = 1
+		if checkNewestLog(b) == nil {
+			t.Errorf("byte %d of unused space changed: not found", at)
+		}
+		b[at] = 0
 	}
 }
