@@ -122,9 +122,14 @@ func (r *rig) startHome(name string) (*home, error) {
 	return h, nil
 }
 
-// startOurs starts this program's edge as it is meant to be run, with a worker for each latency group, and its table from the home.
+// startOurs starts this program's edge as it is meant to be run, with a worker for each latency group, and its table from the home. Tuned, the worker
+// of the offenders' classes has less weight where both want a processor.
 func startOurs(ctx context.Context, r *rig, isTuned bool) (*running, error) {
-	return startNamed(ctx, r, r.home, "bench", of(isTuned), "--supervise")
+	flags := []string{"--supervise"}
+	if isTuned {
+		flags = append(flags, fmt.Sprintf("--patient-nice=%d", flooderNice))
+	}
+	return startNamed(ctx, r, r.home, "bench", of(isTuned), flags...)
 }
 
 // startPatient is startOurs where the units that flood were given the class that they are: the operator's one word that does not say how much they
