@@ -167,7 +167,7 @@ func TestALinkThatEndsIsTold(t *testing.T) {
 	edge := func() (stop func()) {
 		linked, end := context.WithCancel(ctx)
 		dial := func(ctx context.Context) (net.Conn, error) { return (&net.Dialer{}).DialContext(ctx, "unix", path) }
-		c := link.NewClient(dial, link.Greeting{Name: "front"}, func([]byte) {}, slog.New(slog.DiscardHandler))
+		c := link.NewClient(dial, link.Greeting{Name: "front"}, func([]byte) (bool, error) { return true, nil }, slog.New(slog.DiscardHandler))
 		wg.Go(func() { _ = c.Run(linked) }) // ends with linked
 		return end
 	}
