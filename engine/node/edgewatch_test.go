@@ -49,7 +49,7 @@ func (t *told) since(from *int) string {
 func TestWhatBecomesOfAnEdge(t *testing.T) {
 	t.Parallel()
 	events := &told{}
-	w, now, seen := newEdgeWatch(events.take), time.Unix(1_700_000_000, 0), 0
+	w, now, seen := newEdgeWatch(slog.New(slog.DiscardHandler), events.take), time.Unix(1_700_000_000, 0), 0
 	joins := func(name, edge, group string, addresses ...string) func() {
 		return func() { w.join(link.Greeting{Name: name, Edge: edge, Group: group, Addresses: addresses}, now) }
 	}
@@ -109,8 +109,8 @@ func TestWhatBecomesOfAnEdge(t *testing.T) {
 				t.Errorf("%s: %s is %s because of %q", s.what, r.Name, r.State, r.Cause)
 			}
 		}
-		if got := events.since(&seen); got != s.events || strings.Join(list, " ") != s.list || len(edgeAlerts(rows)) != s.alerts {
-			t.Errorf("%s: told %q, list %q, %d alerts; wanted %q, %q, %d", s.what, got, list, len(edgeAlerts(rows)), s.events, s.list, s.alerts)
+		if got := events.since(&seen); got != s.events || strings.Join(list, " ") != s.list || len(edgeAlerts(rows, now)) != s.alerts {
+			t.Errorf("%s: told %q, list %q, %d alerts; wanted %q, %q, %d", s.what, got, list, len(edgeAlerts(rows, now)), s.events, s.list, s.alerts)
 		}
 	}
 }
@@ -118,7 +118,7 @@ func TestWhatBecomesOfAnEdge(t *testing.T) {
 // TestWhatAnEdgeCarries: a row sums the process's slices; what was not measured is nil; the list is bounded.
 func TestWhatAnEdgeCarries(t *testing.T) {
 	t.Parallel()
-	w, now := newEdgeWatch(func(nexus.Event) {}), time.Unix(1_700_000_000, 0)
+	w, now := newEdgeWatch(slog.New(slog.DiscardHandler), func(nexus.Event) {}), time.Unix(1_700_000_000, 0)
 	w.join(link.Greeting{Name: "a"}, now)
 	if r := w.rows(now)[0]; r.ReportAgeMs != nil || r.P99Ms != nil || r.LinkRTTMs != nil || r.Addresses == nil {
 		t.Errorf("before the first report %+v", r)
@@ -150,7 +150,7 @@ func TestALinkThatEndsIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newEdgeWatch(func(ev nexus.Event) { b.Publish(ev) })
+	w := newEdgeWatch(slog.New(slog.DiscardHandler), func(ev nexus.Event) { b.Publish(ev) })
 	server := link.NewServer(watchHome{}, slog.New(slog.DiscardHandler))
 	server.OnJoin = func(g link.Greeting) { w.join(g, time.Now()) }
 	server.OnLeave = func(name string, cause error) { w.leave(name, cause, time.Now()) }
@@ -184,7 +184,7 @@ func TestALinkThatEndsIsTold(t *testing.T) {
 	expect("edge.joined")
 	stop()
 	expect("edge.failed")
-	alerts := edgeAlerts(w.rows(time.Now()))
+	alerts := edgeAlerts(w.rows(time.Now()), time.Now())
 	if len(alerts) != 1 || alerts[0].Code != "edge.failed" || alerts[0].Level != wire.LevelCritical || alerts[0].Fix == "" {
 		t.Errorf("alerts %+v", alerts)
 	}

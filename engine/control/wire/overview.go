@@ -356,7 +356,9 @@ type EdgeTable struct {
 
 // TableRefusals are the kinds of EdgeTable.Refused: another user's socket, bytes that nobody sealed so, another home or cluster, older than what it has, two of
 // one number, and what its home means but cannot be served.
-func TableRefusals() []string { return []string{"stranger", "damaged", "foreign", "old", "forked", "unfit"} }
+func TableRefusals() []string {
+	return []string{"stranger", "damaged", "foreign", "old", "forked", "unfit"}
+}
 
 // Refusals is their number.
 func (t *EdgeTable) Refusals() (n uint64) {

@@ -69,6 +69,11 @@ func seal(signer nexus.Signer, f tableFile) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return sealRaw(signer, body)
+}
+
+// sealRaw seals a JSON object as it stands.
+func sealRaw(signer nexus.Signer, body []byte) ([]byte, error) {
 	sig, err := signer.Sign(append([]byte(sealDomain), body...))
 	if err != nil {
 		return nil, err
