@@ -66,7 +66,8 @@ func (n *node) printEdges(ctx context.Context) error {
 		}
 		t.add(e.Name, e.State, when(e.Since), cmp.Or(e.Group, "all"), strconv.Itoa(e.Hosts), milliseconds(e.P99Ms), fmt.Sprintf("%.2f", e.RateBps/1e6),
 			strconv.FormatInt(e.Connections, 10), strconv.FormatInt(e.Streams, 10), strconv.Itoa(e.InFlight), strconv.FormatUint(e.Requests, 10),
-			strconv.FormatUint(e.Refused, 10), strconv.Itoa(e.BackendsOut), milliseconds(e.LinkRTTMs), reported, tableOf(&e.Table), strings.Join(e.Addresses, " "), cmp.Or(e.Cause, e.Table.Cause))
+			strconv.FormatUint(e.Refused, 10), strconv.Itoa(e.BackendsOut), milliseconds(e.LinkRTTMs), reported, tableOf(&e.Table),
+			strings.Join(e.Addresses, " "), cmp.Or(e.Cause, e.Table.Cause))
 	}
 	if err := n.app.print(found, t.print); err != nil {
 		return err
@@ -77,14 +78,14 @@ func (n *node) printEdges(ctx context.Context) error {
 	return nil
 }
 
-// tableOf says which table an edge serves and what it refused.
+// tableOf says which table an edge serves and what it refused; nothing for the node's own gateway, which needs no copy.
 func tableOf(t *wire.EdgeTable) string {
-	out := notMeasured
+	out := ""
 	if t.Number > 0 {
 		out = strconv.FormatUint(t.Index, 10)
 	}
 	if n := t.Refusals(); n > 0 {
-		out += fmt.Sprintf(", refused %d", n)
+		out = strings.TrimPrefix(fmt.Sprintf("%s, refused %d", out, n), ", ")
 	}
 	return out
 }

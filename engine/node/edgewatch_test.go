@@ -137,6 +137,111 @@ func TestWhatAnEdgeCarries(t *testing.T) {
 	}
 }
 
+// TestRefusedTablesAreAnAlert: what an edge says it refused is told once, stands in its row and among the alerts until ten minutes after it took another, and
+// the same number of a process that was known is no news.
+func TestRefusedTablesAreAnAlert(t *testing.T) {
+	t.Parallel()
+	events, now, seen := &told{}, time.Unix(1_700_000_000, 0), 0
+	w := newEdgeWatch(slog.New(slog.DiscardHandler), events.take)
+	w.join(link.Greeting{Name: "a"}, now)
+	events.since(&seen)
+	refused := satellite.TableState{Index: 7, Number: 2, Refused: map[string]uint64{satellite.RefusedOld: 1},
+		Kind: satellite.RefusedOld, Why: "older", At: now, Standing: true}
+	after := refused
+	after.Standing = false
+	more := after
+	more.Refused = map[string]uint64{satellite.RefusedOld: 1, satellite.RefusedForeign: 1}
+	for n, s := range []struct {
+		table   satellite.TableState
+		process byte
+		after   time.Duration
+		news    bool
+		alerts  int
+	}{
+		{satellite.TableState{Index: 7, Number: 2}, 1, 0, false, 0},
+		{refused, 1, time.Hour, true, 1}, // it stands
+		{refused, 1, 0, false, 1},
+		{after, 1, 0, false, 0}, // an hour later
+		{more, 1, 0, true, 0},
+		{satellite.TableState{}, 2, 0, false, 0},
+		{refused, 3, 0, true, 1}, // a process that refused before this home knew it
+	} {
+		news := w.heard("a", satellite.Report{Process: nexus.ID{s.process}, Table: s.table}, now)
+		told := events.since(&seen) == "table a"
+		now = now.Add(s.after)
+		row := w.rows(now)[0]
+		alerts := edgeAlerts(w.rows(now), now)
+		if news != s.news || told != s.news || len(alerts) != s.alerts || row.Table.Index != s.table.Index || row.Table.Refusals() != s.table.Refusals() {
+			t.Errorf("report %d: news %v, told %v, alerts %+v, row %+v", n, news, told, alerts, row.Table)
+		}
+		for _, a := range alerts {
+			if a.Code != "edge.table" || a.Level != wire.LevelCritical || !strings.Contains(a.Text, "older") || a.Fix == "" {
+				t.Errorf("report %d: %+v", n, a)
+			}
+		}
+	}
+}
+
+// TestTheSocketIsWatched: a socket that was removed, exchanged or opened to others is an event and an alert, once, until it is the node's again.
+func TestTheSocketIsWatched(t *testing.T) {
+	t.Parallel()
+	events, now, seen := &told{}, time.Unix(1_700_000_000, 0), 0
+	w := newEdgeWatch(slog.New(slog.DiscardHandler), events.take)
+	path := filepath.Join(t.TempDir(), "s")
+	listen := func() {
+		ln, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = ln.Close() })
+		if err := os.Chmod(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	listen()
+	ours, err := os.Lstat(path)
+	do(err)
+	for _, s := range []struct {
+		what string
+		does func()
+		said string
+	}{
+		{"nothing", func() {}, ""},
+		{"others may open it", func() { do(os.Chmod(path, 0o666)) }, "has mode"},
+		{"they may not", func() { do(os.Chmod(path, 0o600)) }, ""},
+		{"it is put aside", func() { do(os.Rename(path, path+"2")) }, "was removed"},
+		{"another is there", listen, "another file stands"},
+		{"it is back", func() { do(os.Rename(path+"2", path)) }, ""},
+	} {
+		s.does()
+		for range 2 { // the second time is no news
+			w.checkSocket(ownSocket(path, ours), now)
+		}
+		alerts := w.alerts(nil, now)
+		if got := events.since(&seen); (got == "socket node") != (s.said != "") {
+			t.Errorf("%s: told %q", s.what, got)
+		}
+		if s.said == "" && len(alerts) != 0 || s.said != "" && (len(alerts) != 1 || alerts[0].Code != "edge.socket" || !strings.Contains(alerts[0].Text, s.said)) {
+			t.Errorf("%s: %+v", s.what, alerts)
+		}
+	}
+}
+
+// TestTheKindsOfRefusalsAreOneList: what an edge counts is what the metrics show.
+func TestTheKindsOfRefusalsAreOneList(t *testing.T) {
+	t.Parallel()
+	kinds := []string{satellite.RefusedStranger, satellite.RefusedDamaged, satellite.RefusedForeign, satellite.RefusedOld,
+		satellite.RefusedForked, satellite.RefusedUnfit}
+	if got := strings.Join(wire.TableRefusals(), " "); got != strings.Join(kinds, " ") {
+		t.Errorf("%q", got)
+	}
+}
+
 // watchHome is a home without sessions.
 type watchHome struct{ link.Home }
 

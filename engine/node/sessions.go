@@ -176,7 +176,8 @@ func ownSocket(path string, ours os.FileInfo) error {
 	return nil
 }
 
-// publish sends each new table to the edges. The first is sent when the table is whole: edges that outlived a restart of the node keep what they have until then.
+// publish sends each new table to the edges. The first is sent when the table is whole: edges that outlived a restart of the node keep what they have
+// until then.
 func (n *Node) publish(ctx context.Context, s *sessions) {
 	select {
 	case <-ctx.Done():

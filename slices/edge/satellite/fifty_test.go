@@ -27,44 +27,11 @@ func TestAChangeReachesEveryEdge(t *testing.T) {
 	if os.Getenv("NEXUS_SOAK") != "" {
 		edges, changes = 50, 100
 	}
-	dir, err := os.MkdirTemp("", "nxfifty") // t.TempDir is too long for a socket's path
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	words := []string{backendThatSays(t, "0"), backendThatSays(t, "1")}
-	home := link.NewServer(noSessions{}, slog.New(slog.DiscardHandler))
-	reports := &reports{}
-	home.OnReport = func(name string, b []byte) { reports.take(t, name, b) }
-	home.SetTable(sealed(t, testKey, fileOf(t, words[0], 1, 1, 1)))
-	ln, err := net.Listen("unix", filepath.Join(dir, "home"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	t.Cleanup(func() { cancel(); running.Wait() })
-	running.Go(func() { _ = home.Serve(ctx, ln) }) // ends with the context
-	ready := make(chan Ready, edges)
-	for n := range edges {
-		running.Go(func() {
-			if err := Run(ctx, Config{Name: fmt.Sprintf("edge-%d", n), Home: ln.Addr().String(), Addr: "127.0.0.1:0", DrainFor: 100 * time.Millisecond,
-				OnReady: func(r Ready) { ready <- r }}); err != nil {
-				t.Errorf("edge %d: %v", n, err)
-			}
-		})
-	}
-	within, stop := context.WithTimeout(ctx, 2*time.Minute)
+	within, stop := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer stop()
-	clients := make([]*asker, 0, edges)
-	for range edges {
-		select {
-		case r := <-ready:
-			clients = append(clients, newAsker(t, r.Addr))
-		case <-within.Done():
-			t.Fatalf("%d of %d edges serve", len(clients), edges)
-		}
-	}
+	reports := &reports{}
+	home, clients := startMany(within, t, edges, sealed(t, testKey, fileOf(t, words[0], 1, 1, 1)), reports)
 	var last, each []time.Duration
 	for n := 1; n <= changes; n++ {
 		want := fmt.Sprint(n % 2)
@@ -102,6 +69,45 @@ func TestAChangeReachesEveryEdge(t *testing.T) {
 	stdslices.Sort(last)
 	t.Logf("%d edges, %d changes: an edge serves after p50 %v, p99 %v; the last of all after p50 %v, at most %v", edges, changes,
 		each[len(each)/2], each[len(each)*99/100], last[len(last)/2], last[len(last)-1])
+}
+
+// startMany starts a home with a table and edges in this process, and gives a client of each that serves.
+func startMany(within context.Context, t *testing.T, edges int, table []byte, reports *reports) (home *link.Server, clients []*asker) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "nxfifty") // t.TempDir is too long for a socket's path
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	home = link.NewServer(noSessions{}, slog.New(slog.DiscardHandler))
+	home.OnReport = func(name string, b []byte) { reports.take(t, name, b) }
+	home.SetTable(table)
+	ln, err := net.Listen("unix", filepath.Join(dir, "home"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	t.Cleanup(func() { cancel(); running.Wait() })
+	running.Go(func() { _ = home.Serve(ctx, ln) }) // ends with the context
+	ready := make(chan Ready, edges)
+	for n := range edges {
+		running.Go(func() {
+			if err := Run(ctx, Config{Name: fmt.Sprintf("edge-%d", n), Home: ln.Addr().String(), Addr: "127.0.0.1:0", DrainFor: 100 * time.Millisecond,
+				OnReady: func(r Ready) { ready <- r }}); err != nil {
+				t.Errorf("edge %d: %v", n, err)
+			}
+		})
+	}
+	for range edges {
+		select {
+		case r := <-ready:
+			clients = append(clients, newAsker(t, r.Addr))
+		case <-within.Done():
+			t.Fatalf("%d of %d edges serve", len(clients), edges)
+		}
+	}
+	return home, clients
 }
 
 // asker is a client with one connection to an edge.

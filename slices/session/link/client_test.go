@@ -34,6 +34,21 @@ type port struct{}
 
 func (port) Deliver([]byte, bool) bool { return true }
 
+// doubtful is an edge that takes an old table for no proof, and a foreign one for the proof that it is not its home's.
+func doubtful(path string, seen chan<- string) *Client {
+	dial := func(ctx context.Context) (net.Conn, error) { return (&net.Dialer{}).DialContext(ctx, "unix", path) }
+	return NewClient(dial, Greeting{Name: "edge"}, func(b []byte) (bool, error) {
+		defer func() { seen <- string(b) }()
+		switch string(b) {
+		case "old":
+			return false, nil
+		case "foreign":
+			return false, errors.New("not my home")
+		}
+		return true, nil
+	}, slog.New(slog.DiscardHandler))
+}
+
 // TestNobodyIsAttachedToAStranger: over a link whose other end has not shown that it is the home no client is attached, however long it stands; a table that is
 // refused with an error ends it; once one is taken, clients are attached.
 func TestNobodyIsAttachedToAStranger(t *testing.T) {
@@ -52,17 +67,7 @@ func TestNobodyIsAttachedToAStranger(t *testing.T) {
 	defer cancel()
 	running.Go(func() { _ = s.Serve(ctx, ln) }) // ends with ctx
 	seen := make(chan string, 8)
-	c := NewClient(func(ctx context.Context) (net.Conn, error) { return (&net.Dialer{}).DialContext(ctx, "unix", ln.Addr().String()) },
-		Greeting{Name: "edge"}, func(b []byte) (bool, error) {
-			defer func() { seen <- string(b) }()
-			switch string(b) {
-			case "old":
-				return false, nil
-			case "foreign":
-				return false, errors.New("not my home")
-			}
-			return true, nil
-		}, quiet)
+	c := doubtful(ln.Addr().String(), seen)
 	running.Go(func() { _ = c.Run(ctx) }) // ends with ctx
 	next := func(want string) {
 		t.Helper()
