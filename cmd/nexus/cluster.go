@@ -25,7 +25,8 @@ func (a *app) clusterCommand() *cobra.Command {
 	edges := &cobra.Command{Use: "edges", Short: "Every process that serves as an edge of this node, how it stands and what it carries", Args: noArgs,
 		Long: `The node's own gateway and each process of nexus slices edge, workers of a supervisor by themselves. STATE is serving, closing (accepts nothing more,
 finishes what it has), or one that is an alert too, until another serves in its place or a day has passed: failed (ended without a goodbye), silent (says
-nothing any more), orphaned (its supervisor has died). Figures of one that is lost are its last. Exits 1 when an edge is lost.`,
+nothing any more), orphaned (its supervisor has died). Figures of one that is lost are its last. TABLE is the ledger's index that its table of hosts was made
+at, and how often what came as a table was refused; the newest reason is the CAUSE. Exits 1 when an edge is lost, or has refused a table and taken none since.`,
 		Example: "  nexus cluster edges\n  nexus cluster edges -o json"}
 	edges.RunE = a.withNode(func(ctx context.Context, n *node, _ *cobra.Command, _ []string) error { return n.printEdges(ctx) })
 	cmd.AddCommand(members, edges, a.inviteCommand(), a.admitCommand(), a.removeCommand(), a.keysCommand())
@@ -54,18 +55,19 @@ func (n *node) printEdges(ctx context.Context) error {
 		return err
 	}
 	t := &table{head: []string{"EDGE", "STATE", "SINCE", "CLASSES", ">HOSTS", ">P99 ms", ">Mbit/s", ">CONNECTIONS", ">STREAMS", ">IN FLIGHT", ">REQUESTS",
-		">REFUSED", ">OUT", ">LINK ms", ">REPORTED", "ADDRESSES", "CAUSE"}, none: "no edge: phase 3 (nn5g) has not opened one"}
+		">REFUSED", ">OUT", ">LINK ms", ">REPORTED", "TABLE", "ADDRESSES", "CAUSE"}, none: "no edge: phase 3 (nn5g) has not opened one"}
 	lost := false
 	for i := range found.Edges {
 		e := &found.Edges[i]
-		lost = lost || e.Lost()
+		lost = lost || e.Lost() || e.Table.Standing
 		reported := notMeasured
 		if e.ReportAgeMs != nil {
 			reported = fmt.Sprintf("%.1f s ago", float64(*e.ReportAgeMs)/1000)
 		}
 		t.add(e.Name, e.State, when(e.Since), cmp.Or(e.Group, "all"), strconv.Itoa(e.Hosts), milliseconds(e.P99Ms), fmt.Sprintf("%.2f", e.RateBps/1e6),
 			strconv.FormatInt(e.Connections, 10), strconv.FormatInt(e.Streams, 10), strconv.Itoa(e.InFlight), strconv.FormatUint(e.Requests, 10),
-			strconv.FormatUint(e.Refused, 10), strconv.Itoa(e.BackendsOut), milliseconds(e.LinkRTTMs), reported, strings.Join(e.Addresses, " "), e.Cause)
+			strconv.FormatUint(e.Refused, 10), strconv.Itoa(e.BackendsOut), milliseconds(e.LinkRTTMs), reported, tableOf(&e.Table),
+			strings.Join(e.Addresses, " "), cmp.Or(e.Cause, e.Table.Cause))
 	}
 	if err := n.app.print(found, t.print); err != nil {
 		return err
@@ -74,6 +76,18 @@ func (n *node) printEdges(ctx context.Context) error {
 		return failed{exitFailed}
 	}
 	return nil
+}
+
+// tableOf says which table an edge serves and what it refused; nothing for the node's own gateway, which needs no copy.
+func tableOf(t *wire.EdgeTable) string {
+	out := ""
+	if t.Number > 0 {
+		out = strconv.FormatUint(t.Index, 10)
+	}
+	if n := t.Refusals(); n > 0 {
+		out = strings.TrimPrefix(fmt.Sprintf("%s, refused %d", out, n), ", ")
+	}
+	return out
 }
 
 func (a *app) inviteCommand() *cobra.Command {

@@ -74,20 +74,22 @@ func (a *app) edgeConfig(cmd *cobra.Command) (satellite.Config, error) {
 	if c.Name == "node" {
 		return c, usage("--name node", "choose another name", "the node's own gateway is called so")
 	}
-	var err error
 	for _, addr := range []string{c.Addr, c.TLSAddr} {
 		if _, _, err := net.SplitHostPort(addr); addr != "" && err != nil {
 			return c, usage("address "+addr, "host:port, such as 127.0.0.1:0", "not an address")
 		}
 	}
+	file, err := control.ReadNodeFile(a.conf.text("data_dir"))
 	if c.Home == "" {
-		file, err := control.ReadNodeFile(a.conf.text("data_dir"))
 		if err != nil {
 			return c, err
 		}
 		if c.Home = file.Addresses["edges"]; c.Home == "" {
 			return c, nexus.Errf("slices edge", nexus.CodeUnavailable, "node "+file.Name, "launch it with phase 3 (nn5g)", "serves no edges")
 		}
+	}
+	if err == nil && c.Home == file.Addresses["edges"] { // else it keeps to the home that it meets first
+		c.Cluster, c.HomeKey = file.Cluster, file.Key
 	}
 	if directory := flag("acme"); directory != "" {
 		if c.Issue, err = a.acmeIssuer(directory, flag("acme-email"), flag("acme-roots"), c.Logger); err != nil {

@@ -20,6 +20,7 @@ type NodeFile struct {
 	PID       int               `json:"pid"`
 	Name      string            `json:"name"`
 	Cluster   nexus.ID          `json:"cluster"`
+	Key       nexus.PublicKey   `json:"key,omitzero"` // that edges know their home by; zero: they take what the first table names
 	Profile   string            `json:"profile"`
 	State     string            `json:"state"`
 	Version   string            `json:"version"`

@@ -202,6 +202,28 @@ var families = []family{
 			}
 			return value(0)
 		}),
+	{"nexus_edge_tables_refused_total", "What came to an edge process as a table of hosts and was refused, since its start.", prometheus.CounterValue,
+		[]string{"edge", "kind"}, func(o *wire.Overview, emit func(float64, ...string)) {
+			perEdgeProcess(o, func(e *wire.EdgeRow) {
+				for _, kind := range wire.TableRefusals() {
+					emit(float64(e.Table.Refused[kind]), e.Name, kind)
+				}
+			})
+		}},
+	{"nexus_edge_table_refused", "1 while the newest of an edge process's tables is one that it refused: it serves the one before.", prometheus.GaugeValue,
+		[]string{"edge"}, func(o *wire.Overview, emit func(float64, ...string)) {
+			perEdgeProcess(o, func(e *wire.EdgeRow) {
+				standing := 0.0
+				if e.Table.Standing {
+					standing = 1
+				}
+				emit(standing, e.Name)
+			})
+		}},
+	{"nexus_edge_table_index", "The ledger's index that the table of an edge process was made at.", prometheus.GaugeValue, []string{"edge"},
+		func(o *wire.Overview, emit func(float64, ...string)) {
+			perEdgeProcess(o, func(e *wire.EdgeRow) { emit(float64(e.Table.Index), e.Name) })
+		}},
 	{"nexus_slice_handoffs_total", "Sessions handed from edge to edge since the start.", prometheus.CounterValue,
 		[]string{"slice", "unit", "class", "kind"},
 		perSlice(func(s *wire.SliceRow, emit func(float64, ...string)) {
@@ -218,6 +240,15 @@ func perWitness(figure func(*wire.WitnessRow) float64) func(*wire.Overview, func
 			_, rest, _ := strings.Cut(w.Key, "+")
 			id, _, _ := strings.Cut(rest, "+")
 			emit(figure(w), w.Name, id)
+		}
+	}
+}
+
+// perEdgeProcess reads the edges that have told of a table: all but the node's own gateway.
+func perEdgeProcess(o *wire.Overview, read func(*wire.EdgeRow)) {
+	for i := range o.Edges {
+		if e := &o.Edges[i]; e.Table.Number > 0 || len(e.Table.Refused) > 0 {
+			read(e)
 		}
 	}
 }

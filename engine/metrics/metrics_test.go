@@ -37,7 +37,8 @@ func scrape(t *testing.T, o *wire.Overview) (int, string) {
 func picture() *wire.Overview {
 	p50, p99, percent, until := 0.5, 2.25, 97.5, time.Unix(2000, 0)
 	return &wire.Overview{
-		Node: wire.NodeInfo{Name: "n1", Cluster: "c1", Profile: "dev", Version: "v1", State: wire.NodeServing, Started: time.UnixMilli(1500)},
+		Node:  wire.NodeInfo{Name: "n1", Cluster: "c1", Profile: "dev", Version: "v1", State: wire.NodeServing, Started: time.UnixMilli(1500)},
+		Edges: []wire.EdgeRow{{Name: "node"}, {Name: "e2", Table: wire.EdgeTable{Index: 42, Number: 2, Refused: map[string]uint64{"old": 3}, Standing: true}}},
 		Ledger: wire.LedgerInfo{Size: 42, CheckpointAgeMs: 250, Cosigners: 2, Witnesses: []wire.WitnessRow{
 			{Name: "w.example", Key: "w.example+00000001+BA", Status: wire.WitnessCosigning},
 			{Name: "w.example", Key: "w.example+00000002+BB", Status: wire.WitnessFailing, Lag: 9}}},
@@ -88,6 +89,8 @@ func TestEveryFigureOfThePicture(t *testing.T) {
 		`nexus_slice_backends_out{class="a\"b\\",edge="e2",slice="s1",unit="IMVU-001"} 1`,
 		`nexus_slice_backend_ejections_total{class="a\"b\\",edge="e2",slice="s1",unit="IMVU-001"} 2`,
 		`nexus_slice_edge_added_p99_seconds{class="a\"b\\",edge="e2",slice="s1",unit="IMVU-001"} 0.00225`,
+		`nexus_edge_tables_refused_total{edge="e2",kind="old"} 3`, `nexus_edge_tables_refused_total{edge="e2",kind="stranger"} 0`,
+		`nexus_edge_table_refused{edge="e2"} 1`, `nexus_edge_table_index{edge="e2"} 42`,
 		`nexus_slice_edge_link_rtt_seconds{class="a\"b\\",edge="e2",slice="s1",unit="IMVU-001"} 0.0005`,
 		`nexus_slice_backend_up{class="a\"b\\",edge="node",host="a.test",slice="s1",unit="IMVU-001"} 1`,
 		`nexus_slice_backend_up{class="a\"b\\",edge="e2",host="a.test",slice="s1",unit="IMVU-001"} 0`,
@@ -105,6 +108,9 @@ func TestEveryFigureOfThePicture(t *testing.T) {
 		if !strings.Contains(body, want+"\n") && !(strings.HasSuffix(want, " ") && strings.Contains(body, "\n"+want)) {
 			t.Errorf("no line %s", want)
 		}
+	}
+	if strings.Contains(body, `nexus_edge_table_index{edge="node"}`) {
+		t.Error("the node's own gateway has a table of its own")
 	}
 	// What was not measured is not shown: no zero stands for an unknown.
 	if strings.Contains(body, `quantile="0.999"`) {

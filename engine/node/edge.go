@@ -28,6 +28,8 @@ func (n *Node) StartEdge(ctx context.Context) error {
 			return err
 		}
 	}
+	// Whatever becomes of single units, what stands now is all there is to serve.
+	defer n.sessions.made.Do(func() { close(n.sessions.whole) })
 	if n.Engine() == nil {
 		return n.writeNodeFile()
 	}

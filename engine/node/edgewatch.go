@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net"
 	stdslices "slices"
 	"sync"
@@ -30,11 +32,16 @@ const (
 type edgeWatch struct {
 	tell func(nexus.Event) // called under mu, in the order of what happened; must not wait
 
-	mu    sync.Mutex
-	known map[string]*edgeSeen // by the process's name
+	log *slog.Logger
+
+	mu       sync.Mutex
+	known    map[string]*edgeSeen // by the process's name
+	socket   string               // what is wrong with the socket for edges; empty: nothing
+	socketAt time.Time            // since when
 }
 
 type edgeSeen struct {
+	process  nexus.ID     // of its newest report
 	row      wire.EdgeRow // but for the age of its report
 	links    int          // open now: two while one that came back has an old link too
 	joined   time.Time
@@ -43,8 +50,8 @@ type edgeSeen struct {
 	orphaned bool      // it said so
 }
 
-func newEdgeWatch(tell func(nexus.Event)) *edgeWatch {
-	return &edgeWatch{tell: tell, known: map[string]*edgeSeen{}}
+func newEdgeWatch(log *slog.Logger, tell func(nexus.Event)) *edgeWatch {
+	return &edgeWatch{log: log.With("component", "edge"), tell: tell, known: map[string]*edgeSeen{}}
 }
 
 // Events of edges, with their row as data.
@@ -52,6 +59,8 @@ const (
 	edgeJoined    = "edge.joined"
 	edgeRecovered = "edge.recovered" // one that was lost is there again, or another in its place
 	edgeLeft      = "edge.left"      // with a goodbye
+	edgeTable     = "edge.table"     // it refused tables
+	edgeSocketBad = "edge.socket"    // what edges link themselves by is not the node's any more; its row is the node's own
 )
 
 // join takes an edge process that linked itself.
@@ -102,13 +111,13 @@ func shareAny(a, b []string) bool {
 	return stdslices.ContainsFunc(a, func(s string) bool { return stdslices.Contains(b, s) })
 }
 
-// heard takes a report.
-func (w *edgeWatch) heard(name string, r satellite.Report, now time.Time) {
+// heard takes a report. It says whether the edge has refused tables since the one before.
+func (w *edgeWatch) heard(name string, r satellite.Report, now time.Time) (refused bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	e := w.known[name]
 	if e == nil {
-		return // its link ended meanwhile
+		return false // its link ended meanwhile
 	}
 	e.at, e.last, e.orphaned = now, r.Last, r.Orphaned
 	e.row = carried(e.row, r.Slices)
@@ -123,6 +132,20 @@ func (w *edgeWatch) heard(name string, r satellite.Report, now time.Time) {
 	case e.row.Lost():
 		w.turn(e, wire.EdgeServing, "", edgeRecovered, now)
 	}
+	refused = e.process != r.Process && len(r.Table.Refused) > 0 || e.process == r.Process && r.Table.Refusals() > e.row.Table.Refusals()
+	e.process, e.row.Table = r.Process, tableRow(&r.Table)
+	if refused {
+		w.tell(nexus.Event{Type: edgeTable, Time: now.UTC(), MustDeliver: true, Data: w.rowOf(e, now)})
+	}
+	return refused
+}
+
+func tableRow(t *satellite.TableState) wire.EdgeTable {
+	row := wire.EdgeTable{Index: t.Index, Number: t.Number, Refused: t.Refused, Kind: t.Kind, Cause: t.Why, Standing: t.Standing}
+	if !t.At.IsZero() {
+		row.At = &t.At
+	}
+	return row
 }
 
 // leave takes the end of a link.
@@ -161,8 +184,8 @@ func (w *edgeWatch) replaced(e *edgeSeen) bool {
 	return false
 }
 
-// run looks for silence until ctx ends.
-func (w *edgeWatch) run(ctx context.Context) {
+// run looks for silence until ctx ends, and by socket at what edges link themselves by.
+func (w *edgeWatch) run(ctx context.Context, socket func() error) {
 	t := time.NewTicker(edgeCheckEvery)
 	defer t.Stop()
 	for {
@@ -171,8 +194,45 @@ func (w *edgeWatch) run(ctx context.Context) {
 			return
 		case now := <-t.C:
 			w.check(now)
+			if now, err := time.Now(), socket(); ctx.Err() == nil {
+				w.checkSocket(err, now)
+			}
 		}
 	}
+}
+
+// checkSocket tells of a socket that is not the node's any more, and of its being so again.
+func (w *edgeWatch) checkSocket(wrong error, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	said := ""
+	if wrong != nil {
+		said = wrong.Error()
+	}
+	if said == w.socket {
+		return
+	}
+	w.socket, w.socketAt = said, now.UTC()
+	if said == "" {
+		w.log.Info("the socket for edges is the node's again")
+		return
+	}
+	w.log.Error("edges cannot reach this node", "cause", said)
+	w.tell(nexus.Event{Type: edgeSocketBad, Time: now.UTC(), MustDeliver: true,
+		Data: wire.EdgeRow{Name: ownEdge, Edge: ownEdge, State: wire.EdgeServing, Cause: said, Since: w.socketAt, Addresses: []string{}}})
+}
+
+// alerts are of the socket, then of the rows of edges.
+func (w *edgeWatch) alerts(rows []wire.EdgeRow, now time.Time) []wire.Alert {
+	w.mu.Lock()
+	said, at := w.socket, w.socketAt
+	w.mu.Unlock()
+	out := edgeAlerts(rows, now)
+	if said != "" {
+		out = append([]wire.Alert{{Time: at, Level: wire.LevelCritical, Code: edgeSocketBad, Text: said,
+			Fix: "see who may write to its folder, then start this node again: it makes its socket anew"}}, out...)
+	}
+	return out
 }
 
 // check looks for silence on links that are open, and forgets what has been lost for long.
@@ -259,17 +319,37 @@ func carried(row wire.EdgeRow, stats []edge.SliceStats) wire.EdgeRow {
 	return row
 }
 
-// edgeAlerts are the lost edges, the newest first.
-func edgeAlerts(rows []wire.EdgeRow) []wire.Alert {
+// tableAlertFor is how long a refused table stays an alert after the edge has taken another: an operator who looks away for a minute still sees it.
+const tableAlertFor = 10 * time.Minute
+
+// edgeAlerts are the lost edges and those that refused tables, the newest first.
+func edgeAlerts(rows []wire.EdgeRow, now time.Time) []wire.Alert {
 	out := []wire.Alert{}
 	for i := range rows {
-		if e := &rows[i]; e.Lost() {
+		e := &rows[i]
+		if e.Lost() {
 			out = append(out, wire.Alert{Time: e.Since, Level: wire.LevelCritical, Code: "edge." + e.State, Text: "edge " + e.Name + " is " + e.State + ": " + e.Cause,
 				Fix: "look at its log, then start edge " + e.Edge + " again; nexus cluster edges shows who serves"})
+		}
+		if t := &e.Table; t.At != nil && (t.Standing || now.Sub(*t.At) < tableAlertFor) {
+			out = append(out, wire.Alert{Time: *t.At, Level: wire.LevelCritical, Code: edgeTable,
+				Text: fmt.Sprintf("edge %s refused a table (%s): %s", e.Name, t.Kind, t.Cause),
+				Fix:  "it serves the table before; see who reaches its home's socket, and start edge " + e.Edge + " again if the node was set up anew or restored"})
 		}
 	}
 	stdslices.SortFunc(out, func(a, b wire.Alert) int { return b.Time.Compare(a.Time) })
 	return out[:min(len(out), wire.AlertRowsMax/4)]
+}
+
+// edgeAlerts are those of the node's edges.
+func (n *Node) edgeAlerts(rows []wire.EdgeRow) []wire.Alert {
+	n.mu.Lock()
+	s := n.sessions
+	n.mu.Unlock()
+	if s == nil {
+		return edgeAlerts(rows, time.Now())
+	}
+	return s.watch.alerts(rows, time.Now())
 }
 
 // Edges implements control.Node: the node's own gateway, then the edge processes.

@@ -49,7 +49,7 @@ func (t *told) since(from *int) string {
 func TestWhatBecomesOfAnEdge(t *testing.T) {
 	t.Parallel()
 	events := &told{}
-	w, now, seen := newEdgeWatch(events.take), time.Unix(1_700_000_000, 0), 0
+	w, now, seen := newEdgeWatch(slog.New(slog.DiscardHandler), events.take), time.Unix(1_700_000_000, 0), 0
 	joins := func(name, edge, group string, addresses ...string) func() {
 		return func() { w.join(link.Greeting{Name: name, Edge: edge, Group: group, Addresses: addresses}, now) }
 	}
@@ -109,8 +109,8 @@ func TestWhatBecomesOfAnEdge(t *testing.T) {
 				t.Errorf("%s: %s is %s because of %q", s.what, r.Name, r.State, r.Cause)
 			}
 		}
-		if got := events.since(&seen); got != s.events || strings.Join(list, " ") != s.list || len(edgeAlerts(rows)) != s.alerts {
-			t.Errorf("%s: told %q, list %q, %d alerts; wanted %q, %q, %d", s.what, got, list, len(edgeAlerts(rows)), s.events, s.list, s.alerts)
+		if got := events.since(&seen); got != s.events || strings.Join(list, " ") != s.list || len(edgeAlerts(rows, now)) != s.alerts {
+			t.Errorf("%s: told %q, list %q, %d alerts; wanted %q, %q, %d", s.what, got, list, len(edgeAlerts(rows, now)), s.events, s.list, s.alerts)
 		}
 	}
 }
@@ -118,7 +118,7 @@ func TestWhatBecomesOfAnEdge(t *testing.T) {
 // TestWhatAnEdgeCarries: a row sums the process's slices; what was not measured is nil; the list is bounded.
 func TestWhatAnEdgeCarries(t *testing.T) {
 	t.Parallel()
-	w, now := newEdgeWatch(func(nexus.Event) {}), time.Unix(1_700_000_000, 0)
+	w, now := newEdgeWatch(slog.New(slog.DiscardHandler), func(nexus.Event) {}), time.Unix(1_700_000_000, 0)
 	w.join(link.Greeting{Name: "a"}, now)
 	if r := w.rows(now)[0]; r.ReportAgeMs != nil || r.P99Ms != nil || r.LinkRTTMs != nil || r.Addresses == nil {
 		t.Errorf("before the first report %+v", r)
@@ -137,6 +137,111 @@ func TestWhatAnEdgeCarries(t *testing.T) {
 	}
 }
 
+// TestRefusedTablesAreAnAlert: what an edge says it refused is told once, stands in its row and among the alerts until ten minutes after it took another, and
+// the same number of a process that was known is no news.
+func TestRefusedTablesAreAnAlert(t *testing.T) {
+	t.Parallel()
+	events, now, seen := &told{}, time.Unix(1_700_000_000, 0), 0
+	w := newEdgeWatch(slog.New(slog.DiscardHandler), events.take)
+	w.join(link.Greeting{Name: "a"}, now)
+	events.since(&seen)
+	refused := satellite.TableState{Index: 7, Number: 2, Refused: map[string]uint64{satellite.RefusedOld: 1},
+		Kind: satellite.RefusedOld, Why: "older", At: now, Standing: true}
+	after := refused
+	after.Standing = false
+	more := after
+	more.Refused = map[string]uint64{satellite.RefusedOld: 1, satellite.RefusedForeign: 1}
+	for n, s := range []struct {
+		table   satellite.TableState
+		process byte
+		after   time.Duration
+		news    bool
+		alerts  int
+	}{
+		{satellite.TableState{Index: 7, Number: 2}, 1, 0, false, 0},
+		{refused, 1, time.Hour, true, 1}, // it stands
+		{refused, 1, 0, false, 1},
+		{after, 1, 0, false, 0}, // an hour later
+		{more, 1, 0, true, 0},
+		{satellite.TableState{}, 2, 0, false, 0},
+		{refused, 3, 0, true, 1}, // a process that refused before this home knew it
+	} {
+		news := w.heard("a", satellite.Report{Process: nexus.ID{s.process}, Table: s.table}, now)
+		told := events.since(&seen) == "table a"
+		now = now.Add(s.after)
+		row := w.rows(now)[0]
+		alerts := edgeAlerts(w.rows(now), now)
+		if news != s.news || told != s.news || len(alerts) != s.alerts || row.Table.Index != s.table.Index || row.Table.Refusals() != s.table.Refusals() {
+			t.Errorf("report %d: news %v, told %v, alerts %+v, row %+v", n, news, told, alerts, row.Table)
+		}
+		for _, a := range alerts {
+			if a.Code != "edge.table" || a.Level != wire.LevelCritical || !strings.Contains(a.Text, "older") || a.Fix == "" {
+				t.Errorf("report %d: %+v", n, a)
+			}
+		}
+	}
+}
+
+// TestTheSocketIsWatched: a socket that was removed, exchanged or opened to others is an event and an alert, once, until it is the node's again.
+func TestTheSocketIsWatched(t *testing.T) {
+	t.Parallel()
+	events, now, seen := &told{}, time.Unix(1_700_000_000, 0), 0
+	w := newEdgeWatch(slog.New(slog.DiscardHandler), events.take)
+	path := filepath.Join(t.TempDir(), "s")
+	listen := func() {
+		ln, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = ln.Close() })
+		if err := os.Chmod(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	listen()
+	ours, err := os.Lstat(path)
+	do(err)
+	for _, s := range []struct {
+		what string
+		does func()
+		said string
+	}{
+		{"nothing", func() {}, ""},
+		{"others may open it", func() { do(os.Chmod(path, 0o666)) }, "has mode"},
+		{"they may not", func() { do(os.Chmod(path, 0o600)) }, ""},
+		{"it is put aside", func() { do(os.Rename(path, path+"2")) }, "was removed"},
+		{"another is there", listen, "another file stands"},
+		{"it is back", func() { do(os.Rename(path+"2", path)) }, ""},
+	} {
+		s.does()
+		for range 2 { // the second time is no news
+			w.checkSocket(ownSocket(path, ours), now)
+		}
+		alerts := w.alerts(nil, now)
+		if got := events.since(&seen); (got == "socket node") != (s.said != "") {
+			t.Errorf("%s: told %q", s.what, got)
+		}
+		if s.said == "" && len(alerts) != 0 || s.said != "" && (len(alerts) != 1 || alerts[0].Code != "edge.socket" || !strings.Contains(alerts[0].Text, s.said)) {
+			t.Errorf("%s: %+v", s.what, alerts)
+		}
+	}
+}
+
+// TestTheKindsOfRefusalsAreOneList: what an edge counts is what the metrics show.
+func TestTheKindsOfRefusalsAreOneList(t *testing.T) {
+	t.Parallel()
+	kinds := []string{satellite.RefusedStranger, satellite.RefusedDamaged, satellite.RefusedForeign, satellite.RefusedOld,
+		satellite.RefusedForked, satellite.RefusedUnfit}
+	if got := strings.Join(wire.TableRefusals(), " "); got != strings.Join(kinds, " ") {
+		t.Errorf("%q", got)
+	}
+}
+
 // watchHome is a home without sessions.
 type watchHome struct{ link.Home }
 
@@ -150,7 +255,7 @@ func TestALinkThatEndsIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newEdgeWatch(func(ev nexus.Event) { b.Publish(ev) })
+	w := newEdgeWatch(slog.New(slog.DiscardHandler), func(ev nexus.Event) { b.Publish(ev) })
 	server := link.NewServer(watchHome{}, slog.New(slog.DiscardHandler))
 	server.OnJoin = func(g link.Greeting) { w.join(g, time.Now()) }
 	server.OnLeave = func(name string, cause error) { w.leave(name, cause, time.Now()) }
@@ -167,7 +272,7 @@ func TestALinkThatEndsIsTold(t *testing.T) {
 	edge := func() (stop func()) {
 		linked, end := context.WithCancel(ctx)
 		dial := func(ctx context.Context) (net.Conn, error) { return (&net.Dialer{}).DialContext(ctx, "unix", path) }
-		c := link.NewClient(dial, link.Greeting{Name: "front"}, func([]byte) {}, slog.New(slog.DiscardHandler))
+		c := link.NewClient(dial, link.Greeting{Name: "front"}, func([]byte) (bool, error) { return true, nil }, slog.New(slog.DiscardHandler))
 		wg.Go(func() { _ = c.Run(linked) }) // ends with linked
 		return end
 	}
@@ -184,7 +289,7 @@ func TestALinkThatEndsIsTold(t *testing.T) {
 	expect("edge.joined")
 	stop()
 	expect("edge.failed")
-	alerts := edgeAlerts(w.rows(time.Now()))
+	alerts := edgeAlerts(w.rows(time.Now()), time.Now())
 	if len(alerts) != 1 || alerts[0].Code != "edge.failed" || alerts[0].Level != wire.LevelCritical || alerts[0].Fix == "" {
 		t.Errorf("alerts %+v", alerts)
 	}

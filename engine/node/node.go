@@ -361,6 +361,11 @@ func (n *Node) writeNodeFile() error {
 	h := n.Hello()
 	f := control.NodeFile{PID: h.PID, Name: h.Name, Profile: h.Profile, State: h.State, Version: h.Version,
 		Started: h.Started.Format(time.RFC3339), Addresses: h.Addresses, ReportDir: n.cfg.ReportDir, Log: n.deplog.path, LedgerOn: n.LedgerOn()}
+	n.mu.Lock()
+	if n.key != nil {
+		f.Key = n.key.Public()
+	}
+	n.mu.Unlock()
 	if err := f.Cluster.UnmarshalText([]byte(h.Cluster)); err != nil && h.Cluster != "" {
 		return err
 	}

@@ -303,7 +303,7 @@ func (n *Node) build() *wire.Overview {
 	e := n.Engine()
 	if e == nil {
 		o.Ledger.On = n.LedgerOn()
-		o.Alerts = edgeAlerts(o.Edges)
+		o.Alerts = n.edgeAlerts(o.Edges)
 		return o
 	}
 	cp, text, at := e.Head()
@@ -339,7 +339,7 @@ func (n *Node) build() *wire.Overview {
 
 // alerts lists what an operator should look at now, newest first.
 func (n *Node) alerts(o *wire.Overview) []wire.Alert {
-	out := append(edgeAlerts(o.Edges), witnessAlerts(o.Ledger.Witnesses)...)
+	out := append(n.edgeAlerts(o.Edges), witnessAlerts(o.Ledger.Witnesses)...)
 	standing := len(out)
 	for _, d := range o.Decisions {
 		// What the node's own suites try in order to be refused is no alarm.

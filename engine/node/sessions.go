@@ -4,9 +4,12 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
@@ -34,6 +37,9 @@ type sessions struct {
 	since   time.Time // when the node's own gateway was opened
 	socket  string
 	changed chan struct{} // the table is another one
+	sealer  *satellite.Sealer
+	whole   chan struct{} // closed when the table was made whole for the first time
+	made    sync.Once     // closes it
 }
 
 // sharedTable is the gateway as its fabric drives it: each new table goes to the edge processes too.
@@ -66,8 +72,9 @@ func (n *Node) newSessions() (*sessions, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sessions{socket: edgeSocket(n.socket), reports: newEdgeReports(), since: time.Now(), changed: make(chan struct{}, 1)}
-	s.watch = newEdgeWatch(func(ev nexus.Event) {
+	s := &sessions{socket: edgeSocket(n.socket), reports: newEdgeReports(), since: time.Now(), changed: make(chan struct{}, 1), whole: make(chan struct{})}
+	s.sealer = satellite.NewSealer(n.tableSigner(key), cluster, true)
+	s.watch = newEdgeWatch(n.log, func(ev nexus.Event) {
 		n.bus.Publish(ev)
 		n.view.touch()
 	})
@@ -80,7 +87,9 @@ func (n *Node) newSessions() (*sessions, error) {
 			return
 		}
 		s.reports.take(name, r, time.Now())
-		s.watch.heard(name, r, time.Now())
+		if s.watch.heard(name, r, time.Now()) {
+			n.log.Error("an edge refused a table", "component", "edge", "edge", name, "kind", r.Table.Kind, "refusals", r.Table.Refusals(), "cause", r.Table.Why)
+		}
 		n.view.touch()
 	}
 	s.server.OnJoin = func(g link.Greeting) { s.watch.join(g, time.Now()) }
@@ -90,6 +99,16 @@ func (n *Node) newSessions() (*sessions, error) {
 		}
 	}
 	return s, nil
+}
+
+// tableSigner is the key that edges know their home by: the node's, or where it has none yet, one that lives as long as this process.
+func (n *Node) tableSigner(own ed25519.PrivateKey) nexus.Signer {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.key != nil {
+		return n.key
+	}
+	return nexus.KeySigner(own)
 }
 
 // edgeReports are the figures of edge processes; empty before the edge was started.
@@ -132,14 +151,45 @@ func (n *Node) serveSessions(ctx context.Context, s *sessions) error {
 			n.log.Error("links of edges ended", "component", "session", "error", err)
 		}
 	})
+	ours, err := os.Lstat(s.socket)
+	if err != nil {
+		return err
+	}
 	n.wg.Go(func() { n.publish(ctx, s) })
-	n.wg.Go(func() { s.watch.run(ctx) })
+	n.wg.Go(func() { s.watch.run(ctx, func() error { return ownSocket(s.socket, ours) }) })
 	return nil
 }
 
+// ownSocket says what is wrong when another file stands at the path of the socket for edges: they would link themselves to whoever put it there.
+func ownSocket(path string, ours os.FileInfo) error {
+	now, err := os.Lstat(path)
+	switch {
+	case os.IsNotExist(err):
+		return errors.New("the socket for edges was removed: " + path)
+	case err != nil:
+		return err
+	case !os.SameFile(ours, now):
+		return errors.New("another file stands in the place of the socket for edges: " + path)
+	case now.Mode() != ours.Mode():
+		return fmt.Errorf("the socket for edges has mode %v, not %v: %s", now.Mode(), ours.Mode(), path)
+	}
+	return nil
+}
+
+// publish sends each new table to the edges. The first is sent when the table is whole: edges that outlived a restart of the node keep what they have
+// until then.
 func (n *Node) publish(ctx context.Context, s *sessions) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-s.whole:
+	}
 	for {
-		if b, err := satellite.EncodeReportedTable(s.gateway.Table(), n.cfg.CapacityBps); err == nil {
+		var index uint64
+		if e := n.Engine(); e != nil {
+			index = e.Status().Applied
+		}
+		if b, err := s.sealer.Seal(s.gateway.Table(), n.cfg.CapacityBps, index); err == nil {
 			s.server.SetTable(b)
 		} else {
 			n.log.Error("table not sent to edges", "component", "session", "error", err)

@@ -97,6 +97,7 @@ type home struct {
 	socket string
 	cancel context.CancelFunc
 	server *link.Server
+	sealer *satellite.Sealer
 }
 
 func (r *rig) startHome(name string) (*home, error) {
@@ -109,7 +110,7 @@ func (r *rig) startHome(name string) (*home, error) {
 		return nil, err
 	}
 	discard := slog.New(slog.DiscardHandler)
-	h := &home{socket: filepath.Join(r.Dir, name+".sock")}
+	h := &home{socket: filepath.Join(r.Dir, name+".sock"), sealer: satellite.NewSealer(nexus.KeySigner(key), nexus.ID{1}, false)}
 	h.server = link.NewServer(host.New(host.Config{Tickets: tickets, Logger: discard,
 		Route: func(string) (host.Route, bool) { return host.Route{}, false }}), discard)
 	ln, err := net.Listen("unix", h.socket)
@@ -148,7 +149,7 @@ func startNamed(ctx context.Context, r *rig, h *home, name string, set tenants, 
 	if err != nil {
 		return nil, err
 	}
-	b, err := satellite.EncodeTable(t, capacityBps)
+	b, err := h.sealer.Seal(t, capacityBps, 0)
 	if err != nil {
 		return nil, err
 	}

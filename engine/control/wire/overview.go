@@ -339,6 +339,33 @@ type EdgeRow struct {
 	Refused     uint64    `json:"refused"`     // since its start
 	BackendsOut int       `json:"backends_out"`
 	LinkRTTMs   *float64  `json:"link_rtt_ms"` // to its home and back; nil for the node's own gateway, which needs no link
+	Table       EdgeTable `json:"table"`       // what it serves, and what it refused to; zero for the node's own gateway
+}
+
+// EdgeTable says which of the home's tables an edge process serves, and what came as a table and was refused.
+type EdgeTable struct {
+	Index   uint64            `json:"index"`             // of the ledger, that it was made at
+	Number  uint64            `json:"number"`            // among those of the home's run; 0: none was told
+	Refused map[string]uint64 `json:"refused,omitempty"` // since the start of the process, by kind: stranger, damaged, foreign, old, forked, unfit
+	// Kind, Cause and At are of the newest refusal; nil: there was none. Standing until a table was taken after it.
+	Kind     string     `json:"kind,omitempty"`
+	Cause    string     `json:"cause,omitempty"`
+	At       *time.Time `json:"at,omitempty"`
+	Standing bool       `json:"standing,omitempty"`
+}
+
+// TableRefusals are the kinds of EdgeTable.Refused: another user's socket, bytes that nobody sealed so, another home or cluster, older than what it has, two of
+// one number, and what its home means but cannot be served.
+func TableRefusals() []string {
+	return []string{"stranger", "damaged", "foreign", "old", "forked", "unfit"}
+}
+
+// Refusals is their number.
+func (t *EdgeTable) Refusals() (n uint64) {
+	for _, k := range t.Refused {
+		n += k
+	}
+	return n
 }
 
 // The words of EdgeRow.State. Figures of one that is dead, silent or orphaned are its last.

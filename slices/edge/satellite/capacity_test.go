@@ -5,6 +5,7 @@ package satellite
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"io"
 	"log/slog"
 	"net"
@@ -43,6 +44,16 @@ func (l *logged) has(part string) bool {
 	return strings.Contains(l.b.String(), part)
 }
 
+// testKey is the key of the tests' homes, and testHomes their runs: those that take reports, and the others.
+var (
+	testKey   = nexus.KeySigner(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	testHomes = map[bool]*Sealer{false: NewSealer(testKey, testCluster, false), true: NewSealer(testKey, testCluster, true)}
+)
+
+var testCluster = nexus.ID{7}
+
+func testHome(reports bool) *Sealer { return testHomes[reports] }
+
 // bytesOf is a table of testHost in front of address with a guarantee, at a capacity, both in bits per second.
 func bytesOf(t *testing.T, address string, guaranteedBps, capacityBps uint64) []byte {
 	t.Helper()
@@ -53,7 +64,7 @@ func bytesOf(t *testing.T, address string, guaranteedBps, capacityBps uint64) []
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := EncodeTable(tab, capacityBps)
+	b, err := testHome(false).Seal(tab, capacityBps, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ const (
 type Report struct {
 	Process   nexus.ID          `json:"process"` // random, of one run of one process
 	Slices    []edge.SliceStats `json:"slices"`
+	Table     TableState        `json:"table"`
 	LinkNanos int64             `json:"link_nanos"` // round trip of the report before this one, edge to home and back; 0: not measured
 	Closing   bool              `json:"closing,omitempty"`
 	// Last is the process's goodbye: it ends after this report, and did not die.
@@ -62,17 +63,21 @@ func (s *satellite) report(ctx context.Context, last bool) {
 	if !s.reports.Load() {
 		return
 	}
-	b, err := json.Marshal(Report{Process: r.process, Slices: s.gateway.Snapshot(), LinkNanos: int64(r.trip), Closing: s.closing.Load(), Last: last,
+	table := s.tables.now()
+	b, err := json.Marshal(Report{Process: r.process, Table: table, Slices: s.gateway.Snapshot(), LinkNanos: int64(r.trip), Closing: s.closing.Load(), Last: last,
 		Orphaned: s.orphaned()})
 	if err == nil {
 		r.trip, err = s.client.Report(ctx, b)
+	}
+	if err == nil {
+		s.tables.heard(&table)
 	}
 	if err != nil && ctx.Err() == nil {
 		s.log.Debug("not reported", "error", err)
 	}
 }
 
-// reportLoop reports until ctx ends.
+// reportLoop reports until ctx ends, and at once what was refused.
 func (s *satellite) reportLoop(ctx context.Context) {
 	t := time.NewTicker(ReportEvery)
 	defer t.Stop()
@@ -81,6 +86,7 @@ func (s *satellite) reportLoop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+		case <-s.tables.wake:
 		}
 		turn, cancel := context.WithTimeout(ctx, ReportEvery)
 		s.report(turn, false)

@@ -1,7 +1,8 @@
 // Package satellite runs an edge as a process of its own: a gateway whose table and sessions come over a link from their home
 // (DESIGN section 5). It is what `nexus slices edge` runs beside a node, so that sessions have somewhere to go.
 //
-// Promises: it serves the table that the home sends, within the home's capacity, and nothing before the first one; on a stop it first sends
+// Promises: it serves the tables that the home has sealed, each newer than the one before, within the home's capacity, and nothing before the first one; what
+// it refuses it tells within a second of hearing its home (decision 82); on a stop it first sends
 // its sessions to other edges, then drains; when the home goes it keeps serving plain routes from the last table (fail static) and sends
 // sessions away. It holds no key but the certificates' and no state. It imports the root, slices, slices/edge and slices/session/... of this module.
 package satellite
@@ -10,7 +11,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -29,37 +29,6 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/slices/shape"
 )
 
-// tableFile is a table on the link.
-type tableFile struct {
-	Capacity uint64         `json:"capacity_bps"`
-	Reports  bool           `json:"reports,omitempty"` // the home takes reports
-	Routes   []edge.Route   `json:"routes"`
-	Slices   []slices.Slice `json:"slices"`
-}
-
-// EncodeTable gives a table's bytes for link.Server.SetTable. Capacity is the home's; a satellite is promised no more.
-func EncodeTable(t *edge.Table, capacityBps uint64) ([]byte, error) {
-	return json.Marshal(tableFile{Capacity: capacityBps, Routes: t.Routes(), Slices: t.Slices()})
-}
-
-// EncodeReportedTable is EncodeTable of a home that takes reports.
-func EncodeReportedTable(t *edge.Table, capacityBps uint64) ([]byte, error) {
-	return json.Marshal(tableFile{Capacity: capacityBps, Reports: true, Routes: t.Routes(), Slices: t.Slices()})
-}
-
-// DecodeTable reads what EncodeTable wrote, with the checks of edge.NewTable, and gives the capacity in bits per second.
-func DecodeTable(b []byte) (*edge.Table, uint64, error) {
-	var f tableFile
-	if err := json.Unmarshal(b, &f); err != nil {
-		return nil, 0, nexus.Errf("satellite table", nexus.CodeMalformed, "table", "run edge and home from the same build", "%w", err)
-	}
-	if f.Capacity == 0 {
-		return nil, 0, nexus.Errf("satellite table", nexus.CodeMalformed, "capacity", "run edge and home from the same build", "missing")
-	}
-	t, err := edge.NewTable(f.Routes, f.Slices)
-	return t, f.Capacity, err
-}
-
 // Config of an edge process.
 type Config struct {
 	Name string // unique among the home's edges
@@ -74,7 +43,11 @@ type Config struct {
 	LinkClock func() int64
 	Work      *edge.Work // edge.Config's
 
-	Home        string       // path of the home's socket
+	Home string // path of the home's socket
+	// Cluster and HomeKey say whose tables are served; zero: those that the first table names, for the life of this process.
+	Cluster nexus.ID
+	HomeKey nexus.PublicKey
+
 	Addr        string       // plain listener, "" for none
 	TLSAddr     string       // HTTPS listener, "" for none
 	Listener    net.Listener // bound already, in the place of Addr; nil: binds Addr
@@ -130,7 +103,8 @@ func Run(ctx context.Context, c Config) error {
 	if c.DrainFor == 0 {
 		c.DrainFor = 5 * time.Second
 	}
-	s := &satellite{config: c, log: c.Logger.With("component", "edge"), tabled: make(chan struct{})}
+	s := &satellite{config: c, log: c.Logger.With("component", "edge"), tabled: make(chan struct{}),
+		guard: guard{cluster: c.Cluster, home: c.HomeKey}, tables: tables{wake: make(chan struct{}, 1)}}
 	_, _ = rand.Read(s.reporter.process[:]) // never fails (crypto/rand)
 	return s.run(ctx)
 }
@@ -146,6 +120,8 @@ type satellite struct {
 	tabled  chan struct{} // closed when the gateway serves its first table
 
 	reporter reporter
+	guard    guard  // the link's reader has it
+	tables   tables // what is told of it
 
 	plain, secure net.Listener
 	addresses     []string // where clients reach this edge
@@ -183,16 +159,12 @@ func (s *satellite) run(ctx context.Context) error {
 		}
 		ready.Addresses = addresses(ready.Addr, ready.TLSAddr, quic)
 	}
-	dial := func(ctx context.Context) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", c.Home)
-	}
 	s.addresses = ready.Addresses
 	greeting := link.Greeting{Name: c.Name, Addresses: ready.Addresses, Edge: c.Edge, Group: string(c.Group)}
 	if c.Group != "" && c.Group != slices.Groups()[0] {
 		greeting.Addresses = nil // they are another process's, which hands on
 	}
-	s.client = link.NewClient(dial, greeting, func(b []byte) { s.serve(b, ready) }, c.Logger)
+	s.client = link.NewClient(s.dial, greeting, func(b []byte) (bool, error) { return s.take(b, ready) }, c.Logger)
 	late.set(s.client)
 	linked, unlink := context.WithCancel(context.WithoutCancel(ctx))
 	var links sync.WaitGroup
@@ -311,18 +283,71 @@ func addrOf(ln net.Listener) string {
 	return ln.Addr().String()
 }
 
-// serve takes a table of the home's. A table that cannot be served leaves the old one in force.
-func (s *satellite) serve(b []byte, ready Ready) {
-	t, capacityBps, err := DecodeTable(b)
+// dial reaches the home's socket, and refuses one that is another user's.
+func (s *satellite) dial(ctx context.Context) (net.Conn, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "unix", s.config.Home)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPeer(c); err != nil {
+		_ = c.Close() // nothing was sent
+		s.refuse(&refusal{RefusedStranger, err})
+		select { // no ten refusals a second: the link dials again at once
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+// take judges what came as a table and serves it (link.NewClient's onTable).
+func (s *satellite) take(b []byte, ready Ready) (proven bool, err error) {
+	f, same, no := s.guard.judge(b)
+	switch {
+	case no != nil && no.ends():
+		s.refuse(no)
+		return false, no.err
+	case no != nil:
+		s.refuse(no)
+		return false, nil
+	case !same:
+		no, err := s.serve(&f, ready)
+		if err != nil {
+			s.log.Error("table not served", "error", err)
+			return true, nil
+		}
+		if no != nil {
+			s.refuse(no)
+			return true, nil
+		}
+		s.guard.serves(&f, b)
+	}
+	s.tables.took(&s.guard)
+	return true, nil
+}
+
+// refuse tells of a table that is not served: what is in force stays so.
+func (s *satellite) refuse(no *refusal) {
+	if s.tables.refused(no, time.Now()) {
+		s.log.Error("table refused, the one before stays in force", "kind", no.kind, "error", no.err)
+	}
+}
+
+// serve puts a table of the home's in force. Error: this edge is stopping.
+func (s *satellite) serve(f *tableFile, ready Ready) (*refusal, error) {
+	t, err := f.content()
 	if err == nil {
-		var f tableFile
-		s.reports.Store(json.Unmarshal(b, &f) == nil && f.Reports)
-		err = s.gateway.SwapWithin(t, capacityBps)
+		err = s.gateway.SwapWithin(t, f.Capacity)
+	}
+	if nexus.CodeOf(err) == nexus.CodeUnavailable {
+		return nil, err
 	}
 	if err != nil {
-		s.log.Error("table not served", "error", err)
-		return
+		return &refusal{RefusedUnfit, err}, nil
 	}
+	s.reports.Store(f.Reports)
 	defer s.manage(t) // once its challenges can be answered
 	s.once.Do(func() {
 		if err := s.gateway.Start(); err != nil {
@@ -334,6 +359,7 @@ func (s *satellite) serve(b []byte, ready Ready) {
 			s.config.OnReady(ready)
 		}
 	})
+	return nil, nil
 }
 
 // manage names the hosts of a table to the issuer.

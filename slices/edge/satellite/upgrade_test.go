@@ -164,7 +164,7 @@ func newRig(t *testing.T, chunks <-chan struct{}, groups ...string) (r *rig, run
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := EncodeReportedTable(tab, 1_000_000_000)
+	b, err := testHome(true).Seal(tab, 1_000_000_000, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

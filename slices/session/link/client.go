@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net"
 	"strings"
@@ -13,18 +14,23 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/slices/session"
 )
 
-// redialEvery is the pause between attempts to reach the home.
-const redialEvery = 100 * time.Millisecond
+const (
+	// redialEvery is the pause between attempts to reach the home.
+	redialEvery = 100 * time.Millisecond
+	// strangerEvery is the pause after a link whose other end was not the home, and never had been.
+	strangerEvery = time.Second
+)
 
 // Client is an edge's end. It implements session.Attacher. Safe for concurrent use.
 type Client struct {
 	dial     func(context.Context) (net.Conn, error)
 	greeting Greeting
-	onTable  func([]byte)
+	onTable  func([]byte) (proven bool, err error)
 	log      *slog.Logger
 
 	mu    sync.Mutex
 	out   *sender // nil: no link
+	home  bool    // what came over out has shown that it is the home's
 	ports map[uint64]session.Port
 	next  uint64
 	count chan int // answers to drain
@@ -35,8 +41,8 @@ type Client struct {
 }
 
 // NewClient makes an edge's end; Run links it. onTable gets what to serve each time the home sends it, from one goroutine; the
-// bytes are its own.
-func NewClient(dial func(context.Context) (net.Conn, error), g Greeting, onTable func([]byte), log *slog.Logger) *Client {
+// bytes are its own. It reports whether they show that it is the home who sends them: only then clients are attached over this link. Its error ends the link.
+func NewClient(dial func(context.Context) (net.Conn, error), g Greeting, onTable func([]byte) (proven bool, err error), log *slog.Logger) *Client {
 	return &Client{dial: dial, greeting: g, onTable: onTable, log: log.With("component", "session-link"), ports: map[uint64]session.Port{},
 		count: make(chan int, 1), taken: make(chan uint64, 1)}
 }
@@ -45,21 +51,25 @@ func NewClient(dial func(context.Context) (net.Conn, error), g Greeting, onTable
 // dialled again.
 func (c *Client) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
+		pause := redialEvery
 		conn, err := c.dial(ctx)
 		if err == nil {
-			c.serve(ctx, conn)
+			if c.serve(ctx, conn) {
+				pause = strangerEvery
+			}
 		} else {
 			c.log.Debug("home not reached", "error", err)
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(redialEvery):
+		case <-time.After(pause):
 		}
 	}
 	return nil
 }
 
-func (c *Client) serve(ctx context.Context, conn net.Conn) {
+// serve is one link from its greeting to its end. It reports whether the other end was found not to be the home, and never had shown that it is.
+func (c *Client) serve(ctx context.Context, conn net.Conn) (stranger bool) {
 	out := newSender(conn)
 	done := make(chan struct{})
 	stop := context.AfterFunc(ctx, out.close)
@@ -69,7 +79,7 @@ func (c *Client) serve(ctx context.Context, conn net.Conn) {
 	if err == nil {
 		out.put(kindHello, 0, hello, false)
 		c.mu.Lock()
-		c.out = out
+		c.out, c.home = out, false
 		c.mu.Unlock()
 		err = c.read(newReceiver(conn))
 	}
@@ -78,7 +88,8 @@ func (c *Client) serve(ctx context.Context, conn net.Conn) {
 	out.close()
 	writer.Wait()
 	c.mu.Lock()
-	c.out = nil
+	stranger = !c.home && errors.As(err, new(notHome))
+	c.out, c.home = nil, false
 	ports := c.ports
 	c.ports = map[uint64]session.Port{}
 	c.mu.Unlock()
@@ -88,7 +99,14 @@ func (c *Client) serve(ctx context.Context, conn net.Conn) {
 	if ctx.Err() == nil {
 		c.log.Warn("link to the home lost", "clients", len(ports), "cause", err)
 	}
+	return stranger
 }
+
+// notHome is the error of onTable.
+type notHome struct{ error }
+
+// Unwrap gives onTable's own error.
+func (e notHome) Unwrap() error { return e.error }
 
 // awayFrame tells a client that this edge cannot serve it: the session goes on elsewhere.
 func awayFrame(why string) []byte {
@@ -107,7 +125,15 @@ func (c *Client) read(in *receiver) error {
 		case kindRefuse:
 			c.deliver(m.at, awayFrame(string(m.body)), true)
 		case kindTable:
-			c.onTable(append([]byte(nil), m.body...))
+			proven, err := c.onTable(append([]byte(nil), m.body...))
+			if err != nil {
+				return notHome{err}
+			}
+			if proven {
+				c.mu.Lock()
+				c.home = true
+				c.mu.Unlock()
+			}
 		case kindCount:
 			select {
 			case c.count <- int(m.at):
@@ -142,6 +168,9 @@ func (c *Client) Attach(v session.Visit, p session.Port) (session.Line, error) {
 	}
 	c.mu.Lock()
 	out := c.out
+	if !c.home { // what a client says is for its home alone
+		out = nil
+	}
 	c.next++
 	at := c.next
 	if out != nil {

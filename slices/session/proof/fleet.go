@@ -117,7 +117,7 @@ func (f *Fleet) startHome(ctx context.Context) error {
 			return host.Route{Slice: unit.ID.String(), Address: address}, name == FleetHost
 		}})
 	f.server = link.NewServer(f.Home, f.config.Logger)
-	b, err := satellite.EncodeTable(table, 1_000_000_000)
+	b, err := satellite.NewSealer(nexus.KeySigner(key), nexus.ID{1}, false).Seal(table, 1_000_000_000, 0)
 	if err != nil {
 		return err
 	}
