@@ -204,6 +204,9 @@ func (c *conn) atBoundary() bool {
 	if c.upgraded.Load() || c.working.Load() > 0 {
 		return false
 	}
+	if c.handshake != nil {
+		return false // what it computes has turns of its own (signing.go); without its end nobody can be told that the slice is full
+	}
 	return c.http2.Load() || !c.active.Load()
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/BobbyBlanco400/nexus-cos/slices"
 )
 
 // unreadTries is how often a refusal may end in a reset because the machine did not get to reading within lingerFor.
@@ -20,13 +22,13 @@ const unreadTries = 5
 // Retry-After, to HEAD without a text, and the end of the connection is an end, not a reset, also when there is more to read than is looked at.
 func TestAnUnreadRequestIsRefusedNotReset(t *testing.T) {
 	t.Parallel()
-	for _, secure := range []bool{false, true} {
+	for _, way := range []unreadWay{{}, {secure: true}, {secure: true, fresh: true}} {
 		for _, send := range []struct{ method, more string }{{"GET", ""}, {"HEAD", ""}, {"POST", strings.Repeat("x", 64<<10)}} {
-			t.Run(fmt.Sprintf("%s, TLS %v", send.method, secure), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, %+v", send.method, way), func(t *testing.T) {
 				t.Parallel()
 				var err error
 				for range unreadTries {
-					if err = refusedUnread(t, secure, send.method, send.more); err == nil {
+					if err = refusedUnread(t, way, send.method, send.more); err == nil {
 						return
 					}
 				}
@@ -36,16 +38,26 @@ func TestAnUnreadRequestIsRefusedNotReset(t *testing.T) {
 	}
 }
 
+// unreadWay is the connection that a request waits on.
+type unreadWay struct {
+	secure bool
+	fresh  bool // its first request; in clear text one must be read to know whose it is
+}
+
 // refusedUnread has one request wait until its time is over, and gives what is wrong with its answer.
-func refusedUnread(t *testing.T, secure bool, method, more string) error {
-	a := unit("a")
+func refusedUnread(t *testing.T, way unreadWay, method, more string) error {
+	a := unit("a", func(s *slices.Slice) { s.Class, s.MaxInFlight = slices.ClassRealtime, 1 })
 	ca, err := OpenDevCA("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := gateway(t, table(t, []Route{route("a.test", a, backend(t, text("a")))}, a), func(c *Config) { c.TLSAddr, c.Certificate = "127.0.0.1:0", ca.Certificate })
+	const patience = time.Minute
+	g := gateway(t, table(t, []Route{route("a.test", a, backend(t, text("a")))}, a), func(c *Config) {
+		c.TLSAddr, c.Certificate, c.HeaderTimeout, c.IdleTimeout = "127.0.0.1:0", ca.Certificate, patience, 100*patience
+	})
+	gate := g.states[a.ID].gate
 	c, err := net.Dial("tcp", g.Addr())
-	if secure {
+	if way.secure {
 		if c, err = net.Dial("tcp", g.TLSAddr()); err == nil {
 			c = tls.Client(c, &tls.Config{RootCAs: ca.Pool(), ServerName: "a.test"})
 		}
@@ -61,23 +73,16 @@ func refusedUnread(t *testing.T, secure bool, method, more string) error {
 			t.Fatal(err)
 		}
 	}
-	ask("GET", "")
-	first, err := http.ReadResponse(br, nil)
-	if err != nil {
-		t.Fatal(err)
+	if !way.fresh {
+		ask("GET", "")
+		drain(t, br)
+		eventually(t, "an idle connection has no place", func() bool { return gate.Stats().InFlight == 0 })
 	}
-	if _, err := io.Copy(io.Discard, first.Body); err != nil {
-		t.Fatal(err)
-	}
-	gate := g.states[a.ID].gate
-	eventually(t, "an idle connection has no place", func() bool { return gate.Stats().InFlight == 0 })
 	for gate.TryEnter() {
 	}
 	ask(method, more)
 	eventually(t, "the request waits for its place", func() bool { return gate.Stats().Readers == 1 })
-	for c := range open(g) {
-		_ = c.SetReadDeadline(time.Unix(1, 0)) // its time is over
-	}
+	expire(t, g, way, patience)
 	eventually(t, "the gateway has ended the connection", func() bool { return len(open(g)) == 0 })
 	resp, err := http.ReadResponse(br, &http.Request{Method: method})
 	if err != nil {
@@ -100,6 +105,35 @@ func refusedUnread(t *testing.T, secure bool, method, more string) error {
 		return fmt.Errorf("%d refused, %d dropped, %d wait", s.Refused, s.Dropped, gate.Stats().Readers)
 	}
 	return nil
+}
+
+// expire ends the time of the request that waits, which must be no longer than patience.
+func expire(t *testing.T, g *Gateway, way unreadWay, patience time.Duration) {
+	t.Helper()
+	for c := range open(g) {
+		c.readDeadline.mu.Lock()
+		until := c.readDeadline.at
+		c.readDeadline.mu.Unlock()
+		if way.fresh { // it may have come with the end of the handshake: then it was read, and waits as the first of a connection in clear text
+			until = time.Now()
+		}
+		if until.IsZero() || time.Until(until) > patience {
+			t.Errorf("it may wait for %v, want %v at most", time.Until(until), patience)
+		}
+		_ = c.SetReadDeadline(time.Unix(1, 0)) // its time is over
+	}
+}
+
+// drain reads one answer to its end.
+func drain(t *testing.T, br *bufio.Reader) {
+	t.Helper()
+	resp, err := http.ReadResponse(br, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // open lists the connections of a gateway.
@@ -128,13 +162,7 @@ func TestNothingAskedNothingAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	br := bufio.NewReader(c)
-	first, err := http.ReadResponse(br, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(io.Discard, first.Body); err != nil {
-		t.Fatal(err)
-	}
+	drain(t, br)
 	gate := g.states[a.ID].gate
 	eventually(t, "an idle connection has no place", func() bool { return gate.Stats().InFlight == 0 })
 	for gate.TryEnter() {
