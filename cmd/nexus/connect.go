@@ -201,24 +201,32 @@ func (n *node) act(ctx context.Context, kind string, unit nexus.ID, body any) (n
 	return r, err
 }
 
-// creation does a creating action and gives the unit that it made.
-func (n *node) creation(ctx context.Context, a nexus.Action) (wire.UnitRow, nexus.Receipt, error) {
-	var ans wire.ActionAnswer
-	if err := n.Post(ctx, "/v1/actions", wire.ActionRequest{Action: nexus.Encode(a)}, &ans); err != nil {
-		return wire.UnitRow{}, nexus.Receipt{}, err
+// Do does a signed action, and says on stderr when the node's gateway does not serve yet what it has changed. It is done all the same.
+func (n *node) Do(ctx context.Context, a nexus.Action) (nexus.Receipt, error) {
+	ans, err := n.Ask(ctx, a)
+	n.sayNotServed(ans.NotServed)
+	return *ans.Receipt, err
+}
+
+func (n *node) sayNotServed(why string) {
+	if why != "" {
+		n.app.say("note: it is decided and stands, but the gateway of this node does not serve it yet: %s", why)
 	}
-	var r nexus.Receipt
-	if ans.Receipt != nil {
-		r = *ans.Receipt
-	}
-	if err := ans.Error.Err(); err != nil {
-		n.app.say("decision %d: nexus gates explain %d", r.Index, r.Index)
-		return wire.UnitRow{}, r, err
+}
+
+// creation does a creating action, whose answer names the unit that it made.
+func (n *node) creation(ctx context.Context, a nexus.Action) (wire.ActionAnswer, error) {
+	ans, err := n.Ask(ctx, a)
+	if err != nil {
+		if ans.Receipt.Index > 0 {
+			n.app.say("decision %d: nexus gates explain %d", ans.Receipt.Index, ans.Receipt.Index)
+		}
+		return ans, err
 	}
 	if ans.Unit == nil {
-		return wire.UnitRow{}, r, nexus.Errf(a.Kind, nexus.CodeInternal, "answer of the node", "", "names no unit")
+		return ans, nexus.Errf(a.Kind, nexus.CodeInternal, "answer of the node", "", "names no unit")
 	}
-	return *ans.Unit, r, nil
+	return ans, nil
 }
 
 // withNode runs fn with the node connected.

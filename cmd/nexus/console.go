@@ -209,6 +209,9 @@ func (a *app) guide(b *backend, look theme.Options) tui.Guide {
 		if created.Undone != "" {
 			said += "; but " + created.Undone
 		}
+		if created.NotServed != "" {
+			said += "; the gateway does not serve it yet: " + created.NotServed
+		}
 		return said, nil
 	}
 }

@@ -69,7 +69,8 @@ func (n *node) createUnit(ctx context.Context, req creationRequest) (wire.UnitCr
 		owner.takeBack()
 		return out, err
 	}
-	out.Unit, out.Receipt, err = n.creation(ctx, a)
+	ans, err := n.creation(ctx, a)
+	out.Receipt, out.NotServed = *ans.Receipt, ans.NotServed
 	if err != nil {
 		// Only a clear answer tells that the key was not used; with a lost connection the unit may exist.
 		if code := nexus.CodeOf(err); code != nexus.CodeNoNode && code != nexus.CodeUnavailable && code != nexus.CodeInternal {
@@ -77,7 +78,7 @@ func (n *node) createUnit(ctx context.Context, req creationRequest) (wire.UnitCr
 		}
 		return out, err
 	}
-	out.OwnerKeyFile = owner.path
+	out.Unit, out.OwnerKeyFile = *ans.Unit, owner.path
 	return out, n.firstActs(ctx, owner, &out.Unit, &req)
 }
 

@@ -99,7 +99,10 @@ func (a *app) createCommand(kind nexus.UnitKind) *cobra.Command {
 	cmd := &cobra.Command{Use: "create", Short: "Create a unit by flags, or with the wizard", Args: noArgs,
 		Long: `Create a unit: identity binding, id and label, domain, slice, jurisdiction, envelope and rule in one act, all or
 nothing. Sizes are ceilings, not reservations (recorded and judged in this version, not yet enforced by the kernel). On a terminal without --name, or with -i, the
-guided wizard opens.`,
+guided wizard opens.
+
+It returns when this node's gateway serves the unit's hosts. Where that takes more than 3 s, or cannot be, a note on stderr says why: the unit stands, and the
+exit code is 0. Edges of their own processes follow a moment later.`,
 		Example: "  nexus " + word + " create --name TestProject --owner trae-identity --cpu 4 --memory 8\n" +
 			"  nexus " + word + " create --name Small --cpu 0.5 --memory 512MiB --jurisdiction EU-GDPR"}
 	f := cmd.Flags()
@@ -211,6 +214,7 @@ func (n *node) createAndPrint(ctx context.Context, req creationRequest) error {
 	}
 	// The unit is there also when its first route was refused: it is printed, and the exit code tells of the route.
 	n.warnCeilings(made.Unit)
+	n.sayNotServed(made.NotServed)
 	perr := n.app.print(made.Unit, func(w io.Writer) error {
 		fmt.Fprintf(w, "created %s\n", made.Unit.Label)
 		return printUnit(w, made.Unit)

@@ -87,15 +87,21 @@ func (c *Client) Post(ctx context.Context, path string, in, out any) error {
 
 // Do sends a signed action and returns its receipt with proof. A refusal is CodeRefused, with the receipt.
 func (c *Client) Do(ctx context.Context, a nexus.Action) (nexus.Receipt, error) {
+	ans, err := c.Ask(ctx, a)
+	return *ans.Receipt, err
+}
+
+// Ask is Do with all that the node answers. The answer's receipt is never nil.
+func (c *Client) Ask(ctx context.Context, a nexus.Action) (wire.ActionAnswer, error) {
 	var ans wire.ActionAnswer
-	if err := c.Post(ctx, "/v1/actions", wire.ActionRequest{Action: nexus.Encode(a)}, &ans); err != nil {
-		return nexus.Receipt{}, err
+	err := c.Post(ctx, "/v1/actions", wire.ActionRequest{Action: nexus.Encode(a)}, &ans)
+	if err == nil {
+		err = ans.Error.Err()
 	}
-	var r nexus.Receipt
-	if ans.Receipt != nil {
-		r = *ans.Receipt
+	if ans.Receipt == nil {
+		ans.Receipt = &nexus.Receipt{}
 	}
-	return r, ans.Error.Err()
+	return ans, err
 }
 
 // Try asks for the 17 verdicts that an action would get now. The error says what the state could not take.

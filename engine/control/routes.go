@@ -135,6 +135,7 @@ func (s *Server) actions(_ http.ResponseWriter, r *http.Request, who caller) (an
 	ans := wire.ActionAnswer{Receipt: &proven, Error: wire.ProblemOf(err)}
 	if err == nil {
 		ans.Unit = s.created(a.Kind, receipt)
+		ans.NotServed = s.node.Served(r.Context(), a.Kind, receipt)
 	}
 	// A stop that was done before is not done again: its bytes are in the ledger for anybody to send.
 	if err == nil && a.Kind == state.KindNodeStop && !receipt.Repeated {

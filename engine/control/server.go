@@ -54,6 +54,9 @@ type Node interface {
 	// owner or an operator.
 	Bundle(ctx context.Context, unit nexus.ID, w *multipart.Writer, told func(part, of int, path string, percent int)) error
 	TakeIn(ctx context.Context, dir string, key, by nexus.PublicKey) (state.UnitImportSlice, error)
+	// Served waits until this node's gateway serves what an action of this kind has changed by the receipt's decision, a few seconds at most, and says why
+	// it does not; empty when it does, when the kind changes nothing there, and on a node without a gateway.
+	Served(ctx context.Context, kind string, r nexus.Receipt) string
 	StopRequested()
 }
 

@@ -15,8 +15,12 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/slices/edge"
 )
 
-// reconcileEvery is the full comparison of wanted and installed; changes are picked up at once by the bus.
-const reconcileEvery = 2 * time.Second
+const (
+	// reconcileEvery is the full comparison of wanted and installed, whether or not something was applied.
+	reconcileEvery = 2 * time.Second
+	// reconcileStep is how often is asked whether something was applied. Whoever waits for a change has it looked at before.
+	reconcileStep = 50 * time.Millisecond
+)
 
 // StartEdge implements launch.Env.
 func (n *Node) StartEdge(ctx context.Context) error {
@@ -90,9 +94,10 @@ func (n *Node) openEdge() error {
 	return nil
 }
 
-// reconcileLoop compares what the ledger wants with what the gateway has, whenever something was applied.
+// reconcileLoop compares what the ledger wants with what the gateway has, whenever something was applied. Between two turns it rests as long as the first
+// took, reconcileStep at most: those who wait for their changes share the next one.
 func (n *Node) reconcileLoop(ctx context.Context) {
-	t := time.NewTicker(50 * time.Millisecond)
+	t := time.NewTicker(reconcileStep)
 	defer t.Stop()
 	var seen uint64
 	var full time.Time
@@ -101,6 +106,7 @@ func (n *Node) reconcileLoop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+		case <-n.turns.wake:
 		}
 		v := n.Engine().Version()
 		if v == seen && time.Since(full) < reconcileEvery {
@@ -110,8 +116,13 @@ func (n *Node) reconcileLoop(ctx context.Context) {
 			full = time.Now()
 		}
 		seen = v
+		begin := time.Now()
 		if err := n.reconcile(ctx); err != nil && ctx.Err() == nil {
 			n.log.Error("reconcile", "component", "slicing", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(min(time.Since(begin), reconcileStep)):
 		}
 	}
 }
@@ -119,20 +130,28 @@ func (n *Node) reconcileLoop(ctx context.Context) {
 // reconcile takes away what is no longer wanted, then applies every spec that is not in force, each with a permit of its own
 // minted now from the committed decision. One unit's failure holds up no other unit.
 func (n *Node) reconcile(ctx context.Context) error {
+	n.reconciling.Lock()
+	defer n.reconciling.Unlock()
 	var want []fabric.Spec[slicing.Body]
-	n.Engine().View(func(s *state.State) { want = slicing.Desired(s) })
+	var index uint64
+	n.Engine().View(func(s *state.State) { want, index = slicing.Desired(s), s.Index })
 	f := n.edgeFabric()
 	keep := make(map[nexus.ID]bool, len(want))
 	for i := range want {
 		keep[want[i].Unit] = true
 	}
-	errs := []error{n.removeGone(ctx, f, keep)}
+	wrong := map[uint64]error{}
+	errs := []error{n.removeGone(ctx, f, keep, wrong)}
 	for _, spec := range want {
 		if index, ok := f.Observe(spec.Unit); ok && index == spec.Index {
 			continue
 		}
-		errs = append(errs, n.applySpec(ctx, f, spec))
+		if err := n.applySpec(ctx, f, spec); err != nil {
+			wrong[spec.Index] = err
+			errs = append(errs, err)
+		}
 	}
+	n.turns.done(index, wrong)
 	return errors.Join(errs...)
 }
 
@@ -173,8 +192,9 @@ func overlaps(a, b string) bool {
 	return within(x, y) || within(y, x)
 }
 
-// removeGone takes away what no unit wants any more; the permit comes from the decision that ended it.
-func (n *Node) removeGone(ctx context.Context, f *slicing.Fabric, keep map[nexus.ID]bool) error {
+// removeGone takes away what no unit wants any more; the permit comes from the decision that ended it. What stays is told in wrong, by that
+// decision.
+func (n *Node) removeGone(ctx context.Context, f *slicing.Fabric, keep map[nexus.ID]bool, wrong map[uint64]error) error {
 	var errs []error
 	for _, id := range f.Installed() {
 		if keep[id] {
@@ -190,7 +210,10 @@ func (n *Node) removeGone(ctx context.Context, f *slicing.Fabric, keep map[nexus
 		if err == nil {
 			err = f.Remove(ctx, p, fabric.Spec[slicing.Body]{Unit: id, Index: index, Digest: p.Digest()})
 		}
-		errs = append(errs, err)
+		if err != nil {
+			wrong[index] = err
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

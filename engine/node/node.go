@@ -139,13 +139,16 @@ type Node struct {
 	verified  wire.VerifyReport
 
 	view overviewKeeper
+
+	reconciling sync.Mutex // held for one turn; taken before mu
+	turns       *turns
 }
 
 // Start locks the data directory, opens log and control API. The phases do the rest. On error nothing is left running. A held
 // directory is CodeConflict and names the running node's address.
 func Start(cfg Config) (*Node, error) {
 	cfg = cfg.withDefaults()
-	n := &Node{cfg: cfg, started: time.Now(), stop: make(chan struct{}), state: wire.NodeLaunching, endpoints: map[string]*endpoint{}}
+	n := &Node{cfg: cfg, started: time.Now(), stop: make(chan struct{}), state: wire.NodeLaunching, endpoints: map[string]*endpoint{}, turns: newTurns()}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if err := n.prepare(); err != nil {
 		return nil, errors.Join(err, n.release())

@@ -131,6 +131,18 @@ func (f *Fabric) Installed() []nexus.ID {
 // SliceID derives a slice's id from its unit's.
 func SliceID(unit nexus.ID) nexus.ID { return nexus.DeriveID("slice", unit[:]) }
 
+// Changes reports whether an action of this kind may change what Desired lists for a unit that is served or was: whoever acts is answered when the node's
+// gateway has the change.
+func Changes(kind string) bool { return changing[kind] }
+
+var changing = map[string]bool{
+	state.KindIMVUCreate: true, state.KindPlatformCreate: true, state.KindChannelCreate: true, state.KindProbeCreate: true, state.KindProbeRetire: true,
+	state.KindUnitScale: true, state.KindUnitSuspend: true, state.KindUnitResume: true, state.KindUnitTransfer: true, state.KindUnitImport: true,
+	state.KindSliceSet: true, state.KindSliceSessions: true, state.KindRouteSet: true, state.KindRouteDrop: true, state.KindDomainClaim: true,
+	state.KindProposalGrant:   true, // of any of these
+	state.KindOwnershipSettle: true, state.KindExitBegin: true, state.KindExitCancel: true, state.KindExitComplete: true, state.KindExitSettle: true,
+}
+
 // Desired lists what the state wants at the edge: every unit that serves (state.Serving), with all hosts bound to it. A host
 // without a backend is served too, and says that nothing is deployed there.
 func Desired(s *state.State) []fabric.Spec[Body] {

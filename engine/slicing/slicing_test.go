@@ -2,11 +2,14 @@ package slicing_test
 
 import (
 	"context"
+	stdslices "slices"
+	"strings"
 	"testing"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/fabric"
 	"github.com/BobbyBlanco400/nexus-cos/engine/slicing"
+	"github.com/BobbyBlanco400/nexus-cos/engine/state"
 	"github.com/BobbyBlanco400/nexus-cos/gates"
 	"github.com/BobbyBlanco400/nexus-cos/gates/rules"
 	"github.com/BobbyBlanco400/nexus-cos/slices"
@@ -115,5 +118,28 @@ func TestBadSpecChangesNothing(t *testing.T) {
 	s.Digest = p.Digest()
 	if err := f.Apply(context.Background(), p, s); err != nil {
 		t.Errorf("the permit was used up by a refusal: %v", err)
+	}
+}
+
+// TestEveryKindIsSorted: whoever adds a kind of action says whether the edge changes by it. Those that begin with a word here change money, words, keys
+// or records; the rest is named.
+func TestEveryKindIsSorted(t *testing.T) {
+	t.Parallel()
+	words := []string{"identity.", "source.", "revenue.", "pending.", "transfer.", "hold.", "payout.", "statement.", "dispute.", "chargeback", "report.",
+		"audit.", "cluster.", "node.", "policy.", "consent.", "notice.", "phase.", "session.", "publication.", "prices.", "usage."}
+	named := []string{state.KindLedgerEdit, state.KindSliceMinutes, state.KindSliceBreach, state.KindSliceShort, state.KindProposalOpen, state.KindProposalRefuse,
+		state.KindProposalWithdraw, state.KindProposalExpire, state.KindExitFail}
+	changing := 0
+	for _, kind := range state.Kinds() {
+		not := stdslices.Contains(named, kind) || stdslices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(kind, w) })
+		if slicing.Changes(kind) == not {
+			t.Errorf("%s: changes the edge %v, among those that do not %v", kind, slicing.Changes(kind), not)
+		}
+		if slicing.Changes(kind) {
+			changing++
+		}
+	}
+	if changing == 0 || slicing.Changes("no.kind") {
+		t.Errorf("%d kinds change the edge, an unknown one %v", changing, slicing.Changes("no.kind"))
 	}
 }

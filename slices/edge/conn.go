@@ -39,8 +39,9 @@ type conn struct {
 	readable     atomic.Bool               // serve1 has seen that there is something to read
 	probe        atomic.Pointer[probeConn] // whose end this is: carries probes only, scheduled like all, not counted as the unit's traffic
 
-	headUntil   time.Time    // by when the first head, or the handshake, must be here, where it was looked at before; zero: counts from its first byte
-	firstByteNs atomic.Int64 // when the present request's first byte was read, Unix nanoseconds
+	turnWithin  time.Duration // how long a request may wait unread, of a connection that serve1 speaks with; 0: until the deadline. Its goroutine's alone
+	headUntil   time.Time     // by when the first head, or the handshake, must be here, where it was looked at before; zero: counts from its first byte
+	firstByteNs atomic.Int64  // when the present request's first byte was read, Unix nanoseconds
 	lastWriteNs atomic.Int64
 	asked       atomic.Int64             // requests of HTTP/2 and HTTP/3
 	abandoned   atomic.Int64             // of those, ended by a reset within abandonedWithin
@@ -203,6 +204,9 @@ func (c *conn) atBoundary() bool {
 	if c.upgraded.Load() || c.working.Load() > 0 {
 		return false
 	}
+	if c.handshake != nil {
+		return false // what it computes has turns of its own (signing.go); without its end nobody can be told that the slice is full
+	}
 	return c.http2.Load() || !c.active.Load()
 }
 
@@ -232,6 +236,9 @@ func (c *conn) awaitTurn(s *sliceState) error {
 // more, because a request of the same connection has got one. A kick that came for a request which has ended since
 // changes nothing: the wait begins again.
 func (c *conn) parkRead(s *sliceState) (entered bool, err error) {
+	if c.turnWithin > 0 {
+		c.readDeadline.sooner(time.Now().Add(c.turnWithin))
+	}
 	for {
 		ended := c.readDeadline.begin()
 		if !c.atBoundary() {
@@ -247,11 +254,24 @@ func (c *conn) parkRead(s *sliceState) (entered bool, err error) {
 			return true, nil
 		case !errors.Is(err, shape.ErrCanceled):
 			return false, net.ErrClosed // the gateway is stopping
+		case c.readDeadline.isClosed():
+			return false, net.ErrClosed
 		case c.readDeadline.passed():
-			return false, c.waitError()
+			return false, errNoPlace
 		}
 	}
 }
+
+// errNoPlace is what a read ends with when the next request has waited unread for a place until the deadline. Like every deadline it may be moved and
+// the read tried again, so it is a timeout that passes.
+var errNoPlace net.Error = noPlace{}
+
+type noPlace struct{}
+
+func (noPlace) Error() string   { return "no place in the slice until the deadline" }
+func (noPlace) Timeout() bool   { return true }
+func (noPlace) Temporary() bool { return true }
+func (noPlace) Unwrap() error   { return os.ErrDeadlineExceeded }
 
 // waitError is what a wait that ended without its object means for the caller of Read or Write.
 func (c *conn) waitError() error {

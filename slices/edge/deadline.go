@@ -66,6 +66,15 @@ func (d *deadline) move(at time.Time) {
 	}
 }
 
+// sooner moves the deadline forward, if it is later, for waits that are not on the socket.
+func (d *deadline) sooner(at time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.at.IsZero() || d.at.After(at) {
+		d.move(at)
+	}
+}
+
 // close ends all waits, now and for ever.
 func (d *deadline) close() {
 	d.mu.Lock()

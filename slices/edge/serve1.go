@@ -135,6 +135,7 @@ func (g *Gateway) serveConn(c *conn, secure bool) {
 			return
 		}
 	}
+	c.turnWithin = g.config.HeaderTimeout
 	ours := k.serve()
 	k.release()
 	switch p := k.passage; {
@@ -208,6 +209,9 @@ func (k *client1) readFirst() bool {
 	}
 	k.acquire()
 	_, err := k.br.Peek(1)
+	if errors.Is(err, errNoPlace) {
+		k.refuseUnread()
+	}
 	return err == nil
 }
 
@@ -235,6 +239,8 @@ func (k *client1) request(first bool) (again, ours bool) {
 	if err != nil {
 		if wrong := (*h1.Bad)(nil); errors.As(err, &wrong) {
 			k.refuseBad(wrong)
+		} else if errors.Is(err, errNoPlace) {
+			k.refuseUnread()
 		}
 		return false, true // without that it is gone, or too slow
 	}
@@ -260,6 +266,7 @@ func (k *client1) request(first bool) (again, ours bool) {
 
 // handOver gives the connection to net/http with what was read of it.
 func (k *client1) handOver(head []byte, size int) {
+	k.c.turnWithin = 0
 	var prefix []byte
 	if size == 0 {
 		prefix = append(prefix, head...)
@@ -350,6 +357,26 @@ func (k *client1) refuseBad(b *h1.Bad) {
 	}
 	k.c.active.Store(true) // what comes still is the rest of it
 	k.refuse(&refusal{status: b.Status, text: b.What})
+}
+
+// refuseUnread answers a request that has waited unread for a place until the time for its head was over. Without that the close would be a reset, over
+// bytes that nobody has read, and its client could not tell a full slice from a broken gateway. What lies there is read now, without a place and
+// within the bounds of linger, but for its method not looked at: an answer to HEAD has no text.
+func (k *client1) refuseUnread() {
+	k.c.active.Store(true) // what comes still is the rest of it
+	_ = k.c.SetReadDeadline(time.Now().Add(lingerFor))
+	const head = "HEAD "
+	begin, _ := k.br.Peek(len(head)) // who says less than that within lingerFor is answered like any other
+	if len(begin) == 0 {
+		return // it has ended its side, and asked for nothing
+	}
+	s := k.c.bound.Load()
+	s.counters.Refused.Add(1)
+	k.c.probe.Load().refused()
+	no := s.slowDown(s.gate.Expired())
+	if k.say(no, false, 1, string(begin) == head, "") == nil {
+		k.linger()
+	}
 }
 
 // refuse answers and ends the connection: what it says next is not ours to parse.

@@ -196,6 +196,14 @@ func (g *Gate) EnterRead(cancel <-chan struct{}) error {
 	return g.await(p, nil, 0, cancel)
 }
 
+// Expired counts and words the refusal of a request whose connection EnterRead let wait until its caller gave up.
+func (g *Gate) Expired() *Refusal {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.dropped++
+	return &Refusal{Reason: ReasonQueueAge, RetryAfter: g.limits.MaxWait}
+}
+
 // Leave gives a place back and lets the next waiter in.
 func (g *Gate) Leave() {
 	g.mu.Lock()

@@ -57,7 +57,7 @@ func (w *session) printCard(out io.Writer, c *wire.UnitCreated) error {
 			withUnit(sizeText(u.Envelope.MemoryBytes)),
 			withUnit(sizeText(u.Envelope.StorageBytes)))},
 		{"decision", fmt.Sprintf("%d, proven by `nexus gates explain %d`", c.Receipt.Index, c.Receipt.Index)},
-		{"owner's key", c.OwnerKeyFile}, {"not done", c.Undone}}
+		{"owner's key", c.OwnerKeyFile}, {"not done", c.Undone}, {"not served", c.NotServed}}
 	var b strings.Builder
 	fmt.Fprintln(&b, w.theme.Text(theme.Good, w.theme.Symbols.Passed+" created"))
 	for _, r := range rows {

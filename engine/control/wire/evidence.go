@@ -118,7 +118,9 @@ type ActionAnswer struct {
 	Receipt  *nexus.Receipt `json:"receipt,omitempty"`
 	Verdicts []Verdict      `json:"verdicts,omitempty"`
 	Unit     *UnitRow       `json:"unit,omitempty"` // of a creation
-	Error    *Problem       `json:"error,omitempty"`
+	// NotServed says why the node's gateway does not serve yet what the action has changed; empty when it does, or the action changes nothing there.
+	NotServed string   `json:"not_served,omitempty"`
+	Error     *Problem `json:"error,omitempty"`
 }
 
 // UnitCreate asks for a new IMVU or mini-platform. Zero values take the defaults of SPEC sections 3 and 4.
@@ -145,6 +147,8 @@ type UnitCreated struct {
 	OwnerKeyFile string `json:"owner_key_file,omitempty"`
 	// Undone says what of the request was not done although the unit stands, and why; empty when all was.
 	Undone string `json:"undone,omitempty"`
+	// NotServed says why the node's gateway does not serve its hosts yet; empty when it does.
+	NotServed string `json:"not_served,omitempty"`
 }
 
 // Event is one durable happening or measurement of the event stream (nexus.Event with its data left as JSON).
