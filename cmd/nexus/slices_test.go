@@ -149,3 +149,32 @@ func TestWhatASlicePromises(t *testing.T) {
 		}
 	}
 }
+
+// TestTopShowsASlicesOwnLimits: what they made of the p99 and the state that is left by them; on a narrow terminal rows are broken between columns.
+func TestTopShowsASlicesOwnLimits(t *testing.T) {
+	t.Parallel()
+	p99 := 12.6
+	row := func(label string, own float64) wire.SliceRow {
+		return wire.SliceRow{Label: label, Class: "bulk", P99Ms: &p99, OwnP99Ms: own, BudgetMs: 10, Samples: 300}
+	}
+	page := picture{columns: 80}
+	if err := topTable([]wire.SliceRow{row("AT-ITS-OWN", 9.25), row("LATE", 0), {Label: "NEW"}}).print(&page); err != nil {
+		t.Fatal(err)
+	}
+	text := page.String()
+	cells := func(label string) []string {
+		_, line, _ := strings.Cut(text, "\n"+label)
+		line, _, _ = strings.Cut(line, "\n")
+		return strings.Fields(line)
+	}
+	for label, want := range map[string]string{"AT-ITS-OWN": "- bulk OWN - 12.60 9.25", "LATE": "- bulk OVER - 12.60 0.00", "NEW": "- - idle - - -"} {
+		if got := strings.Join(cells(label), " "); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %q, want %q\n%s", label, got, want, text)
+		}
+	}
+	for _, line := range strings.Split(text, "\n") {
+		if len(line) > 80 {
+			t.Errorf("%d columns: %s", len(line), line)
+		}
+	}
+}

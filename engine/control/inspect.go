@@ -34,6 +34,7 @@ func (s *Server) slice(_ http.ResponseWriter, r *http.Request, who caller) (any,
 	if !ok || len(s.slicesFor(who, []wire.SliceRow{d.SliceRow})) == 0 {
 		return nil, missing
 	}
+	d.Record = s.recordOf(&d.SliceRow)
 	return d, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	stdslices "slices"
+	"time"
 
 	nexus "github.com/BobbyBlanco400/nexus-cos"
 	"github.com/BobbyBlanco400/nexus-cos/engine/control/wire"
@@ -47,6 +48,28 @@ func (s *Server) serviceRecord(_ http.ResponseWriter, r *http.Request, who calle
 		}
 	})
 	return out, err
+}
+
+// recordOf gives the running month's record of a slice's unit, nil while the state has no such unit.
+func (s *Server) recordOf(r *wire.SliceRow) (out *wire.ServiceUnit) {
+	e := s.engine()
+	if e == nil {
+		return nil
+	}
+	month := time.Now().UTC().Format("2006-01")
+	e.View(func(st *state.State) {
+		u, ok := st.FindUnit(r.Unit)
+		if !ok {
+			return
+		}
+		months, open := st.ServiceLevel(u.ID)
+		shorts, short := st.ShortWindows(u.ID)
+		unit := serviceUnit(u, months, open, month)
+		unit.SincePost = r.MinutesSincePost
+		addShort(&unit, shorts, short, month)
+		out = &unit
+	})
+	return out
 }
 
 func serviceUnit(u *state.Unit, months []state.ServiceMonth, open state.SliceBreach, only string) wire.ServiceUnit {

@@ -120,7 +120,7 @@ func (p *Page) unitNames(u *wire.UnitRow, d *wire.UnitDetail) {
 func (p *Page) unitSlice(o *wire.Overview, u *wire.UnitRow) {
 	for i := range o.Slices {
 		if o.Slices[i].Unit == u.ID || o.Slices[i].Label == u.Label {
-			p.sliceFacts(&o.Slices[i])
+			p.sliceFacts(&o.Slices[i], nil)
 			return
 		}
 	}
@@ -208,7 +208,7 @@ const chartRows = 9
 
 // Slice is a slice's page: facts, the chart over time with its limit, and the distribution. d is nil until the node answered.
 func (p *Page) Slice(r *wire.SliceRow, d *wire.SliceDetail) {
-	p.sliceFacts(r)
+	p.sliceFacts(r, d)
 	p.Blank()
 	if d == nil {
 		p.Field("", "asking the node for its series", theme.Info)
@@ -226,6 +226,7 @@ func (p *Page) Slice(r *wire.SliceRow, d *wire.SliceDetail) {
 	p.Blank()
 	p.sliceEdges(&d.SliceRow)
 	p.Command("nexus slices show " + r.Slice)
+	p.Command("nexus slices record " + r.Label)
 }
 
 // histogram draws a bar a bucket; buckets above the limit are in the alert style.
@@ -270,7 +271,7 @@ func (p *Page) bar() string {
 	return "█"
 }
 
-func (p *Page) sliceFacts(r *wire.SliceRow) {
+func (p *Page) sliceFacts(r *wire.SliceRow, d *wire.SliceDetail) {
 	word, style := sliceState(r)
 	p.Field("slice", r.Slice+" of "+r.Label+" "+r.Name, theme.Strong)
 	p.Field("state", fmt.Sprintf("%s, class %s, budget %s ms, %s samples", word, r.Class, number(budget(r)), count(r.Samples)), style)
@@ -297,6 +298,11 @@ func (p *Page) sliceFacts(r *wire.SliceRow) {
 	if text := breaches(r); text != "" {
 		p.Field("breach", text, theme.Bad)
 	}
+	var rec *wire.ServiceUnit
+	if d != nil {
+		rec = d.Record
+	}
+	p.sliceRecord(r.MinutesSincePost, rec)
 	if r.SessionCap > 0 {
 		of := ""
 		if !r.CapIsOwn {

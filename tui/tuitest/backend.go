@@ -348,6 +348,9 @@ func (b *Backend) Slice(_ context.Context, id string) (wire.SliceDetail, error) 
 			continue
 		}
 		d := wire.SliceDetail{SliceRow: r}
+		d.MinutesSincePost = wire.MinuteCounts{Kept: 20, Broken: 2}
+		d.Record = &wire.ServiceUnit{Unit: r.Label, BudgetMs: r.BudgetMs, SincePost: d.MinutesSincePost,
+			Months: []wire.ServiceMonth{{Month: "2026-03", Kept: 19_281, Broken: 19, Void: 3, Breaches: 2, WorstP99Ms: 31.2}}}
 		for i := range wire.SlicePointsMax {
 			if i%61 == 7 || r.P99Ms == nil {
 				d.Points = append(d.Points, wire.SlicePoint{})

@@ -23,6 +23,7 @@ type SliceDetail struct {
 	SliceRow
 	Points  []SlicePoint `json:"points"`
 	Buckets []Bucket     `json:"buckets,omitempty"` // empty: nothing measured
+	Record  *ServiceUnit `json:"record,omitempty"`  // of its unit, of the running month alone (UTC, by the node's clock); nil: the unit is not in the state yet
 }
 
 // LogPage is a piece of the node's log: whole lines, as they stand in the file (JSON, one object a line). Next is where the
