@@ -160,7 +160,9 @@ func writeOldData(t *testing.T, name string) {
 // judged does what levels of the rules judge and word differently; what comes of it, refusals too, is what the log holds.
 func (r *rig) judged(unit nexus.ID, owner nexus.KeySigner) {
 	r.t.Helper()
-	node := testKey(7).Public()
+	node, now := testKey(7).Public(), time.Now().UnixMilli()
+	breach := state.SliceBreach{Open: true, SinceMs: now - 60_000, UntilMs: now, Budget: 400, AddedP99: 25_001, BaselineP99: 390, Samples: 300, Missed: 2}
+	kept := state.SliceBreach{SinceMs: now - 60_000, UntilMs: now, Budget: 400, AddedP99: 399, BaselineP99: 390, Samples: 300}
 	for _, x := range []struct {
 		by   nexus.Signer
 		kind string
@@ -184,6 +186,11 @@ func (r *rig) judged(unit nexus.ID, owner nexus.KeySigner) {
 			Body: nexus.Encode(state.SliceSessions{Sessions: 9})}},
 		{owner, state.KindPolicySet, unit, state.PolicySet{Policy: state.UnitPolicy{Rules: []state.PolicyRule{
 			{Name: "capped", Effect: state.EffectDeny, On: []string{state.KindSliceSessions}}}}}},
+		{owner, state.KindSliceSet, unit, state.SliceSet{Class: "bulk", BudgetMicros: 400}},
+		{owner, state.KindSliceSet, unit, state.SliceSet{Class: "live", GuaranteedBps: 2_000_000, CeilingBps: 8_000_001, BudgetMicros: 1500}},
+		{r.operator(), state.KindProposalOpen, unit, state.ProposalOpen{Kind: state.KindSliceSet, Body: nexus.Encode(state.SliceSet{Class: "bulk"})}},
+		{r.keys.Node, state.KindSliceBreach, unit, breach},
+		{r.keys.Node, state.KindSliceBreach, unit, kept},
 	} {
 		if rec, err := r.do(x.by, x.kind, x.unit, x.body); rec.Index == 0 {
 			r.t.Fatalf("%s came to no decision: %v", x.kind, err)

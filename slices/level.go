@@ -23,6 +23,10 @@ const (
 // of a few.
 const minuteSamplesMin = 20
 
+// LeastBudgetMicros is the least latency budget that a slice may be given, microseconds. A request straight to the responder takes about that long on a
+// machine with other work, so Judge would call the minutes of a smaller budget void, one after the other.
+const LeastBudgetMicros = 1000
+
 // Judge holds one minute against a latency budget in microseconds. A minute in which even the request straight to the responder
 // was over the budget says nothing about the gateway and counts neither way; it is shown, so that it cannot be an excuse unseen.
 // Pure.

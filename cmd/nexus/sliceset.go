@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -13,8 +14,11 @@ import (
 	"github.com/BobbyBlanco400/nexus-cos/slices"
 )
 
-// maxBudget is the longest latency budget that a slice may have.
-const maxBudget = time.Minute
+// The least and the longest latency budget that a slice may be given.
+const (
+	minBudget = slices.LeastBudgetMicros * time.Microsecond
+	maxBudget = time.Minute
+)
 
 // sliceSetCommand changes what a unit's slice promises.
 func (a *app) sliceSetCommand() *cobra.Command {
@@ -22,6 +26,8 @@ func (a *app) sliceSetCommand() *cobra.Command {
 		ValidArgsFunction: a.completeUnits,
 		Long: `Change class, rates, latency budget or session cap of a unit's slice; what is not named stays. A guarantee is admitted when all guarantees together stay below 90 %
 of the gateway's capacity, else it is refused with the arithmetic. A new class brings its own budget, unless one is given. Connections and streams go on.
+A budget below 1 ms is refused: what the probe takes without the gateway passes it, and such minutes of the service-level record are void. The owner's
+notice says what the slice had and what it gets.
 
 The session cap says how many connections the slice may have at once at a gateway; the next one is refused with 503 and Retry-After. A gateway takes 16384
 of all slices together, and more than that is refused. The cap is a change of its own, apart from the others. A lower cap cuts nobody who is connected.`,
@@ -32,7 +38,7 @@ of all slices together, and more than that is refused. The cap is a change of it
 	f.String("class", "", "slice class")
 	f.String("guarantee", "", "guaranteed bits per second, such as 10M; 0: a fair share")
 	f.String("ceiling", "", "most bits per second; 0: the gateway's capacity")
-	f.Duration("budget", 0, "added latency allowed at the 99th percentile, such as 10ms (default: the class's, when the class changes)")
+	f.Duration("budget", 0, "added latency allowed at the 99th percentile, such as 10ms; from 1ms to 1m (default: the class's, when the class changes)")
 	f.Uint32("sessions", 0, "session cap: most connections at once at a gateway; 0: the class's number")
 	proposeFlags(cmd)
 	cmd.RunE = a.withNode(func(ctx context.Context, n *node, cmd *cobra.Command, args []string) error {
@@ -56,15 +62,20 @@ of all slices together, and more than that is refused. The cap is a change of it
 		if err != nil {
 			return err
 		}
+		had := state.SliceSpec{Class: d.Class, GuaranteedBps: int64(d.GuaranteedBps), CeilingBps: int64(d.CeilingBps), BudgetMicros: budgetOf(&d)}
+		a.say("asked for: %s", cmp.Or(state.SliceChange(had, b, d.MaxSessions), "nothing new"))
 		return n.change(ctx, cmd, state.KindSliceSet, id, b, args[0])
 	})
 	return cmd
 }
 
+// budgetOf is a unit's latency budget in microseconds.
+func budgetOf(d *wire.UnitDetail) int64 { return int64(d.BudgetMs*1000 + 0.5) }
+
 // sliceWanted is the unit's slice as it is now, with what the flags name changed.
 func sliceWanted(cmd *cobra.Command, d *wire.UnitDetail) (state.SliceSet, error) {
 	f := cmd.Flags()
-	b := state.SliceSet{Class: d.Class, GuaranteedBps: int64(d.GuaranteedBps), CeilingBps: int64(d.CeilingBps), BudgetMicros: int64(d.BudgetMs*1000 + 0.5)}
+	b := state.SliceSet{Class: d.Class, GuaranteedBps: int64(d.GuaranteedBps), CeilingBps: int64(d.CeilingBps), BudgetMicros: budgetOf(d)}
 	if word, _ := f.GetString("class"); f.Changed("class") {
 		if err := knownClass(word); err != nil {
 			return b, err
@@ -89,10 +100,15 @@ func sliceWanted(cmd *cobra.Command, d *wire.UnitDetail) (state.SliceSet, error)
 		*into = bits
 	}
 	if budget, _ := f.GetDuration("budget"); f.Changed("budget") {
-		if budget < 0 || budget > maxBudget {
-			return b, usage("--budget "+budget.String(), fmt.Sprintf("up to %v; 0 is the class's", maxBudget), "out of range")
+		had := b.BudgetMicros // one below the least, from before there was one, stays
+		switch b.BudgetMicros = budget.Microseconds(); {
+		case budget < 0 || budget > maxBudget:
+			return b, usage("--budget "+budget.String(), fmt.Sprintf("from %v to %v; 0 is the class's", minBudget, maxBudget), "out of range")
+		case budget > 0 && budget < minBudget && b.BudgetMicros != had:
+			return b, usage("--budget "+budget.String(), fmt.Sprintf("give %v or more; 0 is the class's", minBudget),
+				"is %v below the least, %v: requests straight to the responder take about that long, and minutes in which they pass the budget are void",
+				minBudget-budget, minBudget)
 		}
-		b.BudgetMicros = budget.Microseconds()
 	}
 	return b, nil
 }

@@ -102,13 +102,11 @@ func (st *step) sliceSet() error {
 	if !st.body(&b) || u == nil {
 		return nil
 	}
-	want := SliceSpec{Class: b.Class, GuaranteedBps: b.GuaranteedBps, CeilingBps: b.CeilingBps, BudgetMicros: b.BudgetMicros, Index: st.index}
-	if want.BudgetMicros == 0 {
-		want.BudgetMicros = budgetMicros(b.Class)
-	}
+	want := specOf(&b, st.index)
 	if want.BudgetMicros > maxBudgetMicros || want.CeilingBps > maxRateBps || want.GuaranteedBps > maxRateBps {
 		st.fail(nexus.CodeMalformed, "slice of "+u.Label, "a budget up to 60 s, rates up to 2^50 bit/s", "more than a gateway can keep")
 	}
+	st.judgeable(u, want.BudgetMicros, b.Class)
 	f := st.s.sliceFacts(u, u.Slice, want, st.cmd.Evidence.CapacityBps, st.facts.Unit.ActorOwns)
 	f.OwnerApproved, f.NoticeQueued = st.ownerApproves(u), true
 	st.facts.Slice, st.facts.Signal = []gates.SliceFacts{f}, st.signalFacts(b.Class, u.Slice.Class)
@@ -117,10 +115,10 @@ func (st *step) sliceSet() error {
 	st.reach(u, "network", st.administers(u))
 	st.facts.Exit.Hinders = !st.ownerApproves(u)
 	st.effect = func() {
+		text := st.setText(u, &b)
 		u.Slice = want
 		st.draft(u.ID, ledger.KindSlice, want)
-		st.notice(u, "slice of %s is now %s, %d bit/s guaranteed, %d bit/s ceiling%s", u.Label, want.Class, want.GuaranteedBps, want.CeilingBps,
-			capWords(st.facts.Session))
+		st.notice(u, "%s", text)
 		st.events = append(st.events, nexus.Event{Type: "slice.set", Index: st.index, Unit: u.ID, MustDeliver: true})
 	}
 	return nil

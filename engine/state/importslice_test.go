@@ -25,14 +25,15 @@ func TestAUnitComesWithItsCapAndBudget(t *testing.T) {
 		wantBudget   int64
 		wantSessions uint32
 	}{
-		"both":               {"interactive", 5_000, 77, 5_000, 77},
-		"the cap alone":      {"interactive", 0, 77, 10_000, 77},
-		"the budget alone":   {"interactive", 5_000, 0, 5_000, 0},
-		"neither":            {"interactive", 10_000, 0, 10_000, 0},
-		"no class":           {"", 5_000, 77, 5_000, 77},
-		"more than there is": {"interactive", 1 << 40, 1 << 30, 10_000, slices.GatewayConnectionsMax},
-		"below nothing":      {"interactive", -1, 77, 10_000, 77},
-		"another class":      {"control", 3_000, 77, 10_000, 77}, // it comes as interactive, with that one's budget
+		"both":                                 {"interactive", 5_000, 77, 5_000, 77},
+		"the cap alone":                        {"interactive", 0, 77, 10_000, 77},
+		"the budget alone":                     {"interactive", 5_000, 0, 5_000, 0},
+		"neither":                              {"interactive", 10_000, 0, 10_000, 0},
+		"no class":                             {"", 5_000, 77, 5_000, 77},
+		"more than there is":                   {"interactive", 1 << 40, 1 << 30, 10_000, slices.GatewayConnectionsMax},
+		"below nothing":                        {"interactive", -1, 77, 10_000, 77},
+		"a budget that no minute is judged by": {"interactive", 400, 77, 400, 77},  // it had it, and keeps it
+		"another class":                        {"control", 3_000, 77, 10_000, 77}, // it comes as interactive, with that one's budget
 	} {
 		w := newHouse(t)
 		b := importOf(foreign(t, w.eve.Public(), 55, 45))

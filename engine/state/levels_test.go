@@ -117,6 +117,7 @@ func TestEarlierLevelsKeepTheirBytes(t *testing.T) {
 		"27416ad54c1ca403b1d502fde446c717db61f8c6c1cf77b2b78d6a3d12d22e33",
 		"e6d3e3b339d035814d749e4cf7e5b86f89dcb21b9ae1e93cb04b0f92702f431d",
 		"f7648147638edeab9ac7436d00db1d22a8880c5b187a8e40c2d4d7c223a86f20",
+		"8fa3dc2a1ac7fef5f0f833e851c563694357b328608662abe60e4cc6271bb071",
 	}
 	for level, root := range want {
 		w := happened(t, uint32(level))

@@ -38,8 +38,12 @@ const (
 	// latency budget that it left with; a unit's policy can speak of its cap (docs/decisions/0071-caps-that-stay.md).
 	RulesSessionCaps = 6
 
+	// RulesBudgets: a latency budget that no minute can be judged by is refused; notices and findings of slices say what changed, from what to what, in
+	// milliseconds and Mbit/s (docs/decisions/0081-budgets-that-can-be-judged.md).
+	RulesBudgets = 7
+
 	// RulesMax is the level that this version raises a ledger to when it opens it.
-	RulesMax = RulesSessionCaps
+	RulesMax = RulesBudgets
 )
 
 // RulesRaise is the body of cluster.rules: the level from here on. Levels rise one by one.

@@ -238,18 +238,18 @@ func (st *step) sliceBreach() error {
 		if !b.Open {
 			rec.Open = SliceBreach{}
 			st.draft(u.ID, ledger.KindService, ServiceEntry{Verb: "kept", Breach: b})
-			st.send(u.Owner, u.ID, "slice-kept/"+u.Label, fmt.Sprintf("slice of %s keeps its budget again: p99 %d of %d us", u.Label, b.AddedP99, b.Budget))
+			st.send(u.Owner, u.ID, "slice-kept/"+u.Label, st.keptText(u, &b))
 			return
 		}
 		rec.Open = b
 		rec.month(b.SinceMs).Breaches++
 		st.s.Counters.Findings++
 		st.draft(u.ID, ledger.KindService, ServiceEntry{Verb: "breached", Breach: b})
-		st.draft(u.ID, ledger.KindAudit, AuditFinding{Unit: u.ID, Code: "slice", Observed: fmt.Sprintf("added p99 of %d us in a minute", b.AddedP99),
-			Required: fmt.Sprintf("at most %d us", b.Budget),
-			Evidence: fmt.Sprintf("%d probes, %d missed, direct baseline p99 %d us", b.Samples, b.Missed, b.BaselineP99)})
-		st.send(u.Owner, u.ID, "slice-breach/"+u.Label, fmt.Sprintf("slice of %s is over its budget: added p99 %d us, budget %d us, %d probes, %d missed",
-			u.Label, b.AddedP99, b.Budget, b.Samples, b.Missed))
+		st.draft(u.ID, ledger.KindAudit, AuditFinding{Unit: u.ID, Code: "slice", Observed: "added p99 of " + st.latency(b.AddedP99) + " in a minute",
+			Required: "at most " + st.latency(b.Budget),
+			Evidence: fmt.Sprintf("%d probes, %d missed, direct baseline p99 %s", b.Samples, b.Missed, st.latency(b.BaselineP99))})
+		st.send(u.Owner, u.ID, "slice-breach/"+u.Label, fmt.Sprintf("slice of %s is over its budget: added p99 %s, budget %s, %d probes, %d missed",
+			u.Label, st.latency(b.AddedP99), st.latency(b.Budget), b.Samples, b.Missed))
 		st.events = append(st.events, nexus.Event{Type: "slice.breach", Index: st.index, Unit: u.ID, MustDeliver: true},
 			nexus.Event{Type: "audit.finding", Index: st.index, Unit: u.ID, MustDeliver: true})
 	}

@@ -27,7 +27,7 @@ func TestSliceBreachIsEntryNoticeAndFinding(t *testing.T) {
 		}
 	}
 	box := w.a.InboxOf(w.eve.Public()).List
-	if text := box[len(box)-1].Text; !strings.Contains(text, "25000 us") || !strings.Contains(text, "10000 us") {
+	if text := box[len(box)-1].Text; !strings.Contains(text, "added p99 25 ms, budget 10 ms") {
 		t.Errorf("the notice says %q", text)
 	}
 	if again := w.do(w.node, state.KindSliceBreach, w.unit, breach(w, true, 26_000)); again.Err == nil {

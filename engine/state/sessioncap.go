@@ -92,10 +92,11 @@ func (st *step) sliceSessions() error {
 	st.reach(u, "network", st.administers(u))
 	st.facts.Exit.Hinders = !st.ownerApproves(u)
 	st.effect = func() {
+		text := st.setCapText(u, b.Sessions)
 		st.s.setSessionCap(u.ID, b.Sessions)
 		u.UpdatedIndex = st.index
 		st.draft(u.ID, ledger.KindSlice, SessionsEntry(b))
-		st.notice(u, "slice of %s now has at most %s", u.Label, sessionsText(b.Sessions, u.Slice.Class))
+		st.notice(u, "%s", text)
 		st.events = append(st.events, nexus.Event{Type: "slice.set", Index: st.index, Unit: u.ID, MustDeliver: true})
 	}
 	return nil

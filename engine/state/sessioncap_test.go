@@ -35,7 +35,7 @@ func TestTheOwnerCapsTheSlice(t *testing.T) {
 	if e, ok := state.DescribeBody(ledger.KindSlice, spec).(*state.SliceSpec); !ok || *e != slice {
 		t.Errorf("an entry of slice.set says %+v", e)
 	}
-	if got := w.newest(w.ada); !strings.HasSuffix(got, "now has at most 100 connections at once") {
+	if got := w.newest(w.ada); !strings.HasSuffix(got, "now has at most 100 connections at once in place of 4096") {
 		t.Errorf("told: %q", got)
 	}
 	w.swap()
@@ -47,7 +47,8 @@ func TestTheOwnerCapsTheSlice(t *testing.T) {
 		t.Errorf("after slice.set the cap is %d", w.a.SessionCap(w.unit))
 	}
 	w.must(w.ada, state.KindSliceSessions, w.unit, sessions(0))
-	if got := w.newest(w.ada); w.a.SessionCap(w.unit) != 0 || !strings.HasSuffix(got, "at most 1024 connections at once, the number of class bulk") {
+	const back = "at most 1024 connections at once, the number of class bulk, in place of 100"
+	if got := w.newest(w.ada); w.a.SessionCap(w.unit) != 0 || !strings.HasSuffix(got, back) {
 		t.Errorf("taken back: %d, %q", w.a.SessionCap(w.unit), got)
 	}
 	w.swap()

@@ -162,7 +162,7 @@ func (st *step) shortEffect(u *Unit, b *SliceShort) {
 	if !b.Open {
 		rec.Open = SliceShort{}
 		st.draft(u.ID, ledger.KindService, ShortEntry{Verb: verbWhole, Short: *b})
-		text := "slice of " + u.Label + " gets its guaranteed rate again: " + bits(b.GuaranteedBps)
+		text := "slice of " + u.Label + " gets its guaranteed rate again: " + st.rate(b.GuaranteedBps)
 		if b.GuaranteedBps == 0 {
 			text = "slice of " + u.Label + " has no guaranteed rate any more; the breach of it is over"
 		}
@@ -173,9 +173,9 @@ func (st *step) shortEffect(u *Unit, b *SliceShort) {
 	st.s.Counters.Findings++
 	st.draft(u.ID, ledger.KindService, ShortEntry{Verb: verbShort, Short: *b})
 	st.draft(u.ID, ledger.KindAudit, AuditFinding{Unit: u.ID, Code: "guarantee", Observed: b.Text(),
-		Required: "98 % of what is owed of " + bits(b.GuaranteedBps) + " in each window of 2 s",
+		Required: "98 % of what is owed of " + st.rate(b.GuaranteedBps) + " in each window of 2 s",
 		Evidence: fmt.Sprintf("windows from %s to %s", utcSecond(b.SinceMs), utcSecond(b.UntilMs))})
-	st.send(u.Owner, u.ID, "slice-short/"+u.Label, fmt.Sprintf("slice of %s got less than its guaranteed %s: %s", u.Label, bits(b.GuaranteedBps), b.Text()))
+	st.send(u.Owner, u.ID, "slice-short/"+u.Label, fmt.Sprintf("slice of %s got less than its guaranteed %s: %s", u.Label, st.rate(b.GuaranteedBps), b.Text()))
 	st.events = append(st.events, nexus.Event{Type: "slice.breach", Index: st.index, Unit: u.ID, MustDeliver: true},
 		nexus.Event{Type: "audit.finding", Index: st.index, Unit: u.ID, MustDeliver: true})
 }

@@ -30,7 +30,7 @@ func TestAShortRateIsEntryNoticeAndFinding(t *testing.T) {
 			t.Errorf("%d entries of kind %s, want %d", got, kind, want)
 		}
 	}
-	said := "slice of " + w.a.Units[w.unit].Label + " got less than its guaranteed 4000000 bit/s: " +
+	said := "slice of " + w.a.Units[w.unit].Label + " got less than its guaranteed 4 Mbit/s: " +
 		"2 of 30 windows of 2 s short, the worst with 61.2 % of what was owed"
 	box := w.a.InboxOf(w.eve.Public()).List
 	if text := box[len(box)-1].Text; text != said {

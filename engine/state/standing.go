@@ -132,6 +132,9 @@ func (s *State) changeWords(p *Proposal) string {
 	case KindSliceSet:
 		var b SliceSet
 		if u := s.Units[p.Unit]; u != nil && nexus.Decode(p.Body, &b) == nil {
+			if s.seventh() {
+				return s.proposedSlice(u, &b)
+			}
 			if from, to := s.capsOfClasses(u, b.Class); from != to {
 				return wordsOfChange("%s; at most %d connections at once in place of %d, by the class", describeChange(p), to, from)
 			}
