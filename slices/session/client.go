@@ -30,7 +30,9 @@ type clientConn struct {
 	epoch   uint64 // 0 until welcomed
 	heardAt time.Time
 	pingDue time.Time
-	pinged  time.Time     // when the ping that is still to be answered was sent; zero: none
+	begun   time.Time
+	grace   time.Duration // how long the welcome took: the first pong is as far away. 0 once that has come
+	pinged  []time.Time   // when the pings that are still to be answered were sent, the last one being number pings
 	pings   uint64        // sent
 	trip    time.Duration // of the last answered ping, not told yet
 	suspect bool          // silent for two heartbeats
@@ -73,7 +75,7 @@ func (c *Client) conn(at Attachment) *clientConn {
 
 // Connected begins a connection: its first frame is the hello.
 func (c *Client) Connected(now time.Time, conn Attachment) Out {
-	c.conns = append(c.conns, &clientConn{at: conn, heardAt: now, pingDue: now.Add(c.limits.Heartbeat)})
+	c.conns = append(c.conns, &clientConn{at: conn, begun: now, heardAt: now, pingDue: now.Add(c.limits.Heartbeat)})
 	return Out{To: conn, Frame: Frame{Type: FrameHello, Ticket: c.ticket, Seq: c.received}}
 }
 
@@ -141,9 +143,7 @@ func (c *Client) Receive(now time.Time, conn Attachment, f Frame) (ClientResult,
 	case FrameClose:
 		c.closed(conn, k, string(f.Payload), &r)
 	case FramePong:
-		if !k.pinged.IsZero() && f.Seq == k.pings {
-			k.trip, k.pinged = now.Sub(k.pinged), time.Time{}
-		}
+		k.pong(now, f.Seq)
 	default:
 		return r, malformed("%s from a home", f.Type)
 	}
@@ -171,7 +171,7 @@ func (c *Client) welcome(conn Attachment, k *clientConn, f Frame) (ClientResult,
 	if !c.up.ack(f.Seq) {
 		return r, malformed("welcome acknowledges %d, %d were sent", f.Seq, c.up.last())
 	}
-	k.epoch = f.Epoch
+	k.epoch, k.grace = f.Epoch, k.heardAt.Sub(k.begun)
 	if f.Epoch <= c.epoch { // a slower racer: the newer connection stays
 		r.Drop = append(r.Drop, conn)
 		return r, nil
@@ -261,6 +261,27 @@ const (
 	welcomeAfter = 20
 )
 
+// pingsOpenMax bounds the pings of a connection that wait for an answer. An edge further away than that many heartbeats counts as silent.
+const pingsOpenMax = 2 * welcomeAfter
+
+func (k *clientConn) ping(now time.Time) {
+	k.pings++
+	if k.pinged = append(k.pinged, now); len(k.pinged) > pingsOpenMax {
+		k.pinged = k.pinged[1:]
+	}
+}
+
+// pong takes the round trip of the ping that is answered. Several are under way when the edge is further away than a heartbeat.
+func (k *clientConn) pong(now time.Time, seq uint64) {
+	first := k.pings - uint64(len(k.pinged)) + 1
+	if seq < first || seq > k.pings {
+		return
+	}
+	n := int(seq - first)
+	k.trip, k.grace = now.Sub(k.pinged[n]), 0
+	k.pinged = k.pinged[n+1:]
+}
+
 // Tick sends pings and acknowledgements that are due and names the connections that have fallen silent. Call it every 10 ms or so.
 func (c *Client) Tick(now time.Time) ClientResult {
 	var r ClientResult
@@ -269,18 +290,19 @@ func (c *Client) Tick(now time.Time) ClientResult {
 		if k.epoch == 0 {
 			patience = welcomeAfter * c.limits.Heartbeat
 		}
-		if now.Sub(k.heardAt) >= patience {
+		silent := now.Sub(k.heardAt) - k.grace
+		if silent >= patience {
 			r.Drop = append(r.Drop, k.at)
 			continue
 		}
-		if k.at == c.active && !k.suspect && now.Sub(k.heardAt) >= suspectAfter*c.limits.Heartbeat {
+		if k.at == c.active && !k.suspect && silent >= suspectAfter*c.limits.Heartbeat {
 			k.suspect, r.Suspect = true, true
 		}
 		if k.epoch != 0 && !now.Before(k.pingDue) {
 			k.pingDue = now.Add(c.limits.Heartbeat)
-			k.pings++
+			k.ping(now)
 			r.Outs = append(r.Outs, Out{To: k.at, Frame: Frame{Type: FramePing, Seq: k.pings, Epoch: uint64(k.trip / time.Microsecond)}})
-			k.pinged, k.trip = now, 0
+			k.trip = 0
 		}
 	}
 	if c.unacked > 0 && c.active != 0 {

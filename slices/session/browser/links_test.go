@@ -21,7 +21,7 @@ func (w *world) dial(js *goja.Object, url string) int64 {
 	l := &link{at: w.next, edge: "ws://" + edge, js: js, up: w.now, down: w.now}
 	w.links[l.at] = l
 	w.dialled = append(w.dialled, l.edge)
-	w.after(w.delay(), func() {
+	w.after(w.far+w.delay(), func() {
 		if w.down[l.edge] {
 			w.cut(l)
 		} else if !w.mute[l.edge] && !l.cut {
@@ -45,7 +45,7 @@ func (w *world) send(at int64, b goja.ArrayBuffer) {
 		return
 	}
 	bytes := append([]byte(nil), b.Bytes()...)
-	l.up = max(l.up, w.now) + w.delay()
+	l.up = max(l.up, w.now+w.far/2) + w.delay()
 	w.after(l.up-w.now, func() {
 		if !l.silent && !w.mute[l.edge] {
 			w.homeGets(l, bytes)
@@ -126,7 +126,7 @@ func (w *world) toPage(o session.Out) {
 }
 
 func (w *world) carry(l *link, bytes []byte, last bool) {
-	l.down = max(l.down, w.now) + w.delay()
+	l.down = max(l.down, w.now+w.far/2) + w.delay()
 	w.after(l.down-w.now, func() {
 		if l.cut || l.silent || w.mute[l.edge] {
 			return

@@ -40,7 +40,7 @@ declare namespace nn5g {
     measureEvery?: number;
     /** false: WebSocket only. Otherwise a wss session tries WebTransport first, at the same host and port. */
     webTransport?: boolean;
-    /** SHA-256 hashes of certificates to trust over WebTransport beside those of the browser's authorities; read at each connection. */
+    /** SHA-256 hashes of certificates to trust over WebTransport, and there only, beside those of the browser's authorities; read at each connection. */
     certificateHashes?: Uint8Array[];
     /** Replaces parts of what the browser offers; for tests. */
     environment?: Partial<Environment>;
@@ -90,7 +90,7 @@ declare namespace nn5g {
     close(): void;
     /** Goes over to an edge; the present connection serves until the new one is in use. */
     moveTo(address: string): void;
-    /** Round trip to each edge in milliseconds, 0 for one that does not answer. */
+    /** Round trip to each edge in milliseconds, by fetch; 0 for one that does not answer, or whose certificate the browser does not trust. */
     measure(): Promise<{ address: string; rtt: number }[]>;
   }
 

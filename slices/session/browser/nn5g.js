@@ -135,7 +135,8 @@
     connected(now, at) {
       // waitingSince: since when an answer is owed; owed: pings since then. Both must be long for an edge to count as silent, so that a
       // page whose timers stand still (hidden, asleep) does not take its own silence for the edge's.
-      this.conns.set(at, { epoch: 0, waitingSince: now, owed: 0, pingDue: now, suspect: false, pings: new Map(), count: 0 });
+      // grace: how long the welcome took, as the first pong is as far away; 0 once that has come.
+      this.conns.set(at, { epoch: 0, begun: now, grace: 0, waitingSince: now, owed: 0, pingDue: now, suspect: false, pings: new Map(), count: 0 });
       return { to: at, frame: { type: HELLO, ticket: this.ticket, seq: this.received } };
     }
 
@@ -159,7 +160,9 @@
       k.waitingSince = k.owed = 0;
       k.suspect = false;
       switch (f.type) {
-        case WELCOME: return this.welcome(at, k, f);
+        case WELCOME:
+          k.grace = now - k.begun;
+          return this.welcome(at, k, f);
         case DATA: return this.data(f);
         case ACK: this.acked(f.seq); return {};
         case PONG: this.pong(now, at, k, f.seq); return {};
@@ -224,6 +227,7 @@
       if (sent === undefined) return;
       for (const n of k.pings.keys()) if (n <= seq) k.pings.delete(n);
       k.trip = now - sent;
+      k.grace = 0;
       if (at === this.active) this.rtt = k.trip;
     }
 
@@ -243,7 +247,7 @@
     tick(now) {
       const r = { outs: [], drop: [] };
       for (const [at, k] of this.conns) {
-        const silent = k.waitingSince > 0 ? Math.floor((now - k.waitingSince) / this.heartbeat) : 0; // heartbeats
+        const silent = k.waitingSince > 0 ? Math.floor((now - k.waitingSince - k.grace) / this.heartbeat) : 0; // heartbeats
         if (k.epoch === 0 ? silent >= WELCOME_AFTER : silent >= SILENT_AFTER && k.owed >= SILENT_AFTER) {
           r.drop.push(at);
           continue;

@@ -66,6 +66,7 @@ type world struct {
 	down    map[string]bool // edges that refuse connections
 	mute    map[string]bool // edges that say nothing
 	rtt     map[string]float64
+	far     float64 // ms that a round trip takes more than next door
 	next    session.Attachment
 	page    *goja.Object // the session
 	asleep  bool         // the page's timers stand still
