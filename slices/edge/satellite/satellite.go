@@ -293,11 +293,7 @@ func (s *satellite) dial(ctx context.Context) (net.Conn, error) {
 	if err := checkPeer(c); err != nil {
 		_ = c.Close() // nothing was sent
 		s.refuse(&refusal{RefusedStranger, err})
-		select { // no ten refusals a second: the link dials again at once
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
-		return nil, err
+		return nil, link.NotHome{Err: err}
 	}
 	return c, nil
 }

@@ -80,21 +80,9 @@ func (w *watched) stands() bool {
 // says gets testHost through the edge.
 func (w *watched) says(t *testing.T) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+w.addr+"/", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Host, req.Close = testHost, true
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
+	var b strings.Builder
+	read(t, w.addr, &b)
+	return b.String()
 }
 
 func backendThatSays(t *testing.T, word string) string {

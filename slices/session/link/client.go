@@ -17,7 +17,7 @@ import (
 const (
 	// redialEvery is the pause between attempts to reach the home.
 	redialEvery = 100 * time.Millisecond
-	// strangerEvery is the pause after a link whose other end was not the home, and never had been.
+	// strangerEvery is the pause after meeting somebody who is not the home (NotHome), and never had been on that link.
 	strangerEvery = time.Second
 )
 
@@ -58,6 +58,9 @@ func (c *Client) Run(ctx context.Context) error {
 				pause = strangerEvery
 			}
 		} else {
+			if errors.As(err, new(NotHome)) {
+				pause = strangerEvery
+			}
 			c.log.Debug("home not reached", "error", err)
 		}
 		select {
@@ -88,7 +91,7 @@ func (c *Client) serve(ctx context.Context, conn net.Conn) (stranger bool) {
 	out.close()
 	writer.Wait()
 	c.mu.Lock()
-	stranger = !c.home && errors.As(err, new(notHome))
+	stranger = !c.home && errors.As(err, new(NotHome))
 	c.out, c.home = nil, false
 	ports := c.ports
 	c.ports = map[uint64]session.Port{}
@@ -102,11 +105,13 @@ func (c *Client) serve(ctx context.Context, conn net.Conn) (stranger bool) {
 	return stranger
 }
 
-// notHome is the error of onTable.
-type notHome struct{ error }
+// NotHome is the error of a dial or a table that shows that the other end is not the home: it is not asked again at once.
+type NotHome struct{ Err error }
 
-// Unwrap gives onTable's own error.
-func (e notHome) Unwrap() error { return e.error }
+func (e NotHome) Error() string { return e.Err.Error() }
+
+// Unwrap gives what showed it.
+func (e NotHome) Unwrap() error { return e.Err }
 
 // awayFrame tells a client that this edge cannot serve it: the session goes on elsewhere.
 func awayFrame(why string) []byte {
@@ -127,7 +132,7 @@ func (c *Client) read(in *receiver) error {
 		case kindTable:
 			proven, err := c.onTable(append([]byte(nil), m.body...))
 			if err != nil {
-				return notHome{err}
+				return NotHome{err}
 			}
 			if proven {
 				c.mu.Lock()
